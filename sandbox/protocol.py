@@ -1,0 +1,177 @@
+"""The types that cross the sandbox's door: a `Job` goes in, an `Outcome` comes out.
+
+A job holds a program and its *inputs*. For `Calls` and `Stdio` it never holds an expected output:
+the caller compares. Only `Judge` carries test code, and that goes to a separate, jailed process.
+
+Units are in the names. Everything here is plain data, so that a daemon can serialise it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, Protocol
+
+MIB = 1024 * 1024
+
+
+class Status(StrEnum):
+    """What became of a program (or of one of its tests)."""
+
+    OK = "ok"  # ran to its end; says nothing about right or wrong
+    EXCEPTION = "exception"
+    COMPILE_ERROR = "compile_error"
+    CPU_TIMEOUT = "cpu_timeout"
+    WALL_TIMEOUT = "wall_timeout"
+    MEMORY = "memory"
+    OUTPUT_LIMIT = "output_limit"
+    KILLED = "killed"  # died by a signal, exited early, or broke the protocol
+    INFRA = "infra"  # a fault of ours, with evidence that no program can produce
+
+
+# Where in a program's life an error arose (run folder, error fingerprints).
+Phase = Literal[
+    "no_code", "compile", "import", "entry", "call", "timeout", "memory", "wrong", "passed", "infra"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds on one program. CPU time comes first; wall time is the backstop for sleepers."""
+
+    cpu_seconds: float = 4.0  # per test
+    total_cpu_seconds: float = 60.0  # all tests of the program together
+    wall_seconds: float = 30.0  # per test
+    memory_bytes: int = 512 * MIB  # program's processes and scratch files together
+    output_bytes: int = 1 * MIB  # stdout, and stderr, each, per test
+    value_bytes: int = 16 * MIB  # encoded values returned, per test
+    processes: int = 16
+    open_files: int = 64
+    scratch_bytes: int = 64 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of `function` (a name, or `Class.method` on a fresh `Class()`) with plain values."""
+
+    function: str
+    args: tuple[object, ...] = ()
+    kwargs: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Calls made in order in one process; a crash or timeout re-forks for the remaining ones."""
+
+    calls: tuple[Call, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stdio:
+    """Standard inputs; each gets a fresh fork that runs the program as `__main__`."""
+
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """Test code that drives the program from a separate jailed process, through proxies.
+
+    `kind`: `script` runs `test` top to bottom; `check` then calls `check(<entry_point>)`;
+    `unittest` runs its TestCases; `pytest` runs it as a pytest file under pytest-timeout.
+    `prompt` is the code of the task's prompt: helpers that it defines run in the judge.
+    """
+
+    kind: Literal["script", "check", "unittest", "pytest"]
+    test: str
+    entry_point: str | None = None
+    prompt: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    id: str
+    program: str
+    work: Calls | Stdio | Judge
+    limits: Limits = Limits()
+    language: str = "python"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A stack frame of the candidate program."""
+
+    line: int  # 1-based line in the program
+    function: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorInfo:
+    """An exception as data. `frames` are the candidate's own, outermost first."""
+
+    type: str
+    message: str
+    phase: Phase
+    frames: tuple[Frame, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestOutcome:
+    """One call, one standard input, or one static assert of a judge's test.
+
+    `value` is the returned value of a call, decoded to plain builtin types; it is an
+    `inside.codec.Opaque` where the value is not plain. `passed` is set by judges only; a judge's
+    entry aggregates every execution of one static assert (or one unittest / pytest test).
+    """
+
+    __test__ = False  # not a pytest class
+
+    status: Status
+    name: str = ""
+    value: object = None
+    stdout: str = ""
+    stderr: str = ""
+    truncated: bool = False
+    passed: bool | None = None
+    error: ErrorInfo | None = None
+    cpu_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What happened to a job. `tests` has one entry per call / input, in the job's order.
+
+    For a judge `passed` says whether the unmodified test passed *and* reached its end; it is None
+    for calls and stdio, which the caller compares.
+    """
+
+    job_id: str
+    status: Status
+    tests: tuple[TestOutcome, ...] = ()
+    passed: bool | None = None
+    error: ErrorInfo | None = None
+    cpu_seconds: float = 0.0
+    wall_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    backend: str = ""
+    image: str = ""
+    attempts: int = 1
+    detail: str = ""  # for INFRA and KILLED: the evidence, for a person
+
+
+class Runner(Protocol):
+    """Anything that executes jobs: the in-process pool here, or the client of a daemon."""
+
+    @property
+    def backend(self) -> str: ...
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        """Queue `job`; the future never raises for a program's failure, only for misuse."""
+        ...
+
+    def run(self, job: Job) -> Outcome: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,125 @@
+"""What a problem is: `Task` and its tests; what grading says of a program: `Verdict`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sandbox.protocol import ErrorInfo, Phase, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compare:
+    """How an actual value is held against the expected one.
+
+    `equal`: Python's `==` between plain values. `close`: numbers within `atol + rtol * |expected|`,
+    inside containers too. `evalplus`: evalplus's own per-task rule (see tasks/compare.py).
+    """
+
+    kind: Literal["equal", "close", "evalplus"] = "equal"
+    atol: float = 0.0
+    rtol: float = 0.0
+    note: str = ""  # evalplus: the task's special rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallTest:
+    """`function(*args, **kwargs)` must return `expected`."""
+
+    function: str
+    args: tuple[object, ...] = ()
+    kwargs: Mapping[str, object] = field(default_factory=dict)
+    expected: object
+    compare: Compare = Compare()
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StdioTest:
+    """Given `stdin`, the program must print `stdout` (whole output, trailing space ignored)."""
+
+    stdin: str
+    stdout: str
+    float_tolerance: float | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeTest:
+    """A test program (see `sandbox.protocol.Judge`)."""
+
+    kind: Literal["script", "check", "unittest", "pytest"]
+    source: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceTests:
+    """Inputs whose expected outputs come from the task's reference, run once in the sandbox."""
+
+    function: str
+    inputs: tuple[tuple[object, ...], ...]
+    compare: Compare = Compare()
+
+
+Tests = tuple[CallTest, ...] | tuple[StdioTest, ...] | tuple[JudgeTest, ...] | ReferenceTests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One problem.
+
+    `prompt` is shown to the model. `style` says what a completion is: `complete` continues
+    `prompt` (itself the head of a program, as in HumanEval); `instruct` answers it with a program.
+    `context` is code that stands before the program (imports, starter code, prompt helpers).
+    """
+
+    id: str
+    prompt: str
+    tests: Tests
+    style: Literal["complete", "instruct"] = "instruct"
+    entry_point: str | None = None
+    context: str = ""
+    reference: str | None = None  # a whole program that passes
+    wrong: tuple[str, ...] = ()  # whole programs that must fail (HumanEvalPack's bugs)
+    source: str = "native"
+    level: str = ""
+    cpu_seconds: float | None = None  # per test; None: the grader's default
+    memory_bytes: int | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestResult:
+    """One test of a verdict; `actual` and `expected` are shortened `repr`s for people."""
+
+    __test__ = False
+
+    name: str
+    passed: bool
+    status: Status
+    actual: str = ""
+    expected: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What grading says of one program.
+
+    `score` in [0, 1] is the fraction of tests passed; None, never 0, when `status` is INFRA.
+    `trust`: `isolated`, or `in-process` where the test had to share the program's process.
+    """
+
+    task_id: str
+    passed: bool
+    score: float | None
+    status: Status
+    phase: Phase
+    trust: Literal["isolated", "in-process"] = "isolated"
+    tests: tuple[TestResult, ...] = ()
+    error: ErrorInfo | None = None
+    cpu_seconds: float = 0.0
+    backend: str = ""
+    image: str = ""
+    detail: str = ""
