@@ -1,0 +1,88 @@
+"""Intervals and tests that every measure shares: bootstrap over tasks, paired permutation, McNemar.
+
+Tasks, not completions, are the unit that is drawn: the samples of one task are alike, and an
+interval over completions would be far too narrow. Everything is seeded, so a report repeats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import binomtest
+
+RESAMPLES = 2000
+PERMUTATIONS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value with its 95% interval; `tasks` is the number of tasks it rests on."""
+
+    value: float
+    low: float
+    high: float
+    tasks: int
+
+
+def bootstrap_mean(
+    values: Sequence[float],
+    weights: Sequence[float] | None = None,
+    *,
+    seed: int = 0,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+) -> Estimate:
+    """(Weighted) mean over tasks with a percentile bootstrap interval (Efron and Tibshirani 1993).
+
+    `values` and `weights` have one entry a task. A resample in which every weight is 0 is left out.
+    No tasks give NaN.
+    """
+    data = np.asarray(values, dtype=np.float64)
+    load = np.ones_like(data) if weights is None else np.asarray(weights, dtype=np.float64)
+    if data.size == 0 or load.sum() == 0:
+        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+    rng = np.random.default_rng(seed)
+    # Drawing tasks with replacement is drawing how often each occurs: one multinomial row a resample.
+    times = rng.multinomial(data.size, np.full(data.size, 1 / data.size), size=resamples)
+    totals = times @ load
+    means = (times @ (data * load))[totals > 0] / totals[totals > 0]
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return Estimate(float(np.average(data, weights=load)), float(low), float(high), int(data.size))
+
+
+def paired_difference(base: Sequence[float], candidate: Sequence[float], *, seed: int = 0) -> Estimate:
+    """Mean of candidate - base over paired tasks, with its bootstrap interval."""
+    return bootstrap_mean([b - a for a, b in zip(base, candidate, strict=True)], seed=seed)
+
+
+def paired_permutation(
+    base: Sequence[float], candidate: Sequence[float], *, seed: int = 0, permutations: int = PERMUTATIONS
+) -> float:
+    """Two-sided p-value that a mean difference over paired tasks is chance.
+
+    Under the null the two runs of a task may be swapped, which flips the sign of its difference. All
+    2^n sign patterns are enumerated where there are at most `permutations` of them, else that many
+    are drawn, and the observed one is counted among them so that p is never 0 (Phipson and Smyth 2010).
+    """
+    differences = np.asarray(candidate, dtype=np.float64) - np.asarray(base, dtype=np.float64)
+    differences = differences[differences != 0]
+    if differences.size == 0:
+        return 1.0
+    observed = abs(float(differences.sum()))
+    slack = 1e-9 * float(np.abs(differences).sum())  # float noise must not break ties
+    if 2**differences.size <= permutations:
+        patterns = np.arange(2**differences.size)[:, None] >> np.arange(differences.size) & 1
+        sums = (1 - 2 * patterns) @ differences
+        return float(np.mean(np.abs(sums) >= observed - slack))
+    signs = np.random.default_rng(seed).integers(0, 2, size=(permutations, differences.size)) * 2 - 1
+    extreme = int(np.count_nonzero(np.abs(signs @ differences) >= observed - slack))
+    return (extreme + 1) / (permutations + 1)
+
+
+def mcnemar(gained: int, lost: int) -> float:
+    """Exact two-sided McNemar p-value for `gained` and `lost` tasks (discordant pairs)."""
+    if gained + lost == 0:
+        return 1.0
+    return float(binomtest(gained, gained + lost, 0.5).pvalue)

@@ -1,0 +1,92 @@
+"""pass@k and the shared statistics, against hand-computed and published values."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from math import comb
+
+import numpy as np
+import pytest
+
+from analysis.intervals import (
+    bootstrap_mean,
+    mcnemar,
+    paired_difference,
+    paired_permutation,
+)
+from analysis.passk import mean_pass_at_k, pass_at_k, pass_at_k_intervals, powers_of_two
+
+
+def test_pass_at_k_equals_the_share_of_subsets_with_a_right_sample() -> None:
+    for n in range(1, 8):
+        for c in range(n + 1):
+            for k in range(1, n + 1):
+                subsets = list(combinations(range(n), k))
+                share = sum(min(s) < c for s in subsets) / len(subsets)
+                assert pass_at_k(n, c, k) == pytest.approx(share, abs=1e-12)
+
+
+def test_pass_at_k_is_exact_for_large_n() -> None:
+    exact = 1 - comb(9_990, 500) / comb(10_000, 500)
+    assert pass_at_k(10_000, 10, 500) == pytest.approx(exact, rel=1e-12)
+
+
+@pytest.mark.parametrize(("n", "c", "k"), [(4, 5, 1), (4, -1, 1), (4, 1, 5), (4, 1, 0)])
+def test_pass_at_k_refuses_impossible_counts(n: int, c: int, k: int) -> None:
+    with pytest.raises(ValueError, match="pass@k needs"):
+        pass_at_k(n, c, k)
+
+
+def test_mean_pass_at_k_leaves_out_k_that_a_task_has_no_samples_for() -> None:
+    assert mean_pass_at_k([(4, 2), (2, 0)], [1, 2, 4]) == {1: 0.25, 2: pytest.approx(5 / 12)}
+    assert mean_pass_at_k([], [1]) == {}
+
+
+def test_intervals_stop_at_half_of_n_and_contain_the_mean() -> None:
+    found = pass_at_k_intervals([(16, c) for c in range(17)])
+    assert sorted(found) == [1, 2, 4, 8]
+    assert found[1].value == pytest.approx(0.5)
+    assert found[1].low < 0.5 < found[1].high
+    assert powers_of_two(9) == [1, 2, 4, 8]
+
+
+def test_bootstrap_covers_the_truth_about_95_times_in_100() -> None:
+    rng = np.random.default_rng(7)
+    hits = 0
+    for trial in range(300):
+        estimate = bootstrap_mean(rng.normal(3.0, 2.0, size=60).tolist(), seed=trial, resamples=500)
+        hits += estimate.low <= 3.0 <= estimate.high
+    assert 0.90 <= hits / 300 <= 0.98
+
+
+def test_weighted_bootstrap_is_the_ratio_of_sums() -> None:
+    estimate = bootstrap_mean([0.5, 1.0, 0.0], [2.0, 1.0, 0.0])
+    assert estimate.value == pytest.approx(2 / 3)
+    assert bootstrap_mean([], []).tasks == 0
+
+
+def test_permutation_enumerates_small_samples_exactly() -> None:
+    # Five differences of one sign: only the 2 of 32 patterns with equal signs are as extreme.
+    assert paired_permutation([0.0] * 5, [1.0, 2.0, 3.0, 4.0, 5.0]) == pytest.approx(2 / 32)
+    assert paired_permutation([1.0, 2.0], [1.0, 2.0]) == 1.0
+
+
+def test_permutation_keeps_its_level_under_the_null_and_sees_an_effect() -> None:
+    rng = np.random.default_rng(1)
+    rejected = 0
+    for _ in range(200):
+        pair = rng.normal(size=(2, 40))
+        rejected += paired_permutation(pair[0].tolist(), pair[1].tolist(), permutations=400) < 0.05
+    assert rejected / 200 < 0.10
+    base = rng.normal(size=40)
+    assert paired_permutation(base.tolist(), (base + 1).tolist()) < 0.001
+
+
+def test_paired_difference_is_candidate_minus_base() -> None:
+    assert paired_difference([0.0, 1.0], [1.0, 1.0]).value == 0.5
+
+
+def test_mcnemar_against_the_binomial_by_hand() -> None:
+    # 1 gained, 6 lost: 2 * (C(7,0) + C(7,1)) / 2^7 = 0.125.
+    assert mcnemar(1, 6) == pytest.approx(0.125)
+    assert mcnemar(0, 0) == 1.0
