@@ -11,16 +11,17 @@ from sandbox.protocol import ErrorInfo, Phase, Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compare:
-    """How an actual value is held against the expected one.
+    """How an actual value is held against the expected one (the rules are in tasks/compare.py).
 
     `equal`: Python's `==` between plain values. `close`: numbers within `atol + rtol * |expected|`,
-    inside containers too. `evalplus`: evalplus's own per-task rule (see tasks/compare.py).
+    inside containers too. `truth`: `bool(actual)` is `expected`, as `assert f(x)` asks. `is`: the very
+    constant (`None`, `True`, `False`). `evalplus`: evalplus's own rule, `note` naming the task's special one.
     """
 
-    kind: Literal["equal", "close", "evalplus"] = "equal"
+    kind: Literal["equal", "close", "truth", "is", "evalplus"] = "equal"
     atol: float = 0.0
     rtol: float = 0.0
-    note: str = ""  # evalplus: the task's special rule
+    note: str = ""  # evalplus: see `compare.evalplus_compare`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
