@@ -1,0 +1,9 @@
+"""The built-in curriculum: procedural Python tasks with hidden tests, and imperfect demonstrations."""
+
+from tasks.builtin.classes import solution_class
+from tasks.builtin.demonstrations import Demonstration, demonstrations
+from tasks.builtin.generate import load
+from tasks.builtin.rules import RuleReport, check_rules
+from tasks.builtin.vocabulary import vocabulary
+
+__all__ = ["Demonstration", "RuleReport", "check_rules", "demonstrations", "load", "solution_class", "vocabulary"]
