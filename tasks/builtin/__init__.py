@@ -6,4 +6,12 @@ from tasks.builtin.generate import load
 from tasks.builtin.rules import RuleReport, check_rules
 from tasks.builtin.vocabulary import vocabulary
 
-__all__ = ["Demonstration", "RuleReport", "check_rules", "demonstrations", "load", "solution_class", "vocabulary"]
+__all__ = [
+    "Demonstration",
+    "RuleReport",
+    "check_rules",
+    "demonstrations",
+    "load",
+    "solution_class",
+    "vocabulary",
+]

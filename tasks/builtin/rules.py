@@ -76,9 +76,13 @@ def check_rules(tasks: Sequence[Task]) -> RuleReport:
 
 def _parts(task: Task) -> tuple[tuple[str, ...], list[CallTest]]:
     lines = parse(task.reference or "")
-    tests = [test for test in task.tests if isinstance(test, CallTest)] if isinstance(task.tests, tuple) else []
+    tests = (
+        [test for test in task.tests if isinstance(test, CallTest)] if isinstance(task.tests, tuple) else []
+    )
     if lines is None or not tests:
-        raise ValueError(f"{task.id} is not a task of the built-in curriculum: its reference or tests are unknown")
+        raise ValueError(
+            f"{task.id} is not a task of the built-in curriculum: its reference or tests are unknown"
+        )
     return lines, tests
 
 
