@@ -1,0 +1,147 @@
+"""Expected outputs from a task's reference: run once, in the sandbox, and cached by content."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import tempfile
+from concurrent.futures import Future
+from pathlib import Path
+from threading import Lock
+
+from sandbox.inside import codec
+from sandbox.protocol import MIB, Call, Calls, Job, Limits, Outcome, Runner, Status
+from tasks.compare import reference_value
+from tasks.errors import TaskError
+from tasks.types import ReferenceTests, Task
+
+Expected = tuple[object, ...]
+
+_VERSION = 1  # of the cache: part of every key
+_LIMITS = Limits(
+    cpu_seconds=60,
+    total_cpu_seconds=600,
+    wall_seconds=300,
+    memory_bytes=2048 * MIB,
+    value_bytes=64 * MIB,
+)
+
+
+class ReferenceFailed(TaskError):
+    """A task's reference does not answer its own inputs: a fault of the data (or ours), no program's."""
+
+
+def default_cache_dir() -> Path:
+    """`$XDG_CACHE_HOME/coderl/references`, by default under `~/.cache`."""
+    return (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        / "coderl"
+        / "references"
+    )
+
+
+class References:
+    """Runs references on `runner`. Safe to call from several threads."""
+
+    def __init__(self, runner: Runner, cache_dir: Path | None = None) -> None:
+        self._runner = runner
+        self._folder = cache_dir or default_cache_dir()
+        self._futures: dict[str, tuple[ReferenceTests, Future[Expected]]] = {}
+        self._lock = Lock()
+
+    def expected(self, task: Task, tests: ReferenceTests) -> Future[Expected]:
+        """One output an input of `tests`; the future raises `ReferenceFailed`."""
+        with self._lock:
+            known = self._futures.get(task.id)
+            if known is not None and known[0] is tests:
+                return known[1]
+            future: Future[Expected] = Future()
+            self._futures[task.id] = (tests, future)
+        self._start(task, tests, future)
+        return future
+
+    def _start(
+        self, task: Task, tests: ReferenceTests, future: Future[Expected]
+    ) -> None:
+        if task.reference is None:
+            future.set_exception(
+                ReferenceFailed(f"{task.id}: has inputs but no reference; give one")
+            )
+            return
+        program = task.reference
+        file = self._folder / f"{_key(program, tests)}.json.gz"
+        if (cached := _read(file, len(tests.inputs))) is not None:
+            future.set_result(cached)
+            return
+
+        def finish(done: Future[Outcome]) -> None:
+            try:
+                values = _values(task.id, tests, done.result())
+                _write(file, values)
+            except Exception as error:  # noqa: BLE001  # delivered to whoever waits
+                self._futures.pop(task.id, None)  # a later program tries again
+                future.set_exception(error)
+            else:
+                future.set_result(values)
+
+        calls = Calls(tuple(Call(tests.function, args) for args in tests.inputs))
+        job = Job(
+            id=f"{task.id}#reference", program=program, work=calls, limits=_LIMITS
+        )
+        self._runner.submit(job).add_done_callback(finish)
+
+
+def _values(task_id: str, tests: ReferenceTests, outcome: Outcome) -> Expected:
+    for number, got in enumerate(outcome.tests):
+        if got.status is not Status.OK:
+            reason = (
+                f"{got.error.type}: {got.error.message}"
+                if got.error
+                else got.status.value
+            )
+            raise ReferenceFailed(
+                f"{task_id}: the reference fails on its input {number} ({reason})"
+            )
+    if outcome.status is not Status.OK or len(outcome.tests) != len(tests.inputs):
+        reason = (
+            f"{outcome.error.type}: {outcome.error.message}"
+            if outcome.error
+            else outcome.detail
+        )
+        raise ReferenceFailed(
+            f"{task_id}: the reference does not run ({outcome.status.value}: {reason})"
+        )
+    return tuple(reference_value(got.value, tests.compare) for got in outcome.tests)
+
+
+def _key(program: str, tests: ReferenceTests) -> str:
+    digest = hashlib.sha256()
+    inputs = (codec.encode(args, max_bytes=1 << 30) for args in tests.inputs)
+    for part in (str(_VERSION), program, tests.function, tests.compare.note, *inputs):
+        digest.update(f"{len(part)}:".encode())
+        digest.update(part.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def _read(file: Path, count: int) -> Expected | None:
+    """What an earlier run kept; None where there is nothing, or nothing whole."""
+    try:
+        with gzip.open(file, "rt", encoding="ascii") as stream:
+            values = tuple(
+                codec.decode(text, max_bytes=1 << 30) for text in json.load(stream)
+            )
+    except (OSError, EOFError, ValueError):
+        return None
+    return values if len(values) == count else None
+
+
+def _write(file: Path, values: Expected) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps([codec.encode(value, max_bytes=1 << 30) for value in values])
+    with tempfile.NamedTemporaryFile(
+        dir=file.parent, prefix=".tmp-", delete=False
+    ) as stream:
+        stream.write(gzip.compress(text.encode("ascii"), mtime=0))
+    os.replace(stream.name, file)
