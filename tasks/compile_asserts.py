@@ -50,28 +50,20 @@ def compile_asserts(
 class _Compiler:
     """Walks a test as Python would, keeping the calls instead of making them."""
 
-    def __init__(
-        self, module: ast.Module, entry_point: str | None, prompt: str
-    ) -> None:
+    def __init__(self, module: ast.Module, entry_point: str | None, prompt: str) -> None:
         self._module = module
         self._entry_point = entry_point
         self._prompt_names = set(re.findall(r"\w+", prompt))
         self._numbers = {
             node: number
-            for number, node in enumerate(
-                (n for n in ast.walk(module) if isinstance(n, ast.Assert)), start=1
-            )
+            for number, node in enumerate((n for n in ast.walk(module) if isinstance(n, ast.Assert)), start=1)
         }
         self._hidden = frozenset(_bound_names(module))
         self._names: dict[str, object] = {}
-        self._candidate: str | None = (
-            None  # the parameter of `check`, while in its body
-        )
+        self._candidate: str | None = None  # the parameter of `check`, while in its body
         self._check: ast.FunctionDef | None = None
         self._calls: list[CallTest] = []
-        self._passed: dict[
-            int, object
-        ] = {}  # mutable values that were handed out, kept alive by id
+        self._passed: dict[int, object] = {}  # mutable values that were handed out, kept alive by id
 
     def run(self, call_check: bool) -> list[CallTest]:
         self._block(self._module.body, top=True)
@@ -100,9 +92,7 @@ class _Compiler:
             case ast.FunctionDef(name="check") if top and self._check is None:
                 self._check = node
             case ast.Expr(
-                value=ast.Call(
-                    func=ast.Name(id="check"), args=[ast.Name(id=name)], keywords=[]
-                )
+                value=ast.Call(func=ast.Name(id="check"), args=[ast.Name(id=name)], keywords=[])
             ) if top and name == self._entry_point:
                 self._run_check()
             case _:
@@ -113,12 +103,7 @@ class _Compiler:
         if check is None or entry_point is None or check.decorator_list:
             raise NotLiteral("no plain check")
         arguments = check.args
-        if (
-            len(arguments.args) != 1
-            or arguments.defaults
-            or arguments.vararg
-            or arguments.kwarg
-        ):
+        if len(arguments.args) != 1 or arguments.defaults or arguments.vararg or arguments.kwarg:
             raise NotLiteral("parameters of check")
         if arguments.posonlyargs or arguments.kwonlyargs:
             raise NotLiteral("parameters of check")
@@ -178,25 +163,19 @@ class _Compiler:
                 return call, *self._close(value, op, tolerance)
             case ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]):
                 call, value = (
-                    (left, right)
-                    if isinstance(left, ast.Call) and self._is_ours(left)
-                    else (right, left)
+                    (left, right) if isinstance(left, ast.Call) and self._is_ours(left) else (right, left)
                 )
                 return call, self._literal(value), Compare()
         raise NotLiteral("assert")
 
-    def _close(
-        self, value: ast.expr, op: ast.cmpop, tolerance: ast.expr
-    ) -> tuple[object, Compare]:
+    def _close(self, value: ast.expr, op: ast.cmpop, tolerance: ast.expr) -> tuple[object, Compare]:
         expected, atol = self._literal(value), self._literal(tolerance)
         if type(expected) not in (int, float) or not abs(expected) < 1e15:
             raise NotLiteral("centre of a tolerance")
         if type(atol) not in (int, float) or not 0 < atol < 1e6:
             raise NotLiteral("tolerance")
         strict = isinstance(op, ast.Lt)  # d < t is d <= the float below t
-        return expected, Compare(
-            kind="close", atol=math.nextafter(atol, 0) if strict else float(atol)
-        )
+        return expected, Compare(kind="close", atol=math.nextafter(atol, 0) if strict else float(atol))
 
     def _is_ours(self, call: ast.Call) -> bool:
         """Whether `call` goes to the program rather than to something that the test or its prompt owns."""
@@ -211,28 +190,14 @@ class _Compiler:
             return True
         return not hasattr(builtins, name) and name not in self._prompt_names
 
-    def _add(
-        self, node: ast.Assert, call: ast.expr, expected: object, compare: Compare
-    ) -> None:
-        if (
-            not isinstance(call, ast.Call)
-            or not isinstance(call.func, ast.Name)
-            or not self._is_ours(call)
-        ):
+    def _add(self, node: ast.Assert, call: ast.expr, expected: object, compare: Compare) -> None:
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or not self._is_ours(call):
             raise NotLiteral("not a call of the program")
         name = call.func.id
         function = self._entry_point if name == self._candidate else name
         args = tuple(self._literal(ast.List(elts=call.args)))
-        kwargs = {
-            str(keyword.arg): self._literal(keyword.value)
-            for keyword in call.keywords
-            if keyword.arg
-        }
-        if (
-            function is None
-            or len(kwargs) != len(call.keywords)
-            or len(self._calls) >= MAX_CALLS
-        ):
+        kwargs = {str(keyword.arg): self._literal(keyword.value) for keyword in call.keywords if keyword.arg}
+        if function is None or len(kwargs) != len(call.keywords) or len(self._calls) >= MAX_CALLS:
             raise NotLiteral("call")
         self._hand_out((args, kwargs, expected))
         self._calls.append(
@@ -267,9 +232,7 @@ def _bound_names(module: ast.Module) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(module):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
-            names |= {
-                (alias.asname or alias.name).split(".")[0] for alias in node.names
-            }
+            names |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             names.add(node.name)
     return names
@@ -277,12 +240,6 @@ def _bound_names(module: ast.Module) -> set[str]:
 
 def _check_import(node: ast.Import | ast.ImportFrom) -> None:
     """Lets pass only imports that cannot fail, act or bind unknown names."""
-    modules = (
-        [alias.name for alias in node.names]
-        if isinstance(node, ast.Import)
-        else [node.module or ""]
-    )
-    if any(module not in _MODULES for module in modules) or any(
-        alias.name == "*" for alias in node.names
-    ):
+    modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+    if any(module not in _MODULES for module in modules) or any(alias.name == "*" for alias in node.names):
         raise NotLiteral("import")

@@ -56,17 +56,11 @@ class Grader:
             return _done(infra(task.id, "the task has no tests"))
         calls = _only(tests, CallTest) or compiled(task)
         if calls:
-            works: list[Work] = [
-                Calls(tuple(Call(t.function, t.args, t.kwargs) for t in calls))
-            ]
-            return self._run(
-                task, program, works, lambda got: call_verdict(task.id, calls, got[0])
-            )
+            works: list[Work] = [Calls(tuple(Call(t.function, t.args, t.kwargs) for t in calls))]
+            return self._run(task, program, works, lambda got: call_verdict(task.id, calls, got[0]))
         if inputs := _only(tests, StdioTest):
             works = [Stdio(tuple(test.stdin for test in inputs))]
-            return self._run(
-                task, program, works, lambda got: stdio_verdict(task.id, inputs, got[0])
-            )
+            return self._run(task, program, works, lambda got: stdio_verdict(task.id, inputs, got[0]))
         works = [
             Judge(
                 kind=test.kind,
@@ -83,9 +77,7 @@ class Grader:
         futures = [self.submit(task, program) for program in programs]
         return [future.result() for future in futures]
 
-    def _submit_referenced(
-        self, task: Task, tests: ReferenceTests, program: str
-    ) -> Future[Verdict]:
+    def _submit_referenced(self, task: Task, tests: ReferenceTests, program: str) -> Future[Verdict]:
         work = Calls(tuple(Call(tests.function, args) for args in tests.inputs))
         outcome = self._runner.submit(self._job(task, program, work))
 
@@ -106,17 +98,11 @@ class Grader:
         works: Sequence[Work],
         verdict: Callable[[Sequence[Outcome]], Verdict],
     ) -> Future[Verdict]:
-        futures = [
-            self._runner.submit(self._job(task, program, work)) for work in works
-        ]
-        return _when_done(
-            futures, lambda: verdict([future.result() for future in futures])
-        )
+        futures = [self._runner.submit(self._job(task, program, work)) for work in works]
+        return _when_done(futures, lambda: verdict([future.result() for future in futures]))
 
     def _job(self, task: Task, program: str, work: Work) -> Job:
-        return Job(
-            id=task.id, program=program, work=work, limits=self._limits_of(task, work)
-        )
+        return Job(id=task.id, program=program, work=work, limits=self._limits_of(task, work))
 
     def _limits_of(self, task: Task, work: Work) -> Limits:
         """The grader's limits, save what the task's data set states; then all its tests may use it up."""
@@ -134,9 +120,7 @@ class Grader:
             limits = replace(
                 limits,
                 cpu_seconds=task.cpu_seconds,
-                total_cpu_seconds=max(
-                    limits.total_cpu_seconds, task.cpu_seconds * count
-                ),
+                total_cpu_seconds=max(limits.total_cpu_seconds, task.cpu_seconds * count),
                 wall_seconds=max(limits.wall_seconds, 4 * task.cpu_seconds),
             )
         return limits
@@ -148,11 +132,7 @@ def compiled(task: Task) -> tuple[CallTest, ...]:
     if isinstance(task.tests, ReferenceTests):
         return ()
     for number, test in enumerate(task.tests, start=1):
-        part = (
-            compile_asserts(test, task.entry_point, task.context)
-            if isinstance(test, JudgeTest)
-            else None
-        )
+        part = compile_asserts(test, task.entry_point, task.context) if isinstance(test, JudgeTest) else None
         if part is None:
             return ()
         prefix = f"test {number} " if len(task.tests) > 1 else ""
@@ -162,9 +142,7 @@ def compiled(task: Task) -> tuple[CallTest, ...]:
 
 def _call_tests(tests: ReferenceTests, values: Expected) -> list[CallTest]:
     return [
-        CallTest(
-            function=tests.function, args=args, expected=value, compare=tests.compare
-        )
+        CallTest(function=tests.function, args=args, expected=value, compare=tests.compare)
         for args, value in zip(tests.inputs, values, strict=True)
     ]
 
@@ -180,9 +158,7 @@ def _done(verdict: Verdict) -> Future[Verdict]:
     return future
 
 
-def _when_done(
-    futures: Sequence[Future[Any]], function: Callable[[], Verdict]
-) -> Future[Verdict]:
+def _when_done(futures: Sequence[Future[Any]], function: Callable[[], Verdict]) -> Future[Verdict]:
     """A future of `function()`, called in the thread that finishes the last of `futures`."""
     result: Future[Verdict] = Future()
     lock = Lock()

@@ -36,8 +36,25 @@ _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 _BUILTINS: dict[str, Callable[..., Any]] = {
     f.__name__: f
-    for f in (list, tuple, set, frozenset, dict, float, int, str, bool, complex, range, abs, len)
-} | {"zip": lambda *a: list(zip(*a, strict=False)), "enumerate": lambda *a: list(enumerate(*a))}
+    for f in (
+        list,
+        tuple,
+        set,
+        frozenset,
+        dict,
+        float,
+        int,
+        str,
+        bool,
+        complex,
+        range,
+        abs,
+        len,
+    )
+} | {
+    "zip": lambda *a: list(zip(*a, strict=False)),
+    "enumerate": lambda *a: list(enumerate(*a)),
+}
 _ORDER_OBSERVED = {"list", "tuple", "dict", "zip", "enumerate"}
 _NUMBERS = (int, float, complex)
 _ORDERED = (str, bytes, list, tuple, range, dict)
@@ -50,7 +67,14 @@ def evaluate(node: ast.expr, names: Mapping[str, object], hidden: frozenset[str]
     """
     try:
         return _Evaluator(names, hidden).value(node)
-    except (TypeError, ValueError, ArithmeticError, AttributeError, RecursionError, MemoryError) as error:
+    except (
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        AttributeError,
+        RecursionError,
+        MemoryError,
+    ) as error:
         raise NotLiteral(str(error)) from None
 
 

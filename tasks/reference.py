@@ -35,11 +35,7 @@ class ReferenceFailed(TaskError):
 
 def default_cache_dir() -> Path:
     """`$XDG_CACHE_HOME/coderl/references`, by default under `~/.cache`."""
-    return (
-        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        / "coderl"
-        / "references"
-    )
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "coderl" / "references"
 
 
 class References:
@@ -62,13 +58,9 @@ class References:
         self._start(task, tests, future)
         return future
 
-    def _start(
-        self, task: Task, tests: ReferenceTests, future: Future[Expected]
-    ) -> None:
+    def _start(self, task: Task, tests: ReferenceTests, future: Future[Expected]) -> None:
         if task.reference is None:
-            future.set_exception(
-                ReferenceFailed(f"{task.id}: has inputs but no reference; give one")
-            )
+            future.set_exception(ReferenceFailed(f"{task.id}: has inputs but no reference; give one"))
             return
         program = task.reference
         file = self._folder / f"{_key(program, tests)}.json.gz"
@@ -87,32 +79,18 @@ class References:
                 future.set_result(values)
 
         calls = Calls(tuple(Call(tests.function, args) for args in tests.inputs))
-        job = Job(
-            id=f"{task.id}#reference", program=program, work=calls, limits=_LIMITS
-        )
+        job = Job(id=f"{task.id}#reference", program=program, work=calls, limits=_LIMITS)
         self._runner.submit(job).add_done_callback(finish)
 
 
 def _values(task_id: str, tests: ReferenceTests, outcome: Outcome) -> Expected:
     for number, got in enumerate(outcome.tests):
         if got.status is not Status.OK:
-            reason = (
-                f"{got.error.type}: {got.error.message}"
-                if got.error
-                else got.status.value
-            )
-            raise ReferenceFailed(
-                f"{task_id}: the reference fails on its input {number} ({reason})"
-            )
+            reason = f"{got.error.type}: {got.error.message}" if got.error else got.status.value
+            raise ReferenceFailed(f"{task_id}: the reference fails on its input {number} ({reason})")
     if outcome.status is not Status.OK or len(outcome.tests) != len(tests.inputs):
-        reason = (
-            f"{outcome.error.type}: {outcome.error.message}"
-            if outcome.error
-            else outcome.detail
-        )
-        raise ReferenceFailed(
-            f"{task_id}: the reference does not run ({outcome.status.value}: {reason})"
-        )
+        reason = f"{outcome.error.type}: {outcome.error.message}" if outcome.error else outcome.detail
+        raise ReferenceFailed(f"{task_id}: the reference does not run ({outcome.status.value}: {reason})")
     return tuple(reference_value(got.value, tests.compare) for got in outcome.tests)
 
 
@@ -129,9 +107,7 @@ def _read(file: Path, count: int) -> Expected | None:
     """What an earlier run kept; None where there is nothing, or nothing whole."""
     try:
         with gzip.open(file, "rt", encoding="ascii") as stream:
-            values = tuple(
-                codec.decode(text, max_bytes=1 << 30) for text in json.load(stream)
-            )
+            values = tuple(codec.decode(text, max_bytes=1 << 30) for text in json.load(stream))
     except (OSError, EOFError, ValueError):
         return None
     return values if len(values) == count else None
@@ -140,8 +116,6 @@ def _read(file: Path, count: int) -> Expected | None:
 def _write(file: Path, values: Expected) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps([codec.encode(value, max_bytes=1 << 30) for value in values])
-    with tempfile.NamedTemporaryFile(
-        dir=file.parent, prefix=".tmp-", delete=False
-    ) as stream:
+    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".tmp-", delete=False) as stream:
         stream.write(gzip.compress(text.encode("ascii"), mtime=0))
     os.replace(stream.name, file)

@@ -51,22 +51,16 @@ def call_verdict(task_id: str, tests: Sequence[CallTest], outcome: Outcome) -> V
     """Holds returned values against expected ones. Tests of one name are one unit (a static assert)."""
     graded = [
         _graded_call(test, test.name or f"call {number}", got)
-        for number, (test, got) in enumerate(
-            zip(tests, _padded(outcome, len(tests)), strict=True), start=1
-        )
+        for number, (test, got) in enumerate(zip(tests, _padded(outcome, len(tests)), strict=True), start=1)
     ]
     return _verdict(task_id, list(_units(graded)), [outcome])
 
 
-def stdio_verdict(
-    task_id: str, tests: Sequence[StdioTest], outcome: Outcome
-) -> Verdict:
+def stdio_verdict(task_id: str, tests: Sequence[StdioTest], outcome: Outcome) -> Verdict:
     """Holds printed output against the expected one."""
     graded = [
         _graded_output(test, test.name or f"input {number}", got)
-        for number, (test, got) in enumerate(
-            zip(tests, _padded(outcome, len(tests)), strict=True), start=1
-        )
+        for number, (test, got) in enumerate(zip(tests, _padded(outcome, len(tests)), strict=True), start=1)
     ]
     return _verdict(task_id, graded, [outcome])
 
@@ -75,18 +69,10 @@ def judge_verdict(task_id: str, outcomes: Sequence[Outcome]) -> Verdict:
     """Takes over what judges say; a test that never reached its end is a failed unit of its own."""
     graded: list[_Graded] = []
     for outcome in outcomes:
-        parts = [
-            _graded_assert(f"test {n}", got)
-            for n, got in enumerate(outcome.tests, start=1)
-        ]
+        parts = [_graded_assert(f"test {n}", got) for n, got in enumerate(outcome.tests, start=1)]
         if outcome.passed:  # the unmodified test decides: it may try an assert and live with its failure
-            parts = [
-                _Graded(TestResult(name=p.result.name, passed=True, status=Status.OK))
-                for p in parts
-            ]
-            parts = parts or [
-                _Graded(TestResult(name="test", passed=True, status=Status.OK))
-            ]
+            parts = [_Graded(TestResult(name=p.result.name, passed=True, status=Status.OK)) for p in parts]
+            parts = parts or [_Graded(TestResult(name="test", passed=True, status=Status.OK))]
         elif all(part.result.passed for part in parts):
             parts.append(_failed("end of test", _status(outcome), outcome.error))
         graded += parts
@@ -102,11 +88,7 @@ def _padded(outcome: Outcome, count: int) -> Iterator[TestOutcome]:
 
 def _status(outcome: Outcome) -> Status:
     """How a program fared that did not deliver: `OK` would be no explanation."""
-    return (
-        Status.KILLED
-        if outcome.status is Status.OK and outcome.error is None
-        else outcome.status
-    )
+    return Status.KILLED if outcome.status is Status.OK and outcome.error is None else outcome.status
 
 
 def _graded_call(test: CallTest, name: str, got: TestOutcome) -> _Graded:
@@ -129,8 +111,7 @@ def _graded_output(test: StdioTest, name: str, got: TestOutcome) -> _Graded:
     return _Graded(
         TestResult(
             name=name,
-            passed=not got.truncated
-            and same_output(got.stdout, test.stdout, test.float_tolerance),
+            passed=not got.truncated and same_output(got.stdout, test.stdout, test.float_tolerance),
             status=got.status,
             actual=_shown(got.stdout),
             expected=_shown(test.stdout),
@@ -145,14 +126,10 @@ def _graded_assert(name: str, got: TestOutcome) -> _Graded:
     return _failed(name, got.status, got.error)
 
 
-def _failed(
-    name: str, status: Status, error: ErrorInfo | None, expected: str = ""
-) -> _Graded:
+def _failed(name: str, status: Status, error: ErrorInfo | None, expected: str = "") -> _Graded:
     actual = _shown(f"{error.type}: {error.message}") if error else ""
     return _Graded(
-        TestResult(
-            name=name, passed=False, status=status, actual=actual, expected=expected
-        ),
+        TestResult(name=name, passed=False, status=status, actual=actual, expected=expected),
         error,
     )
 
@@ -171,18 +148,12 @@ def _units(graded: Iterable[_Graded]) -> Iterator[_Graded]:
     yield from units.values()
 
 
-def _verdict(
-    task_id: str, graded: Sequence[_Graded], outcomes: Sequence[Outcome]
-) -> Verdict:
+def _verdict(task_id: str, graded: Sequence[_Graded], outcomes: Sequence[Outcome]) -> Verdict:
     faults = [
-        o
-        for o in outcomes
-        if o.status is Status.INFRA or any(t.status is Status.INFRA for t in o.tests)
+        o for o in outcomes if o.status is Status.INFRA or any(t.status is Status.INFRA for t in o.tests)
     ]
     if faults:
-        return infra(
-            task_id, faults[0].detail or "the sandbox could not run the program"
-        )
+        return infra(task_id, faults[0].detail or "the sandbox could not run the program")
     failures = [part for part in graded if not part.result.passed]
     passed = bool(graded) and not failures
     failure = failures[0] if failures else None
