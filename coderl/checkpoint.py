@@ -1,0 +1,70 @@
+"""Checkpoints: written aside, synced, renamed; so a folder named `step-N` is always whole.
+
+`step-N/` is a transformers folder (model and tokenizer) plus `state.pt`: optimizer, random states,
+position in the data, and the collapse monitor.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from coderl.errors import RunFolderError
+from coderl.model import Policy
+
+
+def save(folder: Path, step: int, policy: Policy, state: dict[str, Any]) -> Path:
+    """Write `folder/step-N` atomically.
+
+    Raises:
+        RunFolderError: the disk is full or not writable; earlier checkpoints are untouched.
+    """
+    final = folder / f"step-{step:06d}"
+    temporary = folder / f".tmp-{final.name}"
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        policy.save(temporary)
+        torch.save({"step": step, **state}, temporary / "state.pt")
+        for file in temporary.iterdir():
+            _sync(file)
+        if final.exists():
+            shutil.rmtree(final)
+        os.replace(temporary, final)
+        _sync(folder)
+    except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise RunFolderError(
+            f"checkpoint {final} could not be written: {error}; the previous one is intact. "
+            "Free disk space, then continue with --resume"
+        ) from error
+    return final
+
+
+def latest(folder: Path) -> Path | None:
+    """The newest whole checkpoint, if any."""
+    return max(folder.glob("step-*"), default=None)
+
+
+def load_state(checkpoint: Path) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(checkpoint / "state.pt", map_location="cpu", weights_only=True)
+    return state
+
+
+def prune(folder: Path, keep: int, protect: Path | None = None) -> None:
+    """Delete all but the newest `keep` checkpoints, and never `protect`."""
+    for old in sorted(folder.glob("step-*"))[:-keep]:
+        if protect is None or old != protect:
+            shutil.rmtree(old)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,67 @@
+"""`coderl tasks list|show|validate`."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Problems: list the known datasets, show one task, validate references against mutants.",
+    no_args_is_help=True,
+)
+
+Spec = Annotated[str, typer.Argument(help="NAME, NAME=FILE, FILE.jsonl or builtin:LEVEL")]
+
+
+@app.command("list")
+def list_datasets() -> None:
+    """The datasets that `--tasks` and data.train know by name."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from tasks.datasets import describe
+
+    table = Table("name", "tests", "hub name", "what it is")
+    for entry in describe():
+        table.add_row(entry.name, entry.tests, entry.hub or "-", entry.summary)
+    Console().print(table)
+
+
+@app.command()
+def show(
+    spec: Spec, task_id: Annotated[str | None, typer.Argument(help="default: the first")] = None
+) -> None:
+    """Print one task: prompt, tests, reference."""
+    from tasks.datasets import load
+    from tasks.errors import TaskError
+    from tasks.native import to_row
+
+    found = load(spec)
+    task = next((t for t in found if task_id is None or t.id == task_id), None)
+    if task is None:
+        raise TaskError(f"{spec} has no task {task_id!r}; its ids look like {found[0].id!r}")
+    typer.echo(jsonlib.dumps(to_row(task), indent=2, ensure_ascii=False))
+
+
+@app.command()
+def validate(
+    spec: Spec,
+    backend: Annotated[str, typer.Option(help="auto, docker, bubblewrap")] = "auto",
+    slots: Annotated[int, typer.Option(min=1)] = 2,
+    limit: Annotated[int | None, typer.Option(help="only the first tasks")] = None,
+    mutants: Annotated[int, typer.Option(min=1, help="mutants a reference")] = 4,
+    seed: Annotated[int, typer.Option()] = 0,
+) -> None:
+    """References must pass; at least 95% of mutated references must fail; survivors are listed."""
+    import sandbox
+    from tasks.datasets import load
+    from tasks.grade import Grader
+    from tasks.validate import validate as check
+
+    found = load(spec, limit=limit)
+    with sandbox.open_pool(slots=slots, backend=backend) as pool:
+        result = check(found, Grader(pool), mutants=mutants, seed=seed)
+    typer.echo(str(result))
+    raise typer.Exit(0 if result.ok else 1)

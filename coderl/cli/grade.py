@@ -1,0 +1,32 @@
+"""`coderl grade`: anyone's completions, graded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(grade)
+
+
+def grade(
+    tasks: Annotated[str, typer.Option(help="NAME, NAME=FILE or FILE.jsonl (see `coderl tasks list`)")],
+    completions: Annotated[str, typer.Option(help="JSONL of task_id and completion, or `reference`")],
+    out: Annotated[Path, typer.Option(help="verdict rows, JSONL")],
+    backend: Annotated[str, typer.Option(help="auto, docker, bubblewrap")] = "auto",
+    slots: Annotated[int, typer.Option(min=1, help="programs that run at once")] = 2,
+    mutants: Annotated[
+        bool, typer.Option("--mutants", help="also grade one mutant of each reference")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="print the summary as one JSON object")] = False,
+) -> None:
+    """Run every completion in the sandbox against its task's tests and write the verdicts."""
+    from coderl import grade_files
+
+    code = grade_files.main(
+        tasks, completions, str(out), backend=backend, slots=slots, mutants=mutants, as_json=json
+    )
+    raise typer.Exit(code)

@@ -1,0 +1,105 @@
+"""`coderl train`, `coderl warmup`, `coderl eval`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", help="TOML file of the run (default: built-in values)")
+]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="overrides, e.g. learner.learning_rate=1e-4 train.steps=100")
+]
+ModelOption = Annotated[str | None, typer.Option("--model", help="transformers folder to train (model.path)")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(train)
+    app.command()(warmup)
+    app.command("eval")(evaluate)
+
+
+def train(
+    overrides: Overrides = None,
+    config: Config = None,
+    model: ModelOption = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="training tasks: NAME, NAME=FILE, FILE.jsonl, builtin:LEVEL")
+    ] = None,
+    evaluation: Annotated[
+        str | None, typer.Option(help="evaluation tasks (default: those of --dataset)")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="run folder to continue from its last checkpoint")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="resolve and print the configuration, train nothing")
+    ] = False,
+) -> None:
+    """Train a policy: sample with vLLM, grade in the sandbox, learn, publish, repeat."""
+    from coderl.config import load
+
+    extra = list(overrides or [])
+    if resume is not None:
+        config = _resumable(resume)
+        extra += [f'runs="{resume.parent}"', f'name="{resume.name}"']
+    if model is not None:
+        extra.append(f'model.path="{model}"')
+    if dataset is not None:
+        extra += [f'data.train="{dataset}"', f'data.evaluation="{evaluation or dataset}"']
+        if evaluation is None:
+            extra.append("data.allow_overlap=true")  # asked for: the same tasks are trained on and evaluated
+    elif evaluation is not None:
+        extra.append(f'data.evaluation="{evaluation}"')
+    resolved = load(config, extra)
+    if dry_run:
+        typer.echo(resolved.to_toml())
+        return
+    from coderl import session
+
+    session.run_training(resolved, resume=resume is not None)
+
+
+def _resumable(folder: Path) -> Path:
+    from coderl.errors import RunFolderError
+
+    config = folder / "config.toml"
+    if not config.is_file():
+        raise RunFolderError(
+            f"{folder} is not a run folder (it has no config.toml); give one made by `coderl train`"
+        )
+    return config
+
+
+def warmup(
+    out: Annotated[Path, typer.Option(help="folder for the warmed-up model")],
+    overrides: Overrides = None,
+    config: Config = None,
+) -> None:
+    """Train the small built-in model from scratch on imperfect demonstrations."""
+    from coderl import session
+    from coderl.config import load
+
+    session.run_warmup(load(config, overrides or []), out)
+
+
+def evaluate(
+    model: Annotated[Path, typer.Option(help="transformers folder")],
+    tasks: Annotated[str, typer.Option(help="NAME, NAME=FILE, FILE.jsonl or builtin:LEVEL")],
+    overrides: Overrides = None,
+    config: Config = None,
+    samples: Annotated[int, typer.Option(min=1, help="completions a task")] = 16,
+    limit: Annotated[int | None, typer.Option(help="use only the first tasks")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for the evaluation's Parquet file")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Sample n completions a task, grade them, print pass@k."""
+    from coderl import session
+    from coderl.config import load
+
+    session.run_evaluation(
+        load(config, overrides or []), model, tasks, samples=samples, limit=limit, out=out, as_json=json
+    )

@@ -1,0 +1,202 @@
+"""A run's configuration: one TOML file, typed, plus dotted overrides (`learner.learning_rate=1e-4`).
+
+Unknown keys are errors that name the nearest key. The resolved configuration is saved in the run
+folder and loads back to the same object.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from coderl.errors import ConfigError
+from coderl.objective_config import ObjectiveConfig
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelConfig(Section):
+    """The policy. With no `path`, a small model is built and warmed up as `[warmup]` says."""
+
+    path: str | None = Field(None, description="transformers folder; none: the built-in model, warmed up")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 on a GPU")
+
+
+class WarmupConfig(Section):
+    """Supervised training of the built-in model on imperfect demonstrations."""
+
+    level: str = Field("builtin:mix", description="level whose demonstrations are learned")
+    steps: int = Field(400, ge=1, description="optimizer steps")
+    batch_size: int = Field(96, ge=1, description="demonstrations a step")
+    learning_rate: float = Field(2e-3, gt=0)
+    wrong_rate: float = Field(0.5, ge=0, le=1, description="share of demonstrations that are wrong")
+    layers: int = Field(4, ge=1)
+    hidden_size: int = Field(192, ge=32, multiple_of=32)
+    vocabulary: int = Field(512, ge=300, description="tokens of the byte-level BPE")
+    max_positions: int = Field(512, ge=64)
+
+
+class DataConfig(Section):
+    train: str = Field("builtin:mix", description="NAME, NAME=FILE, FILE.jsonl or builtin:LEVEL")
+    evaluation: str = Field("builtin:mix", description="the same, for evaluation")
+    train_count: int | None = Field(None, ge=1, description="use only this many training tasks")
+    evaluation_count: int | None = Field(None, ge=1, description="use only this many evaluation tasks")
+    allow_overlap: bool = Field(False, description="keep training tasks that also occur in evaluation")
+    prefilter_samples: int = Field(0, ge=0, description="samples a task to measure its pass rate; 0: off")
+    prefilter_low: float = Field(0.0, ge=0, le=1, description="drop tasks with a pass rate at or below")
+    prefilter_high: float = Field(1.0, ge=0, le=1, description="drop tasks with a pass rate at or above")
+
+
+class SamplerConfig(Section):
+    temperature: float = Field(1.0, gt=0)
+    max_tokens: int = Field(64, ge=1, description="tokens a completion")
+    max_prompt_tokens: int = Field(192, ge=1, description="longer prompts are left out, and counted")
+    max_sequences: int = Field(256, ge=1, description="sequences that vLLM runs at once")
+    kv_cache_gib: int = Field(1, ge=1, description="CPU only")
+    gpu_memory_fraction: float = Field(0.35, gt=0, lt=1, description="GPU only")
+
+
+class LearnerConfig(Section):
+    learning_rate: float = Field(1e-4, gt=0)
+    warmup_steps: int = Field(0, ge=0, description="linear ramp of the learning rate, in batches")
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    weight_decay: float = Field(0.0, ge=0)
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.95, ge=0, lt=1)
+    gradient_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
+    minibatches: int = Field(1, ge=1, description="optimizer steps a batch; more than one is off-policy")
+    tokens_per_microbatch: int = Field(16384, ge=1, description="padded tokens a forward pass")
+    probe_rows: int = Field(
+        32, ge=1, description="random completions scored each step for entropy, KL, mismatch"
+    )
+    max_logprob_difference: float | None = Field(
+        None,
+        gt=0,
+        description="mean |sampler - learner|, nats, that stops the run; none: 1e-3 in float32, else 0.1",
+    )
+
+
+class RewardConfig(Section):
+    kind: str = Field("fraction", description="all_passed, fraction, or module:function")
+    truncated: Literal["grade", "zero", "mask"] = Field(
+        "grade", description="completions cut by max_tokens: graded as they are, worth 0, or left out"
+    )
+
+
+class SandboxConfig(Section):
+    backend: str = Field("auto", description="auto, docker, bubblewrap")
+    slots: int = Field(2, ge=1, description="programs that run at once")
+
+
+class EvalConfig(Section):
+    every: int = Field(10, ge=0, description="steps between evaluations; 0: only before and after")
+    samples: int = Field(4, ge=1, description="samples a task on the way")
+    final_samples: int = Field(16, ge=1, description="samples a task before and after training")
+    temperature: float = Field(1.0, gt=0)
+
+
+class TrainConfig(Section):
+    steps: int = Field(40, ge=1)
+    prompts_per_step: int = Field(32, ge=1)
+    samples_per_prompt: int = Field(16, ge=2, description="group size G")
+    checkpoint_every: int = Field(10, ge=1)
+    keep_checkpoints: int = Field(2, ge=1)
+    control: bool = Field(False, description="also evaluate warm-up continued for as many optimizer steps")
+    stop_on_collapse: bool = True
+
+
+class RunConfig(Section):
+    name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="folder under runs/")
+    runs: str = Field("runs", description="folder that holds run folders")
+    seed: int = 0
+    model: ModelConfig = ModelConfig()
+    warmup: WarmupConfig = WarmupConfig()
+    data: DataConfig = DataConfig()
+    sampler: SamplerConfig = SamplerConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    learner: LearnerConfig = LearnerConfig()
+    reward: RewardConfig = RewardConfig()
+    sandbox: SandboxConfig = SandboxConfig()
+    eval: EvalConfig = EvalConfig()
+    train: TrainConfig = TrainConfig()
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.runs) / self.name
+
+    def to_toml(self) -> str:
+        return tomli_w.dumps(self.model_dump(exclude_none=True))
+
+
+def load(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a TOML file (none: all defaults) and apply `section.key=value` overrides.
+
+    Raises:
+        ConfigError: unreadable file, unknown key, or a value out of range.
+    """
+    data: dict[str, Any] = {}
+    where = "the command line"
+    if path is not None:
+        where = str(path)
+        try:
+            data = tomllib.loads(path.read_text())
+        except FileNotFoundError:
+            raise ConfigError(
+                f"configuration file {path} does not exist; give --config an existing file"
+            ) from None
+        except OSError as error:
+            raise ConfigError(f"configuration file {path} cannot be read: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    for override in overrides:
+        _apply(data, override)
+    try:
+        return RunConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: " + "; ".join(_explain(e) for e in error.errors())) from None
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"override {override!r} is not of the form section.key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text  # a bare word is a string
+    *sections, last = key.split(".")
+    for section in sections:
+        data = data.setdefault(section, {})
+        if not isinstance(data, dict):
+            raise ConfigError(f"override {override!r}: {section} is a value, not a section")
+    data[last] = value
+
+
+def _explain(error: Any) -> str:
+    path = [str(part) for part in error["loc"]]
+    key = ".".join(path)
+    if error["type"] != "extra_forbidden":
+        return f"{key} = {error['input']!r}: {error['msg'].lower()}"
+    known = _keys(RunConfig)
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5) or difflib.get_close_matches(
+        path[-1], [k.rpartition(".")[2] for k in known], n=1, cutoff=0.5
+    )
+    hint = f"; did you mean {near[0]}?" if near else f"; keys are: {', '.join(sorted(known))}"
+    return f"unknown key {key}{hint}"
+
+
+def _keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    keys = []
+    for name, field in model.model_fields.items():
+        keys.append(prefix + name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            keys += _keys(field.annotation, f"{prefix}{name}.")
+    return keys

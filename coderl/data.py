@@ -1,0 +1,73 @@
+"""Which prompts a step trains on; keeping evaluation tasks out of training."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from coderl.config import RunConfig
+from coderl.errors import ConfigError
+from tasks.datasets import load
+from tasks.types import Task
+
+SHINGLE_WORDS = 13  # the run of words that GPT-3's contamination study calls an overlap
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    train: list[Task]
+    evaluation: list[Task]
+    overlapping: list[str]  # training tasks that also occur in evaluation
+    too_long: list[str]  # tasks whose prompt exceeds sampler.max_prompt_tokens
+
+    def batch(self, step: int, size: int, seed: int) -> list[Task]:
+        """The tasks of a step (from 1): a fresh shuffle each epoch, a function of its arguments only."""
+        first = (step - 1) * size
+        return [self._nth(n, seed) for n in range(first, first + size)]
+
+    def _nth(self, n: int, seed: int) -> Task:
+        epoch, position = divmod(n, len(self.train))
+        order = list(range(len(self.train)))
+        random.Random(f"{seed}/{epoch}").shuffle(order)
+        return self.train[order[position]]
+
+
+def load_data(config: RunConfig, prompt_length: Callable[[Task], int]) -> Data:
+    """Load both sets, drop overlaps (unless allowed) and prompts that do not fit.
+
+    Raises:
+        ConfigError: nothing is left to train on or to evaluate.
+    """
+    data = config.data
+    train = load(data.train, split="train", limit=data.train_count)
+    evaluation = load(data.evaluation, split="held-out", limit=data.evaluation_count)
+    overlap = overlapping(train, evaluation)
+    if not data.allow_overlap:
+        train = [task for task in train if task.id not in overlap]
+    too_long = [t.id for t in [*train, *evaluation] if prompt_length(t) > config.sampler.max_prompt_tokens]
+    train = [task for task in train if task.id not in set(too_long)]
+    evaluation = [task for task in evaluation if task.id not in set(too_long)]
+    for key, tasks in (("data.train", train), ("data.evaluation", evaluation)):
+        if not tasks:
+            raise ConfigError(
+                f"{key}: no task is left ({len(overlap)} overlap with evaluation, {len(too_long)} have prompts over "
+                "sampler.max_prompt_tokens); choose other data, raise the limit, or set data.allow_overlap=true"
+            )
+    return Data(train, evaluation, sorted(overlap), too_long)
+
+
+def overlapping(train: Sequence[Task], evaluation: Sequence[Task]) -> set[str]:
+    """Ids of training tasks whose prompt occurs in evaluation: the same words, or a shared run of 13."""
+    seen: set[str] = set()
+    for task in evaluation:
+        seen |= _shingles(task.prompt)
+    return {task.id for task in train if _shingles(task.prompt) & seen}
+
+
+def _shingles(text: str) -> set[str]:
+    words = re.findall(r"\w+|[^\w\s]", text.casefold())
+    if len(words) <= SHINGLE_WORDS:
+        return {" ".join(words)}
+    return {" ".join(words[i : i + SHINGLE_WORDS]) for i in range(len(words) - SHINGLE_WORDS + 1)}

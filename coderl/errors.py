@@ -1,0 +1,52 @@
+"""Every error that coderl raises on purpose.
+
+CoderlError             shown to the user as one line: what, where, remedy; exit code 2
+├── ConfigError         a configuration file or override is wrong
+├── ModelError          a model folder is missing or cannot be loaded
+├── RunFolderError      a run folder exists, is missing, foreign, or cannot be written
+├── TrainingError       the run stopped itself; the last checkpoint can be resumed
+│   ├── NonFiniteError  loss or gradient is not finite (raised before the optimizer step)
+│   ├── MismatchError   sampler and learner disagree: a stale or wrong weight publish
+│   └── CollapseError   the policy collapsed (see coderl/collapse.py); exit code 3
+└── SandboxOutageError  the sandbox kept failing: nothing could be graded
+"""
+
+from __future__ import annotations
+
+
+class CoderlError(Exception):
+    """Base of all errors meant for the user."""
+
+    exit_code = 2
+
+
+class ConfigError(CoderlError):
+    pass
+
+
+class ModelError(CoderlError):
+    pass
+
+
+class RunFolderError(CoderlError):
+    pass
+
+
+class TrainingError(CoderlError):
+    pass
+
+
+class NonFiniteError(TrainingError):
+    pass
+
+
+class MismatchError(TrainingError):
+    pass
+
+
+class CollapseError(TrainingError):
+    exit_code = 3
+
+
+class SandboxOutageError(CoderlError):
+    pass

@@ -1,0 +1,294 @@
+"""The learner: from a graded batch to updated weights.
+
+A completion whose weight is zero is never run (see `objectives.needs_row`): for the -N variants
+that is every completion with a positive advantage. Sums are normalised over the whole minibatch,
+so how it is cut into micro-batches changes nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from coderl import objectives
+from coderl.config import LearnerConfig, RunConfig
+from coderl.errors import ModelError, NonFiniteError
+from coderl.model import Policy
+from coderl.objectives import LossStats
+from coderl.scoring import TokenRow, microbatches, score
+from coderl.types import Batch, Rollout
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Measured on random completions of all kinds; nats a token."""
+
+    entropy: float
+    kl_warm: float
+    logprob_diff_mean: float  # |sampler - learner|
+    logprob_diff_max: float
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What one batch's optimizer steps did. `rows` ran through the learner, out of `sampled`."""
+
+    loss: float
+    grad_norm: float
+    learning_rate: float
+    rows: int
+    sampled: int
+    stats: dict[str, float]
+    seconds: float
+
+
+class Learner:
+    """Holds the policy being trained, its optimizer, and a frozen copy of the warm model."""
+
+    def __init__(self, policy: Policy, config: RunConfig, warm: PreTrainedModel) -> None:
+        self.policy = policy
+        self.config = config
+        self.batches = 0
+        self.model = policy.model
+        self.warm = warm.eval().requires_grad_(False)
+        self.model.train()
+        learner = config.learner
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(),
+            lr=learner.learning_rate,
+            betas=(learner.beta1, learner.beta2),
+            weight_decay=learner.weight_decay,
+        )
+        check_scoring(self.model)
+
+    def named_weights(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Weights by checkpoint name, for the sampler; tied weights once."""
+        seen: set[int] = set()
+        for name, tensor in self.model.state_dict().items():
+            if tensor.data_ptr() not in seen:
+                seen.add(tensor.data_ptr())
+                yield name, tensor.detach()
+
+    def probe(self, batch: Batch, seed: int) -> Probe:
+        """Score a fixed random subset of all completions, before the update."""
+        with_tokens = [r for r in batch.rollouts if r.tokens]
+        chosen = random.Random(seed).sample(
+            with_tokens, min(self.config.learner.probe_rows, len(with_tokens))
+        )
+        rows = [_row(r) for r in chosen]
+        sums = torch.zeros(3, dtype=torch.float64)
+        count, largest = 0, 0.0
+        with torch.no_grad():
+            for group in microbatches(rows, self.config.learner.tokens_per_microbatch):
+                scores = score(
+                    self.model,
+                    [rows[i] for i in group],
+                    temperature=self.config.sampler.temperature,
+                    entropy=True,
+                    reference=self.warm,
+                )
+                assert scores.entropy_BT is not None and scores.kl_BT is not None
+                sampler_BT = _padded([chosen[i].logprobs for i in group], scores.logp_BT)
+                difference = (scores.logp_BT - sampler_BT).abs() * scores.mask_BT
+                sums += (
+                    torch.stack([x.sum() for x in (scores.entropy_BT, scores.kl_BT, difference)])
+                    .double()
+                    .cpu()
+                )
+                largest = max(largest, float(difference.max()))
+                count += int(scores.mask_BT.sum())
+        entropy, kl, mismatch = (sums / count).tolist()
+        return Probe(entropy, kl, mismatch, largest)
+
+    def update(self, batch: Batch) -> Update:
+        """Take `minibatches` optimizer steps on a batch whose rollouts have advantages.
+
+        Raises:
+            NonFiniteError: before the optimizer step that would have spoilt the weights.
+        """
+        started = time.monotonic()
+        rate = self._set_learning_rate()
+        stats = LossStats()
+        losses, norms, rows = [], [], 0
+        parts = _split(batch, self.config.learner.minibatches, self.config.seed)
+        old = self._old_logprobs(batch) if len(parts) > 1 else None
+        for part in parts:
+            loss, norm, used, part_stats = self._step(part, old)
+            stats += part_stats
+            losses.append(loss)
+            norms.append(norm)
+            rows += used
+        self.batches += 1
+        return Update(
+            loss=sum(losses) / len(losses),
+            grad_norm=max(norms),
+            learning_rate=rate,
+            rows=rows,
+            sampled=len(batch.rollouts),
+            stats=stats.summary(),
+            seconds=time.monotonic() - started,
+        )
+
+    def _step(
+        self, part: list[Rollout], old: dict[int, list[float]] | None
+    ) -> tuple[float, float, int, LossStats]:
+        objective = self.config.objective
+        weights = objectives.row_weights(
+            objective,
+            [r.advantage for r in part],
+            [len(r.tokens) for r in part],
+            n_sampled=sum(r.reward is not None for r in part),
+            max_tokens=self.config.sampler.max_tokens,
+        )
+        used = [
+            (r, w)
+            for r, w in zip(part, weights, strict=True)
+            if r.tokens and r.advantage is not None and objectives.needs_row(objective, r.advantage)
+        ]
+        stats = LossStats()
+        if (
+            not used
+        ):  # no group has any signal: nothing to learn from, and no step for weight decay or momentum
+            return 0.0, 0.0, 0, stats
+        total = 0.0
+        rows = [_row(r) for r, _ in used]
+        self.optimizer.zero_grad(set_to_none=True)
+        for group in microbatches(rows, self.config.learner.tokens_per_microbatch):
+            loss, group_stats = self._loss([used[i] for i in group], old)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+            stats += group_stats
+        norm = float(
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.learner.gradient_norm)
+        )
+        if not (math.isfinite(total) and math.isfinite(norm)):
+            self.optimizer.zero_grad(set_to_none=True)
+            raise NonFiniteError(
+                f"loss {total} or gradient norm {norm} is not finite in batch {self.batches + 1}; the weights are "
+                "unchanged. Resume from the last checkpoint with a lower learner.learning_rate"
+            )
+        self.optimizer.step()
+        return total, norm, len(used), stats
+
+    def _loss(
+        self, used: Sequence[tuple[Rollout, float]], old: dict[int, list[float]] | None
+    ) -> tuple[torch.Tensor, LossStats]:
+        objective = self.config.objective
+        rollouts = [r for r, _ in used]
+        full_kl = objective.kl_coef > 0 and objective.kl_kind == "full"
+        scores = score(
+            self.model,
+            [_row(r) for r in rollouts],
+            temperature=self.config.sampler.temperature,
+            entropy=objective.entropy_coef != 0,
+            reference=self.warm if full_kl else None,
+        )
+        logp = scores.logp_BT
+        return objectives.policy_loss(
+            objective,
+            logp,
+            logp.detach() if old is None else _padded([old[id(r)] for r in rollouts], logp),
+            scores.mask_BT,
+            torch.tensor([float(r.advantage or 0.0) for r in rollouts], device=logp.device),
+            torch.tensor([w for _, w in used], device=logp.device),
+            logp_sampler_BT=_padded([r.logprobs for r in rollouts], logp),
+            logp_ref_BT=self._reference_logprobs(rollouts) if objective.kl_coef > 0 and not full_kl else None,
+            kl_full_BT=scores.kl_BT,
+            entropy_BT=scores.entropy_BT,
+        )
+
+    def _reference_logprobs(self, rollouts: Sequence[Rollout]) -> torch.Tensor:
+        with torch.no_grad():
+            rows = [_row(r) for r in rollouts]
+            return score(self.warm, rows, temperature=self.config.sampler.temperature).logp_BT
+
+    def _old_logprobs(self, batch: Batch) -> dict[int, list[float]]:
+        """Log-probabilities under the weights at the start of the batch, by `id` of the rollout."""
+        objective = self.config.objective
+        needed = [
+            r
+            for r in batch.rollouts
+            if r.tokens and r.advantage is not None and objectives.needs_row(objective, r.advantage)
+        ]
+        rows = [_row(r) for r in needed]
+        old: dict[int, list[float]] = {}
+        with torch.no_grad():
+            for group in microbatches(rows, self.config.learner.tokens_per_microbatch):
+                logp = score(
+                    self.model, [rows[i] for i in group], temperature=self.config.sampler.temperature
+                ).logp_BT.tolist()
+                for i, values in zip(group, logp, strict=True):
+                    old[id(needed[i])] = values[: len(needed[i].tokens)]
+        return old
+
+    def _set_learning_rate(self) -> float:
+        rate = learning_rate(self.config.learner, self.batches, self.config.train.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "batches": self.batches,
+            "torch_rng": torch.get_rng_state(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.batches = state["batches"]
+        torch.set_rng_state(state["torch_rng"])
+
+
+def learning_rate(config: LearnerConfig, batch: int, batches: int) -> float:
+    """The rate for a batch (from 0): linear ramp, then constant, linear or cosine decay to zero."""
+    ramp = min(1.0, (batch + 1) / (config.warmup_steps + 1))
+    progress = min(1.0, batch / max(1, batches))
+    decay = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}
+    return config.learning_rate * ramp * decay[config.schedule]
+
+
+def check_scoring(model: PreTrainedModel) -> None:
+    """Hold our chunked log-probabilities against the model's own logits, once.
+
+    Raises:
+        ModelError: the model post-processes its logits in a way that scoring.py does not know.
+    """
+    row = TokenRow([1, 2, 3], [4, 5])
+    with torch.no_grad():
+        ours = score(model, [row]).logp_BT[0]
+        ids = torch.tensor([row.prompt + row.completion], device=model.device)
+        own = torch.log_softmax(model(input_ids=ids).logits[0].float(), -1)[2:4].gather(1, ids[0, 3:, None])[
+            :, 0
+        ]
+    if not torch.allclose(ours, own, atol=1e-4 if own.dtype == model.dtype else 0.1):
+        raise ModelError(
+            f"{type(model).__name__} changes its logits after the output layer; see coderl/scoring.py"
+        )
+
+
+def _split(batch: Batch, parts: int, seed: int) -> list[list[Rollout]]:
+    """Whole groups dealt into `parts` minibatches, in an order that depends on seed and step only."""
+    groups = list(batch.groups)
+    if parts > 1:
+        random.Random(f"{seed}/{batch.step}").shuffle(groups)
+    dealt = [groups[i::parts] for i in range(min(parts, len(groups)))]
+    return [[r for group in part for r in group.rollouts] for part in dealt]
+
+
+def _row(rollout: Rollout) -> TokenRow:
+    return TokenRow(rollout.prompt_tokens, rollout.tokens)
+
+
+def _padded(rows: Sequence[Sequence[float]], like_BT: torch.Tensor) -> torch.Tensor:
+    out = torch.zeros_like(like_BT, requires_grad=False)
+    for b, values in enumerate(rows):
+        out[b, : len(values)] = torch.tensor(values, dtype=out.dtype)
+    return out

@@ -1,0 +1,131 @@
+"""From prompts to a graded batch.
+
+    sampler (this thread)  --completion-->  grader's queue  -->  sandbox slots (threads)
+            ^ vLLM steps                         |
+            +---- goes on sampling               +--> futures, awaited once sampling is done
+
+A completion is graded while others are still being generated. Nobody waits inside the sampling
+loop: the grader's queue is unbounded, since a batch bounds it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from coderl import objectives
+from coderl.config import RunConfig
+from coderl.errors import SandboxOutageError
+from coderl.model import Policy
+from coderl.sampler import Completion, Request, Sampler, completion_seed
+from coderl.types import Batch, Group, Rollout
+from tasks.builtin import solution_class
+from tasks.extract import extract
+from tasks.grade import Grader
+from tasks.rewards import Reward
+from tasks.types import Task, Verdict
+
+# Share of a batch that the sandbox may fail to grade before the run stops rather than learn from the rest.
+MAX_INFRA_SHARE = 0.5
+
+
+@dataclass(slots=True)
+class Collector:
+    """Samples and grades; the parts that training and evaluation share."""
+
+    config: RunConfig
+    policy: Policy
+    sampler: Sampler
+    grader: Grader
+    reward: Reward
+
+    def collect(
+        self,
+        tasks: Sequence[Task],
+        samples: int,
+        *,
+        step: int,
+        stream: str,
+        temperature: float | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> Batch:
+        """Sample `samples` completions of each task and grade them all.
+
+        `stream` names the use (`train`, `held-out`), so that each has seeds of its own.
+
+        Raises:
+            SandboxOutageError: over half of the completions could not be graded by our fault.
+        """
+        groups = [Group(task) for task in tasks]
+        requests = []
+        for index, task in enumerate(tasks):
+            tokens = self.policy.prompt_tokens(task)
+            for sample in range(samples):
+                seed = completion_seed(self.config.seed, stream, step, index, task.id, sample)
+                requests.append(Request(len(requests), tokens, seed))
+        pending: list[tuple[Rollout, list[Future[Verdict]]]] = []
+        started = time.monotonic()
+        for completion in self.sampler.sample(requests, temperature=temperature):
+            group = groups[completion.key // samples]
+            rollout = self._rollout(
+                group.task, requests[completion.key], completion, completion.key % samples
+            )
+            group.rollouts.append(rollout)
+            pending.append((rollout, self._submit(rollout)))
+            if on_progress:
+                on_progress(len(pending), len(requests))
+        sampled = time.monotonic()
+        for rollout, futures in pending:
+            self._finish(rollout, [future.result() for future in futures])
+        for group in groups:
+            group.rollouts.sort(key=lambda r: r.sample)
+        batch = Batch(step, groups, sampled - started, time.monotonic() - sampled)
+        _check_outage(batch)
+        return batch
+
+    def assign_advantages(self, batch: Batch) -> None:
+        for group in batch.groups:
+            advantages = objectives.advantages(self.config.objective, [r.reward for r in group.rollouts])
+            for rollout, advantage in zip(group.rollouts, advantages, strict=True):
+                rollout.advantage = advantage
+
+    def _rollout(self, task: Task, request: Request, completion: Completion, sample: int) -> Rollout:
+        text = self.policy.text(completion.tokens)
+        extraction = extract(text, task)
+        return Rollout(
+            task=task,
+            sample=sample,
+            prompt_tokens=request.prompt_tokens,
+            tokens=completion.tokens,
+            logprobs=completion.logprobs,
+            text=text,
+            truncated=completion.truncated,
+            policy_version=self.sampler.policy_version,
+            program=extraction.program if extraction.found else "",
+            blocks=extraction.blocks if len(extraction.blocks) > 1 else (),
+        )
+
+    def _submit(self, rollout: Rollout) -> list[Future[Verdict]]:
+        """The program's grading, then one for each block before the last (the last is the program)."""
+        programs = [rollout.program, *rollout.blocks[:-1]]
+        return [self.grader.submit(rollout.task, program) for program in programs]
+
+    def _finish(self, rollout: Rollout, verdicts: list[Verdict]) -> None:
+        rollout.verdict = verdicts[0]
+        if rollout.blocks:
+            rollout.block_verdicts = (*verdicts[1:], verdicts[0])
+        rollout.solution_class = solution_class(rollout.task, verdicts[0])
+        rollout.reward = self.reward(rollout.verdict)
+        if rollout.truncated and self.config.reward.truncated != "grade" and rollout.reward is not None:
+            rollout.reward = 0.0 if self.config.reward.truncated == "zero" else None
+
+
+def _check_outage(batch: Batch) -> None:
+    failed = [r.verdict for r in batch.rollouts if r.verdict is not None and r.verdict.score is None]
+    if len(failed) > MAX_INFRA_SHARE * len(batch.rollouts):
+        raise SandboxOutageError(
+            f"the sandbox could not grade {len(failed)} of {len(batch.rollouts)} completions in step {batch.step}: "
+            f"{failed[0].detail or 'no detail'}. Check `coderl sandbox doctor`, then resume the run"
+        )

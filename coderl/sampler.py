@@ -1,0 +1,129 @@
+"""Sampling completions with vLLM, in-process, one request a completion so that each can be graded
+the moment it finishes.
+
+Every completion has its own seed, derived from (run seed, step, task, sample): a resumed run
+samples exactly what the uninterrupted one would have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from coderl.config import SamplerConfig
+from coderl.errors import ModelError
+from coderl.publish import publish
+
+if TYPE_CHECKING:
+    from vllm import LLM
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One completion to sample. `key` comes back with it."""
+
+    key: int
+    prompt_tokens: list[int]
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """`logprobs[t]`, nats, under the distribution sampled from; `truncated`: cut by max_tokens."""
+
+    key: int
+    tokens: list[int]
+    logprobs: list[float]
+    truncated: bool
+
+
+def completion_seed(*parts: object) -> int:
+    """A seed that depends on all `parts` and on nothing else, in [0, 2^62)."""
+    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 2
+
+
+class Sampler:
+    """A vLLM engine and the version of the policy that it holds."""
+
+    def __init__(
+        self, model: Path, config: SamplerConfig, *, stop_token_ids: Sequence[int], seed: int = 0
+    ) -> None:
+        """Start the engine on a transformers folder.
+
+        Raises:
+            ModelError: vLLM cannot load the model.
+        """
+        self.config = config
+        self.policy_version = 0
+        self._stop = list(stop_token_ids)
+        self._llm = _start(model, config, seed)
+
+    def publish(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
+        publish(self._llm, weights)
+        self.policy_version = version
+
+    def sample(
+        self, requests: Sequence[Request], *, temperature: float | None = None
+    ) -> Iterator[Completion]:
+        """Yield completions as they finish, in whatever order that is."""
+        from vllm import SamplingParams, TokensPrompt
+        from vllm.sampling_params import RequestOutputKind
+
+        engine = self._llm.llm_engine
+        for request in requests:
+            parameters = SamplingParams(
+                temperature=self.config.temperature if temperature is None else temperature,
+                max_tokens=self.config.max_tokens,
+                seed=request.seed,
+                logprobs=0,
+                stop_token_ids=self._stop,
+                detokenize=False,
+                output_kind=RequestOutputKind.FINAL_ONLY,
+            )
+            engine.add_request(
+                str(request.key), TokensPrompt(prompt_token_ids=request.prompt_tokens), parameters
+            )
+        try:
+            while engine.has_unfinished_requests():
+                for done in engine.step():
+                    output = done.outputs[0]
+                    tokens = list(output.token_ids)
+                    logprobs = [entry[t].logprob for entry, t in zip(output.logprobs, tokens, strict=True)]
+                    yield Completion(int(done.request_id), tokens, logprobs, output.finish_reason == "length")
+        finally:  # an interrupted consumer must not leave requests behind
+            engine.abort_request([str(r.key) for r in requests])
+
+
+def _start(model: Path, config: SamplerConfig, seed: int) -> LLM:
+    # In-process: the learner's tensors are handed over without a copy between processes.
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(config.kv_cache_gib))
+    # vLLM would otherwise pin this process, and with it the learner and the sandbox threads.
+    os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    from vllm import LLM
+
+    gpu = torch.cuda.is_available()
+    options = {"gpu_memory_utilization": config.gpu_memory_fraction} if gpu else {}
+    try:
+        return LLM(
+            str(model),
+            dtype="bfloat16" if gpu else "float32",
+            enforce_eager=not gpu,
+            max_model_len=config.max_prompt_tokens + config.max_tokens,
+            max_num_seqs=config.max_sequences,
+            logprobs_mode="processed_logprobs",
+            disable_log_stats=True,
+            seed=seed % 2**31,
+            **options,
+        )
+    except (ValueError, OSError, RuntimeError) as error:
+        raise ModelError(f"vLLM cannot load the model in {model}: {error}") from error

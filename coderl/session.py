@@ -1,0 +1,107 @@
+"""What the training commands do, once their configuration is known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import sandbox
+from analysis import report
+from coderl import warmup
+from coderl.config import RunConfig
+from coderl.display import Display
+from coderl.errors import ConfigError, RunFolderError
+from coderl.evaluate import Evaluation, evaluate
+from coderl.model import load_policy
+from coderl.rollouts import Collector
+from coderl.runfolder import RunFolder
+from coderl.sampler import Sampler
+from coderl.train import open_run, train
+from tasks.datasets import load as load_tasks
+from tasks.grade import Grader
+from tasks.rewards import load_reward
+
+
+def run_training(config: RunConfig, *, resume: bool) -> None:
+    """Train, write the report, and print before and after beside the control."""
+    display = Display()
+    try:
+        with open_run(config, resume=resume, display=display) as run:
+            train(run)
+    except OSError as error:  # a full or read-only disk; everything written so far is whole
+        raise RunFolderError(
+            f"run folder {config.folder} cannot be written: {error.strerror or error}; free disk space, then "
+            f"continue with `coderl train --resume {config.folder}`"
+        ) from error
+    path = report.write(config.folder)
+    print(outcome(run.folder))
+    print(f"report: {path}")
+
+
+def outcome(folder: RunFolder) -> str:
+    """Held-out pass@1 before and after training, and the control's, as a few lines of text."""
+    evaluations = [line for line in folder.read_log() if line["kind"] == "eval"]
+    held_out = [e for e in evaluations if e["name"] == "held-out"]
+    rows = [("warm model", held_out[0]), ("trained", held_out[-1])]
+    rows += [("control: warm-up continued", e) for e in evaluations if e["name"] == "control"]
+    lines = [f"held-out tasks: {held_out[0]['tasks']}, samples a task: {held_out[0]['samples']}"]
+    for name, e in rows:
+        curve = "  ".join(f"pass@{k} {v:.3f}" for k, v in e["pass_at_k"].items())
+        lines.append(f"  {name:<28}{curve}  compiles {e['compile_rate']:.1%}")
+    return "\n".join(lines)
+
+
+def run_warmup(config: RunConfig, out: Path) -> None:
+    """Warm the built-in model up and save it as a transformers folder."""
+    if out.exists() and any(out.iterdir()):
+        raise ConfigError(f"{out} exists and is not empty; choose another --out")
+    display = Display()
+    state = warmup.start(config.warmup, config.seed)
+    with display.warming(config.warmup.steps) as on_step:
+        warmup.train(state, config.warmup.steps, on_step=on_step)
+    state.policy.save(out)
+    print(f"warm model: {out}")
+
+
+def run_evaluation(
+    config: RunConfig,
+    model: Path,
+    tasks: str,
+    *,
+    samples: int,
+    limit: int | None,
+    out: Path | None,
+    as_json: bool,
+) -> Evaluation:
+    """Evaluate a transformers folder on tasks."""
+    display = Display(quiet=as_json)
+    policy = load_policy(model, config.model)
+    chosen = load_tasks(tasks, split="held-out", limit=limit)
+    fitting = [t for t in chosen if len(policy.prompt_tokens(t)) <= config.sampler.max_prompt_tokens]
+    if len(fitting) < len(chosen):
+        display.note(
+            f"{len(chosen) - len(fitting)} tasks left out: prompt over {config.sampler.max_prompt_tokens} tokens"
+        )
+    if not fitting:
+        raise ConfigError("no task fits: raise sampler.max_prompt_tokens")
+    with sandbox.open_pool(slots=config.sandbox.slots, backend=config.sandbox.backend) as pool:
+        sampler = Sampler(model, config.sampler, stop_token_ids=policy.stop_token_ids, seed=config.seed)
+        collector = Collector(config, policy, sampler, Grader(pool), load_reward(config.reward.kind))
+        folder = None
+        if out is not None:
+            (out / "evals").mkdir(parents=True, exist_ok=True)
+            folder = RunFolder(out)
+        result = evaluate(
+            collector,
+            fitting,
+            samples,
+            name="eval",
+            step=0,
+            temperature=config.eval.temperature,
+            folder=folder,
+            on_progress=display.evaluating,
+        )
+    display.evaluation(result)
+    if as_json:
+        print(json.dumps(result.record()))
+    return result

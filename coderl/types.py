@@ -1,0 +1,68 @@
+"""The data that flows through a training step: `Batch` -> `Group` -> `Rollout`.
+
+Worked example, one prompt with G = 4 completions under GRPO-N and graded rewards:
+
+    Group(task=Task(id="easy/17", ...), rollouts=[
+        Rollout(sample=0, tokens=[5, 9, 2], reward=1.0, advantage=0.0),    # min(A, 0): costs the learner nothing
+        Rollout(sample=1, tokens=[5, 8, 2], reward=0.5, advantage=-0.22),  # pushed down a little
+        Rollout(sample=2, tokens=[7, 7, 7], reward=0.0, advantage=-1.0),   # pushed down
+        Rollout(sample=3, tokens=[5, 9, 2], reward=None, advantage=None),  # INFRA: not in the statistics
+    ])
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tasks.types import Task, Verdict
+
+
+@dataclass(slots=True)
+class Rollout:
+    """One completion of one prompt, filled in as it is sampled, graded and given an advantage.
+
+    `logprobs` are the sampler's, nats, one a token, under the tempered distribution that was
+    sampled from. `tokens` include the end-of-sequence token when the completion has one.
+    """
+
+    task: Task
+    sample: int
+    prompt_tokens: list[int]
+    tokens: list[int]
+    logprobs: list[float]
+    text: str
+    truncated: bool
+    policy_version: int
+    program: str = ""
+    blocks: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+    block_verdicts: tuple[Verdict, ...] = ()
+    reward: float | None = None
+    advantage: float | None = None
+    solution_class: str | None = None
+
+
+@dataclass(slots=True)
+class Group:
+    """All completions of one prompt in one step; advantages are relative to the group."""
+
+    task: Task
+    rollouts: list[Rollout] = field(default_factory=list)
+
+    @property
+    def has_signal(self) -> bool:
+        """Whether the group's rewards differ, so that advantages are not all zero."""
+        rewards = {r.reward for r in self.rollouts if r.reward is not None}
+        return len(rewards) > 1
+
+
+@dataclass(slots=True)
+class Batch:
+    step: int
+    groups: list[Group]
+    seconds_sample: float = 0.0
+    seconds_grade: float = 0.0  # what grading added after the last completion was sampled
+
+    @property
+    def rollouts(self) -> list[Rollout]:
+        return [r for group in self.groups for r in group.rollouts]
