@@ -12,9 +12,10 @@ No expected output is ever part of a job for `Calls` or `Stdio`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from queue import SimpleQueue
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -32,98 +33,107 @@ class Grader:
     """Grades programs on `runner`; owns neither it nor any thread. Safe to call from several threads."""
 
     def __init__(
-        self,
-        runner: Runner,
-        *,
-        limits: Limits | None = None,
-        references: References | None = None,
+        self, runner: Runner, *, limits: Limits | None = None, references: References | None = None
     ) -> None:
         self._runner = runner
         self._limits = limits or Limits()
         self._references = references or References(runner)
 
-    def submit(self, task: Task, program: str | None) -> Future[Verdict]:
+    def submit(self, task: Task, program: str | None, limits: Limits | None = None) -> Future[Verdict]:
         """Starts grading `program`, the whole program taken from a completion; None or blank: no code.
 
-        The future's verdict is the program's; it raises only for misuse (tests that the sandbox refuses).
+        `limits` replace the grader's and the task's. The future raises only for misuse, such as arguments
+        that the sandbox cannot carry; whatever the program or the sandbox does is a verdict.
         """
         if not program or not program.strip():
             return _done(no_code(task.id))
-        tests = task.tests
-        if isinstance(tests, ReferenceTests):
-            return self._submit_referenced(task, tests, program)
-        if not tests:
+        works = works_of(task)
+        if not works:
             return _done(infra(task.id, "the task has no tests"))
-        calls = _only(tests, CallTest) or compiled(task)
-        if calls:
-            works: list[Work] = [Calls(tuple(Call(t.function, t.args, t.kwargs) for t in calls))]
-            return self._run(task, program, works, lambda got: call_verdict(task.id, calls, got[0]))
-        if inputs := _only(tests, StdioTest):
-            works = [Stdio(tuple(test.stdin for test in inputs))]
-            return self._run(task, program, works, lambda got: stdio_verdict(task.id, inputs, got[0]))
-        works = [
-            Judge(
-                kind=test.kind,
-                test=test.source,
-                entry_point=task.entry_point,
-                prompt=task.context,
-            )
-            for test in _only(tests, JudgeTest)
-        ]
-        return self._run(task, program, works, lambda got: judge_verdict(task.id, got))
+        limits = limits or limits_of(task, self._limits)
+        jobs = [Job(id=task.id, program=program, work=work, limits=limits) for work in works]
+        outcomes = [self._runner.submit(job) for job in jobs]
+        if not isinstance(task.tests, ReferenceTests):
+            return _when_done(outcomes, lambda: _verdict(task, _results(outcomes)))
+        expected = self._references.expected(task, task.tests)
+        return _when_done([*outcomes, expected], lambda: _referenced(task, outcomes[0], expected))
 
     def grade(self, task: Task, programs: Iterable[str | None]) -> list[Verdict]:
         """The verdicts on `programs`, in their order."""
-        futures = [self.submit(task, program) for program in programs]
-        return [future.result() for future in futures]
+        return _results([self.submit(task, program) for program in programs])
 
-    def _submit_referenced(self, task: Task, tests: ReferenceTests, program: str) -> Future[Verdict]:
-        work = Calls(tuple(Call(tests.function, args) for args in tests.inputs))
-        outcome = self._runner.submit(self._job(task, program, work))
+    def grade_all(
+        self, items: Iterable[tuple[Task, str | None, Limits | None]], *, window: int = 256
+    ) -> Iterator[tuple[int, Verdict]]:
+        """Pairs of an item's index and its verdict, as they finish; at most `window` items wait at a time."""
+        finished: SimpleQueue[tuple[int, Future[Verdict]]] = SimpleQueue()
+        waiting = 0
+        for index, (task, program, limits) in enumerate(items):
+            future = self.submit(task, program, limits)
+            future.add_done_callback(lambda done, index=index: finished.put((index, done)))  # type: ignore[misc]
+            waiting += 1
+            while waiting >= window or not finished.empty():
+                done, verdict = finished.get()
+                waiting -= 1
+                yield done, verdict.result()
+        for _ in range(waiting):
+            done, verdict = finished.get()
+            yield done, verdict.result()
 
-        def finish() -> Verdict:
-            try:
-                values = expected.result()
-            except ReferenceFailed as error:
-                return infra(task.id, str(error))
-            return call_verdict(task.id, _call_tests(tests, values), outcome.result())
 
-        expected = self._references.expected(task, tests)
-        return _when_done([outcome, expected], finish)
+def works_of(task: Task) -> tuple[Work, ...]:
+    """What the sandbox has to do for one program of `task`."""
+    tests = task.tests
+    if isinstance(tests, ReferenceTests):
+        return (Calls(tuple(Call(tests.function, args) for args in tests.inputs)),)
+    if calls := _calls(task):
+        return (Calls(tuple(Call(test.function, test.args, test.kwargs) for test in calls)),)
+    if inputs := _only(tests, StdioTest):
+        return (Stdio(tuple(test.stdin for test in inputs)),)
+    return tuple(
+        Judge(kind=test.kind, test=test.source, entry_point=task.entry_point, prompt=task.context)
+        for test in _only(tests, JudgeTest)
+    )
 
-    def _run(
-        self,
-        task: Task,
-        program: str,
-        works: Sequence[Work],
-        verdict: Callable[[Sequence[Outcome]], Verdict],
-    ) -> Future[Verdict]:
-        futures = [self._runner.submit(self._job(task, program, work)) for work in works]
-        return _when_done(futures, lambda: verdict([future.result() for future in futures]))
 
-    def _job(self, task: Task, program: str, work: Work) -> Job:
-        return Job(id=task.id, program=program, work=work, limits=self._limits_of(task, work))
-
-    def _limits_of(self, task: Task, work: Work) -> Limits:
-        """The grader's limits, save what the task's data set states; then all its tests may use it up."""
-        limits = self._limits
-        if task.memory_bytes is not None:
-            limits = replace(limits, memory_bytes=task.memory_bytes)
-        if task.cpu_seconds is not None:
-            count = (
-                len(work.inputs)
-                if isinstance(work, Stdio)
-                else len(work.calls)
-                if isinstance(work, Calls)
-                else 1
-            )
-            limits = replace(
-                limits,
-                cpu_seconds=task.cpu_seconds,
-                total_cpu_seconds=max(limits.total_cpu_seconds, task.cpu_seconds * count),
-                wall_seconds=max(limits.wall_seconds, 4 * task.cpu_seconds),
-            )
+def limits_of(task: Task, limits: Limits) -> Limits:
+    """`limits`, save what the task's data set states; all of its tests together may then use that up."""
+    if task.memory_bytes is not None:
+        limits = replace(limits, memory_bytes=task.memory_bytes)
+    if task.cpu_seconds is None:
         return limits
+    count = len(task.tests.inputs) if isinstance(task.tests, ReferenceTests) else len(task.tests)
+    return replace(
+        limits,
+        cpu_seconds=task.cpu_seconds,
+        total_cpu_seconds=max(limits.total_cpu_seconds, task.cpu_seconds * count),
+        wall_seconds=max(limits.wall_seconds, 4 * task.cpu_seconds),
+    )
+
+
+def _verdict(task: Task, outcomes: Sequence[Outcome]) -> Verdict:
+    if calls := _calls(task):
+        return call_verdict(task.id, calls, outcomes[0])
+    if inputs := _only(task.tests, StdioTest):
+        return stdio_verdict(task.id, inputs, outcomes[0])
+    return judge_verdict(task.id, outcomes)
+
+
+def _referenced(task: Task, outcome: Future[Outcome], expected: Future[Expected]) -> Verdict:
+    assert isinstance(task.tests, ReferenceTests)
+    try:
+        values = expected.result()
+    except ReferenceFailed as error:
+        return infra(task.id, str(error))
+    tests = [
+        CallTest(function=task.tests.function, args=args, expected=value, compare=task.tests.compare)
+        for args, value in zip(task.tests.inputs, values, strict=True)
+    ]
+    return call_verdict(task.id, tests, outcome.result())
+
+
+def _calls(task: Task) -> tuple[CallTest, ...]:
+    return _only(task.tests, CallTest) or compiled(task)
 
 
 def compiled(task: Task) -> tuple[CallTest, ...]:
@@ -140,16 +150,13 @@ def compiled(task: Task) -> tuple[CallTest, ...]:
     return tuple(calls)
 
 
-def _call_tests(tests: ReferenceTests, values: Expected) -> list[CallTest]:
-    return [
-        CallTest(function=tests.function, args=args, expected=value, compare=tests.compare)
-        for args, value in zip(tests.inputs, values, strict=True)
-    ]
+def _only(tests: Any, kind: type[T]) -> tuple[T, ...]:
+    """`tests` where they are of this `kind` (those of a task are all of one kind), else nothing."""
+    return tests if isinstance(tests, tuple) and tests and isinstance(tests[0], kind) else ()
 
 
-def _only(tests: Sequence[Any], kind: type[T]) -> tuple[T, ...]:
-    """`tests`, all of one kind by their type, where that is `kind`."""
-    return tuple(test for test in tests if isinstance(test, kind))
+def _results(futures: Sequence[Future[T]]) -> list[T]:
+    return [future.result() for future in futures]
 
 
 def _done(verdict: Verdict) -> Future[Verdict]:

@@ -1,0 +1,123 @@
+"""Validates problems without a model: references must pass, wrong programs and mutants must fail.
+
+A survivor is a mutant that passes. It is either equivalent to its reference or shows what the tests do not ask; the two
+cannot be told apart in general, so every survivor counts against the kill rate and is listed for a person.
+Mutants whose change leaves the bytecode as it was are not made (tasks/mutants.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from sandbox.protocol import Limits, Status
+from tasks.grade import Grader, limits_of
+from tasks.mutants import Mutant, mutants
+from tasks.types import Task, Verdict
+
+KILL_RATE = 0.95  # of all mutants, at least
+
+Progress = Callable[[int, int], None]  # done, total
+
+
+@dataclass(frozen=True, slots=True)
+class Survivor:
+    """A mutant of the task's reference that its tests let pass."""
+
+    task_id: str
+    mutant: Mutant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationReport:
+    """What validation found. `references` has a verdict for each task that has a reference."""
+
+    tasks: int
+    references: tuple[Verdict, ...]
+    wrong_passed: tuple[str, ...]  # tasks with a known wrong program that passes
+    wrong: int
+    mutants: int  # graded, INFRA left out
+    survivors: tuple[Survivor, ...]
+    infra: int
+
+    @property
+    def failed(self) -> tuple[Verdict, ...]:
+        return tuple(v for v in self.references if not v.passed and v.status is not Status.INFRA)
+
+    @property
+    def kill_rate(self) -> float | None:
+        """Share of mutants that fail; None where there were none."""
+        return 1 - len(self.survivors) / self.mutants if self.mutants else None
+
+    @property
+    def ok(self) -> bool:
+        rate = self.kill_rate
+        return (
+            not self.failed
+            and not self.wrong_passed
+            and not self.infra
+            and (rate is None or rate >= KILL_RATE)
+        )
+
+
+def validate(
+    tasks: Sequence[Task],
+    grader: Grader,
+    *,
+    mutants_each: int = 1,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> ValidationReport:
+    """Grades every task's reference, its known wrong programs, and `mutants_each` mutants of it.
+
+    Only a reference that passes is mutated. A mutant may take ten times its reference's CPU time: one that
+    loops for ever need not use up the limits of honest programs.
+    """
+    references = [(task, task.reference) for task in tasks if task.reference is not None]
+    verdicts = _grade(grader, [(task, program, None) for task, program in references], progress)
+    wrong = [(task, program, None) for task in tasks for program in task.wrong]
+    wrong_verdicts = _grade(grader, wrong, progress)
+    made = [
+        (task, mutant, _mutant_limits(task, verdict))
+        for (task, program), verdict in zip(references, verdicts, strict=True)
+        if verdict.passed
+        for mutant in mutants(program, task.entry_point, seed=seed, limit=mutants_each)
+    ]
+    mutant_verdicts = _grade(
+        grader, [(task, mutant.program, limits) for task, mutant, limits in made], progress
+    )
+    everything = [*verdicts, *wrong_verdicts, *mutant_verdicts]
+    return ValidationReport(
+        tasks=len(tasks),
+        references=tuple(verdicts),
+        wrong_passed=tuple(verdict.task_id for verdict in wrong_verdicts if verdict.passed),
+        wrong=len(wrong),
+        mutants=sum(verdict.status is not Status.INFRA for verdict in mutant_verdicts),
+        survivors=tuple(
+            Survivor(task.id, mutant)
+            for (task, mutant, _), verdict in zip(made, mutant_verdicts, strict=True)
+            if verdict.passed
+        ),
+        infra=sum(verdict.status is Status.INFRA for verdict in everything),
+    )
+
+
+def _mutant_limits(task: Task, reference: Verdict) -> Limits:
+    limits = limits_of(task, Limits())
+    seconds = 1 + 10 * reference.cpu_seconds
+    return replace(
+        limits,
+        cpu_seconds=min(limits.cpu_seconds, seconds),
+        total_cpu_seconds=min(limits.total_cpu_seconds, seconds),
+    )
+
+
+def _grade(
+    grader: Grader, items: Sequence[tuple[Task, str, Limits | None]], progress: Progress | None
+) -> list[Verdict]:
+    verdicts: dict[int, Verdict] = {}
+    for index, verdict in grader.grade_all(items):
+        verdicts[index] = verdict
+        if progress:
+            progress(len(verdicts), len(items))
+    return [verdicts[index] for index in range(len(items))]
