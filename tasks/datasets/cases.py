@@ -18,11 +18,12 @@ Cases = tuple[StdioTest, ...] | tuple[CallTest, ...]
 # JSON has no tuples: a returned tuple equals the list that was written for it.
 _COMPARE = Compare(kind="equal")
 
-# What LeetCode-style platforms import before a solution; their starter code relies on it.
+# What LeetCode-style platforms import before a solution; their starter code relies on it. Not `math`'s `pow`,
+# which would hide the builtin one and its third argument.
 PRELUDE = (
     "import collections\nimport functools\nimport heapq\nimport itertools\nimport math\n"
     "from bisect import *\nfrom collections import *\nfrom functools import *\nfrom heapq import *\n"
-    "from itertools import *\nfrom math import *\nfrom typing import *\n"
+    "from itertools import *\nfrom math import ceil, floor, gcd, inf, sqrt\nfrom typing import *\n"
 )
 
 

@@ -1,4 +1,7 @@
-"""PrimeIntellect's and open-r1's verifiable-coding problems, and SYNTHETIC-2: `verification_info` holds the cases."""
+"""PrimeIntellect's and open-r1's verifiable-coding problems, and SYNTHETIC-2.
+
+All three keep their cases in `verification_info`.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,95 @@
+"""Markdown code fences, read leniently: as models write them, not only as CommonMark has them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_FENCE = re.compile(r"([ \t]*)(`{3,}|~{3,})[ \t]*([^\s`]*)[^`]*$")
+_FENCE_AFTER_PROSE = re.compile(r"[^`]*(```)(python|py)[ \t]*$", re.IGNORECASE)
+_MAX_FENCE_LINE = 300  # a longer line is no fence
+_MAX_EXTRA_INDENT = 3  # a fence further to the right belongs to the block's own text (a docstring)
+
+_PYTHON = ("python", "py", "ipython")
+_OTHER = frozenset(
+    "bash sh shell console zsh text txt plaintext output stdout input json yaml toml xml html css sql"
+    " markdown md diff pycon doctest c cpp c++ cs csharp java javascript js typescript ts go rust ruby php"
+    " kotlin swift scala r latex tex mermaid".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block. `rank`: 2 tagged as Python, 1 without a known tag, 0 something else."""
+
+    text: str
+    rank: int
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Fence:
+    indent: int
+    mark: str
+    tag: str
+
+    def closes(self, opening: _Fence) -> bool:
+        return self.mark.startswith(opening.mark) and self.indent <= opening.indent + _MAX_EXTRA_INDENT
+
+    @property
+    def is_python(self) -> bool:
+        return self.tag.startswith(_PYTHON)
+
+
+def fenced_blocks(text: str) -> list[Block]:
+    """The non-empty fenced blocks of `text` in order. Linear in its length.
+
+    A fence tagged as Python within an open block closes that and begins another: the model forgot to.
+    """
+    blocks: list[Block] = []
+    opening: _Fence | None = None
+    lines: list[str] = []
+    for line in text.replace("\r\n", "\n").split("\n"):
+        fence = _fence(line)
+        if opening is None:
+            opening, lines = fence, []
+        elif fence is not None and fence.closes(opening):
+            blocks += _block(opening, lines, closed=True)
+            opening, lines = (fence if fence.is_python else None), []
+        else:
+            lines.append(line)
+    if opening is not None:
+        if lines and lines[-1].strip() in ("`", "``", "~", "~~"):
+            lines.pop()  # the closing fence, cut off
+        blocks += _block(opening, lines, closed=False)
+    return blocks
+
+
+def _fence(line: str) -> _Fence | None:
+    if len(line) > _MAX_FENCE_LINE or not ("```" in line or "~~~" in line):
+        return None
+    if found := _FENCE.match(line):
+        return _Fence(len(found[1].expandtabs(4)), found[2], found[3].lower().strip("{}."))
+    if found := _FENCE_AFTER_PROSE.match(line):
+        return _Fence(0, found[1], found[2].lower())
+    return None
+
+
+def _block(fence: _Fence, lines: list[str], *, closed: bool) -> list[Block]:
+    """The block between two fences, moved left by the opening one's indentation; none where it is blank."""
+    text = "".join(_outdent(line, fence.indent) + "\n" for line in lines)
+    if not text.strip():
+        return []
+    rank = 2 if fence.is_python else 0 if fence.tag in _OTHER else 1
+    if text.lstrip().startswith((">>>", "$ ")):
+        rank = 0  # a transcript of a session
+    return [Block(text, rank, closed)]
+
+
+def _outdent(line: str, columns: int) -> str:
+    """`line` without up to `columns` columns of white space."""
+    if not columns:
+        return line
+    space = len(line) - len(line.lstrip(" \t"))
+    head = line[:space].expandtabs(4)
+    return head[columns:] + line[space:]
