@@ -1,0 +1,122 @@
+"""Which objective is trained, and the options that the papers leave open.
+
+An option that is not given takes the objective's own default, from the table `DEFAULTS`; a
+validated `ObjectiveConfig` therefore holds no open option. Formulas: `coderl/objectives.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Name = Literal[
+    "grpo",
+    "gspo",
+    "gspo_token",
+    "grpo_n",
+    "gspo_n",
+    "dr_grpo",
+    "dapo",
+    "cispo",
+    "psr",
+    "nsr",
+    "w_reinforce",
+    "rloo",
+]
+Aggregation = Literal["sequence_mean", "token_mean", "constant"]
+
+_GRPO: dict[str, Any] = {
+    "eps_low": 0.2,
+    "eps_high": 0.2,
+    "aggregation": "sequence_mean",
+    "scale_by_std": True,
+    "denominator": "sampled",
+    "all_wrong": "zero",
+}
+_GSPO = _GRPO | {"eps_low": 3e-4, "eps_high": 4e-4}  # arXiv 2507.18071, section 5.1
+_NSR = _GRPO | {
+    "aggregation": "token_mean",
+    "scale_by_std": False,
+    "denominator": "kept",
+    "all_wrong": "penalise",
+}
+
+# Each objective's own defaults, from its paper where the paper says.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "grpo": _GRPO,
+    "grpo_n": _GRPO,
+    "gspo": _GSPO,
+    "gspo_token": _GSPO,
+    "gspo_n": _GSPO,
+    "dr_grpo": _GRPO | {"aggregation": "constant", "scale_by_std": False},
+    "dapo": _GRPO | {"eps_high": 0.28, "aggregation": "token_mean"},
+    "cispo": _GRPO | {"eps_low": 1.0, "eps_high": 4.0, "aggregation": "token_mean"},  # weight in [0, 5]
+    "psr": _NSR,
+    "nsr": _NSR,
+    "w_reinforce": _NSR | {"denominator": "sampled"},
+    "rloo": _GRPO | {"aggregation": "constant", "scale_by_std": False},
+}
+
+
+def _own(description: str, **limits: Any) -> Any:
+    """A field whose default is the objective's own."""
+    return Field(None, description=f"{description}; none: the objective's own", **limits)
+
+
+class ObjectiveConfig(BaseModel):
+    """What the learner optimises."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name = "grpo_n"
+    eps_low: float = _own("a falling ratio is clipped below 1 - eps_low", gt=0, le=1)
+    eps_high: float = _own("a rising ratio is clipped above 1 + eps_high", gt=0)
+    dual_clip: float | None = Field(
+        None, gt=1, description="bound c on the ratio where the advantage is negative; above 1 + eps_high"
+    )
+    aggregation: Aggregation = _own(
+        "sequence_mean: 1/(N |o_i|), token_mean: 1/(tokens of the batch), constant: 1/(N max_tokens)"
+    )
+    denominator: Literal["sampled", "kept"] = _own(
+        "N counts all graded completions, or only those whose advantage is not zero (the others then leave the "
+        "batch, KL and entropy included)"
+    )
+    all_wrong: Literal["zero", "penalise"] = _own(
+        "groups without a full solution whose rewards are all equal: no gradient, or advantage reward - 1"
+    )
+    scale_by_std: bool = _own("divide advantages by the group's standard deviation + 1e-4")
+    positive_weight: float = Field(
+        0.1, ge=0, description="lambda of w_reinforce: the weight of passing completions"
+    )
+    kl_coef: float = Field(0.0, ge=0, description="weight of KL to the warm model, nats a token; 0: off")
+    kl_kind: Literal["k1", "k2", "k3", "full"] = Field(
+        "k3", description="estimator from the sampled token, or full: over the whole vocabulary"
+    )
+    entropy_coef: float = Field(0.0, ge=0, description="weight of the entropy bonus, nats a token; 0: off")
+    sampler_correction: Literal["none", "token", "sequence"] = Field(
+        "none",
+        description="truncated importance weights between the sampler's and the learner's log-probabilities",
+    )
+    sampler_correction_cap: float = Field(
+        2.0, gt=0, description="importance weights are truncated at this value"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_own_defaults(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        own = DEFAULTS.get(str(data.get("name", "grpo_n")), {})  # an unknown name fails its own validation
+        return own | {key: value for key, value in data.items() if value is not None or key not in own}
+
+    @model_validator(mode="after")
+    def _check_dual_clip(self) -> ObjectiveConfig:
+        if self.dual_clip is not None and self.dual_clip <= 1 + self.eps_high:
+            raise ValueError(f"dual_clip must be above 1 + eps_high = {1 + self.eps_high:g}")
+        return self
+
+    @property
+    def scores_every_row(self) -> bool:
+        """Whether a KL or entropy term gives even completions without advantage a gradient."""
+        return self.kl_coef > 0 or self.entropy_coef > 0
