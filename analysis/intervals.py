@@ -44,10 +44,11 @@ def bootstrap_mean(
     if data.size == 0 or load.sum() == 0:
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
     rng = np.random.default_rng(seed)
-    # Drawing tasks with replacement is drawing how often each occurs: one multinomial row a resample.
-    times = rng.multinomial(data.size, np.full(data.size, 1 / data.size), size=resamples)
-    totals = times @ load
-    means = (times @ (data * load))[totals > 0] / totals[totals > 0]
+    means: list[float] = []
+    for _ in range(resamples):
+        drawn = rng.integers(0, data.size, size=data.size)
+        if total := load[drawn].sum():
+            means.append(float((data[drawn] * load[drawn]).sum() / total))
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Estimate(float(np.average(data, weights=load)), float(low), float(high), int(data.size))
 

@@ -7,6 +7,7 @@ n samples, c of them right, is right (Chen et al. 2021, arXiv 2107.03374, sectio
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from statistics import median
 
 from analysis.intervals import Estimate, bootstrap_mean
 
@@ -48,16 +49,19 @@ def pass_at_k_intervals(
 ) -> dict[int, Estimate]:
     """As `mean_pass_at_k`, with 95% bootstrap intervals over tasks.
 
-    `ks` defaults to powers of two up to half of the smallest n: beyond n/2 the estimate rests on
-    few, strongly overlapping subsets.
+    `ks` defaults to `stable_ks`.
     """
-    if not counts:
-        return {}
-    smallest = min(n for n, _ in counts)
-    chosen = ks if ks is not None else powers_of_two(max(smallest // 2, 1))
-    return {
-        k: bootstrap_mean([pass_at_k(n, c, k) for n, c in counts], seed=seed) for k in _usable(counts, chosen)
-    }
+    chosen = _usable(counts, stable_ks([n for n, _ in counts]) if ks is None else ks)
+    return {k: bootstrap_mean([pass_at_k(n, c, k) for n, c in counts], seed=seed) for k in chosen}
+
+
+def stable_ks(samples: Sequence[int]) -> list[int]:
+    """1 and the powers of two up to half of the usual number of samples a task (their median).
+
+    Beyond n/2 the estimate rests on few, strongly overlapping subsets. The median, so that a few tasks
+    that lost samples to faults of ours do not decide.
+    """
+    return powers_of_two(max(int(median(samples)) // 2, 1)) if samples else []
 
 
 def _usable(counts: Counts, ks: Iterable[int]) -> list[int]:

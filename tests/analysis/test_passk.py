@@ -14,7 +14,7 @@ from analysis.intervals import (
     paired_difference,
     paired_permutation,
 )
-from analysis.passk import mean_pass_at_k, pass_at_k, pass_at_k_intervals, powers_of_two
+from analysis.passk import mean_pass_at_k, pass_at_k, pass_at_k_intervals, powers_of_two, stable_ks
 
 
 def test_pass_at_k_equals_the_share_of_subsets_with_a_right_sample() -> None:
@@ -48,6 +48,13 @@ def test_intervals_stop_at_half_of_n_and_contain_the_mean() -> None:
     assert found[1].value == pytest.approx(0.5)
     assert found[1].low < 0.5 < found[1].high
     assert powers_of_two(9) == [1, 2, 4, 8]
+
+
+def test_one_task_that_lost_a_sample_does_not_cut_the_curve() -> None:
+    assert stable_ks([16, 16, 15]) == [1, 2, 4, 8]
+    assert sorted(pass_at_k_intervals([(16, 3), (16, 4), (15, 2)])) == [1, 2, 4, 8]
+    assert stable_ks([1, 1]) == [1]
+    assert stable_ks([]) == []
 
 
 def test_bootstrap_covers_the_truth_about_95_times_in_100() -> None:

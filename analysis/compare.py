@@ -1,0 +1,33 @@
+"""Runs held against each other: a baseline and one or more candidates, on the tasks they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from analysis.columns import Column, last_column, load
+from analysis.page import build
+from analysis.reader import RunError
+from analysis.report import save
+from analysis.report.curves import charts
+
+
+def write(base: Path, candidates: Sequence[Path], out: Path) -> Path:
+    """Compare the last evaluations of run folders (or verdict files); returns the HTML file's path.
+
+    `out` is that path; the `.json` and `.md` lie beside it. Raises `RunError` where a run cannot be
+    read, holds no evaluated completions, or shares no task with the baseline.
+    """
+    sources = [load(path) for path in (base, *candidates)]
+    columns: list[Column] = []
+    for path, source in zip((base, *candidates), sources, strict=True):
+        column = last_column(source)
+        if column is None:
+            raise RunError(
+                f"{path}: holds no evaluated completions to compare. Run `coderl eval` on it first."
+            )
+        if columns and not columns[0].group.tasks.keys() & column.group.tasks.keys():
+            raise RunError(f"{path}: shares no task with {base}. Compare runs evaluated on the same tasks.")
+        columns.append(column)
+    page = build(" against ".join(column.label for column in columns), sources, columns)
+    return save(page, {source.run.name: charts(source, columns) for source in sources}, out)

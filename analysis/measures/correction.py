@@ -1,0 +1,54 @@
+"""Does the policy notice its error and correct it within one response?
+
+Of a response with several code blocks the last is the answer. Every measure counts responses whose
+first and last block were both graded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analysis.intervals import Estimate, bootstrap_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Revisions:
+    """One task's responses with several blocks by (first, last) verdict; first attempts of all responses."""
+
+    wrong_wrong: int
+    wrong_right: int
+    right_wrong: int
+    right_right: int
+    fresh_samples: int
+    fresh_passed: int
+
+
+def self_correction_rate(tasks: Sequence[Revisions], *, seed: int = 0) -> Estimate:
+    """P(last passes | first fails) over all responses with several blocks."""
+    failed = [t.wrong_right + t.wrong_wrong for t in tasks]
+    return _ratio([t.wrong_right for t in tasks], failed, seed)
+
+
+def harm_rate(tasks: Sequence[Revisions], *, seed: int = 0) -> Estimate:
+    """P(last fails | first passes) over all responses with several blocks."""
+    passed = [t.right_wrong + t.right_right for t in tasks]
+    return _ratio([t.right_wrong for t in tasks], passed, seed)
+
+
+def excess_correction(tasks: Sequence[Revisions], *, seed: int = 0) -> Estimate:
+    """P(last passes | first fails) - P(a fresh first attempt passes), matched by task.
+
+    A second draw alone corrects something: only what goes beyond it is correction. Tasks are weighted
+    by their responses whose first block fails; a task's fresh attempts are the first blocks of all of
+    its responses.
+    """
+    used = [t for t in tasks if t.wrong_right + t.wrong_wrong and t.fresh_samples]
+    failed = [t.wrong_right + t.wrong_wrong for t in used]
+    gains = [t.wrong_right / n - t.fresh_passed / t.fresh_samples for t, n in zip(used, failed, strict=True)]
+    return bootstrap_mean(gains, [float(n) for n in failed], seed=seed)
+
+
+def _ratio(parts: Sequence[int], wholes: Sequence[int], seed: int) -> Estimate:
+    used = [(part, whole) for part, whole in zip(parts, wholes, strict=True) if whole]
+    return bootstrap_mean([p / w for p, w in used], [float(w) for _, w in used], seed=seed)

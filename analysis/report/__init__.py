@@ -1,0 +1,44 @@
+"""Reports on a run: one HTML file that opens offline, the same as JSON, and a summary in Markdown."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from analysis.columns import load, own_columns
+from analysis.page import build
+from analysis.report.curves import charts
+from analysis.report.html import render
+from analysis.report.markdown import summary
+
+
+def write(run: Path, out: Path | None = None) -> Path:
+    """Report on a run folder or a JSONL file of verdicts; returns the path of the HTML file.
+
+    `out` is that path (default: `report.html` in the run folder, or beside the verdict file); the
+    `.json` and `.md` lie beside it. Raises `analysis.reader.RunError` where nothing can be read.
+    """
+    source = load(run)
+    columns = own_columns(source)
+    page = build(f"Run {source.run.name}", [source], columns)
+    if out is None:
+        out = run / "report.html" if run.is_dir() else run.with_name(f"{run.name.split('.')[0]}.report.html")
+    return save(page, {source.run.name: charts(source, columns)}, out)
+
+
+def save(page: dict[str, Any], drawings: Mapping[str, list[str]], out: Path) -> Path:
+    """Write `page` as HTML (with the charts of each run), JSON and Markdown, each atomically."""
+    _write_atomically(out, render(page, drawings))
+    _write_atomically(out.with_suffix(".json"), json.dumps(page, indent=1))
+    _write_atomically(out.with_suffix(".md"), summary(page))
+    return out
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".tmp-{path.name}")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,0 +1,94 @@
+"""The summary for pull requests and terminals."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from analysis.report.html import count, interval, number, p_value, signed
+
+ISSUES_SHOWN = 20
+TASKS_SHOWN = 20
+
+
+def summary(page: Mapping[str, Any]) -> str:
+    """Markdown of the page: notes, evaluations, measures, changes and the most frequent errors."""
+    columns = [column["label"] for column in page["columns"]]
+    parts = [f"# {_text(page['title'])}", *(f"> Note: {_text(note)}" for note in page["notes"])]
+    parts += ["## Evaluations", _evaluations(page["evaluations"])] if page["evaluations"] else []
+    parts += ["## Measures", _measures(page["measures"], columns)] if page["measures"] else []
+    parts += [_change(change, columns[0]) for change in page["changes"]]
+    parts += ["## Errors", _issues(page["issues"], columns)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _evaluations(rows: Sequence[Mapping[str, Any]]) -> str:
+    ks = sorted({int(k) for row in rows for k in row["pass_at_k"]})
+    header = ["Evaluation", "Step", "Tasks", *(f"pass@{k}" for k in ks), "Compile", "Infra"]
+    body = (
+        [
+            row["name"],
+            str(row["step"]),
+            count(row["tasks"]),
+            *(_estimate(row["pass_at_k"].get(str(k))) for k in ks),
+            number(row["compile_rate"]),
+            count(row["infra"]),
+        ]
+        for row in rows
+    )
+    return _table(header, body)
+
+
+def _measures(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    header = ["Measure", *columns, *(f"{label} - {columns[0]}" for label in columns[1:])]
+    body = (
+        [row["name"], *map(_estimate, row["values"]), *map(_difference, row["differences"])] for row in rows
+    )
+    return _table(header, body)
+
+
+def _change(change: Mapping[str, Any], base: str) -> str:
+    tasks = [*(f"+{task}" for task in change["gained"]), *(f"-{task}" for task in change["lost"])]
+    shown = ", ".join(tasks[:TASKS_SHOWN]) + (" …" if len(tasks) > TASKS_SHOWN else "")
+    return _text(
+        f"{change['column']} against {base}, {change['shared_tasks']} tasks: "
+        f"{len(change['gained'])} tasks newly solved, {len(change['lost'])} no longer solved "
+        f"(McNemar {p_value(change['mcnemar_p'])}); errors: {change['fixed']} fixed, "
+        f"{change['introduced']} introduced, {change['persistent']} persistent. {shown}"
+    )
+
+
+def _issues(issues: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    if not issues:
+        return "No failures."
+    header = ["Error", "Line", "All", "Tasks", *columns]
+    body = (
+        [*(issue["title"], issue["source"]), *map(count, [issue["count"], issue["tasks"], *issue["columns"]])]
+        for issue in issues[:ISSUES_SHOWN]
+    )
+    more = len(issues) - ISSUES_SHOWN
+    return _table(header, body) + (f"\n\n{more:,} more are in the HTML and JSON reports." if more > 0 else "")
+
+
+def _estimate(estimate: Mapping[str, Any] | None) -> str:
+    return "-" if estimate is None else f"{number(estimate['value'])} {interval(estimate)}".rstrip()
+
+
+def _difference(found: Mapping[str, Any] | None) -> str:
+    return "-" if found is None else f"{signed(found['value'])} {interval(found)} {p_value(found['p'])}"
+
+
+def _table(header: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+    rows = [header, ["---"] * len(header)]
+    lines = [rows[0], rows[1], *body]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text if text == "---" else _text(text)
+
+
+def _text(text: str) -> str:
+    """One line in which nothing is markup: Markdown's and HTML's own characters are escaped."""
+    return re.sub(r"([\\`*_{}\[\]<>()#|!~&])", r"\\\1", " ".join(text.split()))

@@ -1,0 +1,135 @@
+"""One pass over a run's completions: what every measure and every list in the report is counted from.
+
+Texts are not kept; an issue remembers where its examples lie, and the report reads those again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from analysis.fingerprint import Fingerprint, fingerprint
+from analysis.rows import TRAINING, Row
+
+EXAMPLES_AT_EACH_END = 3
+
+
+class GroupKey(NamedTuple):
+    """Completions that one policy version wrote for one purpose: a training step, or an evaluation."""
+
+    source: str
+    step: int
+
+
+class Place(NamedTuple):
+    """Where a completion lies."""
+
+    group: GroupKey
+    task_id: str
+    sample: int
+
+
+@dataclass(slots=True)
+class TaskTally:
+    """One task's samples within a group. Counters hold failures only; INFRA is in none of them."""
+
+    level: str = ""
+    samples: int = 0
+    passed: int = 0
+    by_type: Counter[str] = field(default_factory=Counter)
+    by_l1: Counter[str] = field(default_factory=Counter)
+    by_l2: Counter[str] = field(default_factory=Counter)
+    revisions: Counter[tuple[bool, bool]] = field(default_factory=Counter)
+    """(first block passes, last block passes) of the completions with several graded blocks."""
+    fresh_samples: int = 0
+    """Completions whose first attempt has a verdict, and how many of those attempts pass."""
+    fresh_passed: int = 0
+
+
+@dataclass(slots=True)
+class Group:
+    """`tasks` is kept for evaluations and verdict files only: training meets a task too few times."""
+
+    samples: int = 0
+    passed: int = 0
+    infra: int = 0
+    truncated: int = 0
+    by_phase: Counter[str] = field(default_factory=Counter)
+    by_l1: Counter[str] = field(default_factory=Counter)
+    tasks: dict[str, TaskTally] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Issue:
+    """All failures of one L1 fingerprint."""
+
+    fingerprint: Fingerprint
+    example_source: str
+    count: int = 0
+    tasks: set[str] = field(default_factory=set)
+    first: list[Place] = field(default_factory=list)
+    last: list[Place] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Tally:
+    groups: dict[GroupKey, Group] = field(default_factory=dict)
+    issues: dict[str, Issue] = field(default_factory=dict)
+
+    def add(self, row: Row) -> None:
+        key = GroupKey(row.source, row.step)
+        group = self.groups.setdefault(key, Group())
+        if row.passed is None:
+            group.infra += 1
+            return
+        mark = fingerprint(row)
+        group.samples += 1
+        group.passed += row.passed
+        group.truncated += row.truncated
+        if row.source != TRAINING:
+            _add_to_task(group.tasks.setdefault(row.task_id, TaskTally(row.level)), row, mark)
+        if mark is not None:
+            group.by_phase[row.phase] += 1
+            group.by_l1[mark.l1] += 1
+            issue = self.issues.setdefault(mark.l1, Issue(mark, row.error_source))
+            _add_to_issue(issue, row, Place(key, row.task_id, row.sample))
+
+
+def tally(rows: Iterable[Row]) -> Tally:
+    result = Tally()
+    for row in rows:
+        result.add(row)
+    return result
+
+
+def _add_to_task(task: TaskTally, row: Row, mark: Fingerprint | None) -> None:
+    task.samples += 1
+    task.passed += bool(row.passed)
+    if mark is not None:
+        task.by_type[row.error_type or row.phase] += 1
+        task.by_l1[mark.l1] += 1
+        task.by_l2[mark.l2] += 1
+    first, last = _first_and_last(row)
+    if first is not None:
+        task.fresh_samples += 1
+        task.fresh_passed += first
+        if len(row.blocks) > 1 and last is not None:
+            task.revisions[first, last] += 1
+
+
+def _first_and_last(row: Row) -> tuple[bool | None, bool | None]:
+    """Verdicts of a completion's first and last attempt."""
+    if len(row.blocks) > 1:
+        return row.blocks[0].passed, row.blocks[-1].passed
+    return row.passed, row.passed
+
+
+def _add_to_issue(issue: Issue, row: Row, place: Place) -> None:
+    issue.count += 1
+    issue.tasks.add(row.task_id)
+    if len(issue.first) < EXAMPLES_AT_EACH_END:
+        issue.first.append(place)
+    else:
+        issue.last = [*issue.last[1 - EXAMPLES_AT_EACH_END :], place]
