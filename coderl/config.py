@@ -186,10 +186,12 @@ def _explain(error: Any) -> str:
     if error["type"] != "extra_forbidden":
         return f"{key} = {error['input']!r}: {error['msg'].lower()}"
     known = _keys(RunConfig)
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5) or difflib.get_close_matches(
-        path[-1], [k.rpartition(".")[2] for k in known], n=1, cutoff=0.5
-    )
-    hint = f"; did you mean {near[0]}?" if near else f"; keys are: {', '.join(sorted(known))}"
+    last = {k: k.rpartition(".")[2] for k in known}
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.8)
+    if not near:  # the right word in the wrong section
+        word = difflib.get_close_matches(path[-1], sorted(set(last.values())), n=1, cutoff=0.6)
+        near = [k for k in known if word and last[k] == word[0]]
+    hint = f"; did you mean {' or '.join(near)}?" if near else f"; keys are: {', '.join(sorted(known))}"
     return f"unknown key {key}{hint}"
 
 

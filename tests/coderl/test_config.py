@@ -1,0 +1,56 @@
+"""Configuration: typed, round-trips, and its errors name the remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from coderl.config import RunConfig, load
+from coderl.errors import ConfigError
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.name)
+def test_every_shipped_config_parses_and_round_trips(path: Path, tmp_path: Path) -> None:
+    config = load(path)
+    copy = tmp_path / "config.toml"
+    copy.write_text(config.to_toml())
+    assert load(copy) == config
+
+
+def test_configs_are_shipped() -> None:
+    assert [p.name for p in CONFIGS] == ["demo.toml"]
+
+
+def test_overrides_are_typed_and_bare_words_are_strings() -> None:
+    config = load(None, ["learner.learning_rate=3e-5", "data.train=humaneval", "train.control=true", "name=x1"])
+    assert config.learner.learning_rate == 3e-5
+    assert (config.data.train, config.train.control, config.name) == ("humaneval", True, "x1")
+    assert config.model_copy(update={"name": "run"}).train.steps == RunConfig().train.steps
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("learner.lerning_rate=1", "did you mean learner.learning_rate?"),
+        ("learning_rate=1", "did you mean warmup.learning_rate or learner.learning_rate?"),
+        ("learner.learning_rate=-1", "greater than 0"),
+        ("train.steps=many", "train.steps"),
+        ("train.steps", "section.key=value"),
+        ("name.x=1", "name"),
+        ("name=../escape", "name"),
+    ],
+)
+def test_wrong_overrides_are_explained(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message.replace("?", r"\?")):
+        load(None, [override])
+
+
+def test_missing_and_malformed_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nothere\.toml does not exist"):
+        load(tmp_path / "nothere.toml")
+    (tmp_path / "bad.toml").write_text("steps = = 1")
+    with pytest.raises(ConfigError, match=r"bad\.toml is not valid TOML"):
+        load(tmp_path / "bad.toml")

@@ -1,0 +1,94 @@
+"""vLLM really samples: its log-probs are the learner's, publishing works, and seeds decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from coderl.config import ModelConfig, SamplerConfig
+from coderl.errors import ModelError
+from coderl.model import Policy, load_policy
+from coderl.sampler import Completion, Request, Sampler, completion_seed
+from coderl.scoring import TokenRow, score
+from tasks.types import StdioTest, Task
+from tests.coderl.tiny import save_tiny_qwen2
+
+CONFIG = SamplerConfig(max_tokens=12, max_prompt_tokens=100, temperature=0.8)
+TASK = Task(id="t", prompt="Print 1.", tests=(StdioTest(stdin="", stdout="1"),))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_qwen2(tmp_path_factory.mktemp("model") / "qwen2")
+
+
+@pytest.fixture(scope="module")
+def sampler(folder: Path) -> Iterator[Sampler]:
+    yield Sampler(folder, CONFIG, stop_token_ids=load_policy(folder, ModelConfig()).stop_token_ids)
+
+
+@pytest.fixture
+def policy(folder: Path) -> Policy:
+    return load_policy(folder, ModelConfig())
+
+
+def draw(sampler: Sampler, policy: Policy, count: int = 8) -> list[Completion]:
+    tokens = policy.prompt_tokens(TASK)
+    requests = [Request(i, tokens, completion_seed("test", i)) for i in range(count)]
+    return sorted(sampler.sample(requests), key=lambda c: c.key)
+
+
+def largest_difference(policy: Policy, completions: list[Completion]) -> float:
+    tokens = policy.prompt_tokens(TASK)
+    with torch.no_grad():
+        scores = score(policy.model, [TokenRow(tokens, c.tokens) for c in completions], temperature=0.8)
+    return max(
+        abs(a - b)
+        for row, c in zip(scores.logp_BT.tolist(), completions, strict=True)
+        for a, b in zip(row, c.logprobs, strict=False)
+    )
+
+
+def test_the_chat_template_frames_the_prompt(policy: Policy) -> None:
+    text = policy.tokenizer.decode(policy.prompt_tokens(TASK))
+    assert text == "<|im_start|>user\nPrint 1.<|im_end|>\n<|im_start|>assistant\n"
+
+
+def test_logprobs_are_the_learners_at_the_sampling_temperature(sampler: Sampler, policy: Policy) -> None:
+    sampler.publish(policy.model.state_dict().items(), version=0)
+    assert largest_difference(policy, draw(sampler, policy)) < 1e-4
+
+
+def test_published_weights_are_sampled_from_and_stale_ones_are_noticed(sampler: Sampler, policy: Policy) -> None:
+    sampler.publish(policy.model.state_dict().items(), version=1)
+    with torch.no_grad():
+        for parameter in policy.model.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(3)))
+    assert largest_difference(policy, draw(sampler, policy)) > 1e-2  # not published yet: stale
+    sampler.publish(policy.model.state_dict().items(), version=2)
+    assert largest_difference(policy, draw(sampler, policy)) < 1e-4
+    assert sampler.policy_version == 2
+
+
+def test_the_same_seeds_give_the_same_completions_whatever_else_is_sampled(sampler: Sampler, policy: Policy) -> None:
+    sampler.publish(policy.model.state_dict().items(), version=3)
+    first, again = draw(sampler, policy), draw(sampler, policy)
+    assert [c.tokens for c in first] == [c.tokens for c in again]
+    assert [c.tokens for c in draw(sampler, policy, 3)] == [c.tokens for c in first[:3]]
+    assert len({tuple(c.tokens) for c in first}) > 1
+
+
+def test_an_abandoned_iteration_leaves_no_request_behind(sampler: Sampler, policy: Policy) -> None:
+    requests = [Request(i, policy.prompt_tokens(TASK), i) for i in range(5)]
+    iterator = sampler.sample(requests)
+    next(iterator)
+    iterator.close()  # type: ignore[attr-defined]
+    assert len(draw(sampler, policy)) == 8
+
+
+def test_a_missing_model_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no model at .*missing"):
+        load_policy(tmp_path / "missing", ModelConfig())

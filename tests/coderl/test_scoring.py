@@ -1,0 +1,77 @@
+"""Chunked log-probabilities agree with the model's own logits, and padding changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
+
+from coderl import scoring
+from coderl.scoring import TokenRow, microbatches, score
+
+SIZE = {
+    "vocab_size": 50,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+}
+
+
+@pytest.fixture(params=[(LlamaConfig, LlamaForCausalLM), (Qwen2Config, Qwen2ForCausalLM)], ids=["llama", "qwen2"])
+def model(request: pytest.FixtureRequest) -> PreTrainedModel:
+    config, cls = request.param
+    torch.manual_seed(0)
+    return cls(config(**SIZE)).eval()
+
+
+ROWS = [TokenRow([1, 2, 3], [4, 5]), TokenRow([6], [7, 8, 9, 10]), TokenRow([11, 12], [13])]
+
+
+def own_logprobs(model: PreTrainedModel, row: TokenRow, temperature: float) -> torch.Tensor:
+    ids = torch.tensor([row.prompt + row.completion])
+    logp = torch.log_softmax(model(input_ids=ids).logits[0] / temperature, -1)
+    first = len(row.prompt) - 1
+    return logp[first : first + len(row.completion)].gather(1, ids[0, first + 1 :, None])[:, 0]
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+@pytest.mark.parametrize("chunk", [2, 4096])
+def test_scores_and_gradients_are_the_models_own(
+    model: PreTrainedModel, temperature: float, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "CHUNK_TOKENS", chunk)
+    scores = score(model, ROWS, temperature=temperature, entropy=True, reference=model)
+    scores.logp_BT.sum().backward()
+    ours = [p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    own = [own_logprobs(model, row, temperature) for row in ROWS]
+    torch.cat(own).sum().backward()
+    for b, expected in enumerate(own):
+        torch.testing.assert_close(scores.logp_BT[b, : len(expected)], expected, atol=1e-5, rtol=1e-5)
+        assert not scores.logp_BT[b, len(expected) :].any()
+    for a, p in zip(ours, model.parameters(), strict=True):
+        torch.testing.assert_close(a, p.grad, atol=1e-5, rtol=1e-4)
+    assert scores.kl_BT is not None and scores.kl_BT.abs().max() < 1e-6
+
+
+def test_entropy_and_full_kl_match_their_definitions(model: PreTrainedModel) -> None:
+    torch.manual_seed(1)
+    other = type(model)(model.config).eval()
+    row = TokenRow([1, 2], [3])
+    scores = score(model, [row], entropy=True, reference=other)
+    ids = torch.tensor([[1, 2]])
+    p = torch.log_softmax(model(input_ids=ids).logits[0, -1], -1)
+    q = torch.log_softmax(other(input_ids=ids).logits[0, -1], -1)
+    assert scores.entropy_BT is not None and scores.kl_BT is not None
+    assert float(scores.entropy_BT.detach()[0, 0]) == pytest.approx(float(-(p.exp() * p).sum().detach()), abs=1e-5)
+    assert float(scores.kl_BT.detach()[0, 0]) == pytest.approx(float((p.exp() * (p - q)).sum().detach()), abs=1e-5)
+
+
+def test_microbatches_cover_every_row_once_within_the_budget() -> None:
+    rows = [TokenRow([0] * n, [0]) for n in (5, 1, 9, 3, 3, 30)]
+    groups = list(microbatches(rows, 20))
+    assert sorted(i for g in groups for i in g) == list(range(len(rows)))
+    for group in groups:
+        assert len(group) == 1 or len(group) * max(len(rows[i]) for i in group) <= 20
