@@ -9,8 +9,8 @@ A completion is read in four steps, each linear in its length:
 4. *program*: the last block counts, behind the task's context. Blocks in another language, and blocks that
    only use the entry point (an example call), do not count beside one that defines it.
 
-A completion of a `complete` task continues the prompt verbatim, as evalplus reads it, unless a fenced block, or
-text that does not continue the prompt, defines the entry point.
+A completion of a `complete` task continues the prompt verbatim, as evalplus reads it, unless a fenced block,
+or text that does not continue the prompt, defines the entry point.
 """
 
 from __future__ import annotations

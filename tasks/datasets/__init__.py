@@ -9,13 +9,12 @@ load("builtin:...")                    from the built-in generator
 from __future__ import annotations
 
 import difflib
-import sys
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from tasks import native
 from tasks.datasets.apps import apps, taco
 from tasks.datasets.code_contests import code_contests
 from tasks.datasets.deepcoder import deepcoder
@@ -24,10 +23,10 @@ from tasks.datasets.hub import Hub, hub_rows
 from tasks.datasets.humaneval import humaneval, humanevalpack
 from tasks.datasets.livecodebench import livecodebench
 from tasks.datasets.mbpp import mbpp, mbpp_split
-from tasks.datasets.rows import Row, Skip, read_rows
 from tasks.datasets.testfiles import acecode, bigcodebench, kodcode
 from tasks.datasets.verifiable import openr1, primeintellect, synthetic2
 from tasks.errors import TaskError
+from tasks.rows import Row, Skip, collect, read_rows
 from tasks.types import Task
 
 
@@ -187,12 +186,10 @@ def load(name_or_spec: str, *, split: str | None = None, limit: int | None = Non
     if name in DATASETS:
         dataset = DATASETS[name]
         rows = _local_rows(dataset, Path(file), split) if equals else hub_rows(name, dataset.hub, split)
-        return _parse(dataset, rows, limit)
-    if Path(name_or_spec).suffix in (".jsonl", ".gz") or Path(name_or_spec).is_file():
-        from tasks import native
-
+        return collect(name, rows, dataset.parse, limit)
+    if Path(name_or_spec).suffix in (".jsonl", ".json", ".gz") or Path(name_or_spec).is_file():
         _no_split(name_or_spec, split)
-        return list(islice(native.load(Path(name_or_spec)), limit))
+        return native.load(Path(name_or_spec), limit=limit)
     close = difflib.get_close_matches(name, DATASETS, n=1)
     hint = f"Did you mean {close[0]!r}? " if close else ""
     raise TaskError(
@@ -229,27 +226,3 @@ def _no_split(spec: str, split: str | None) -> None:
         raise TaskError(
             f"{spec}: a local file has no splits; leave out split {split!r} or give that split's file."
         )
-
-
-def _parse(dataset: Dataset, rows: Iterable[Row], limit: int | None) -> list[Task]:
-    tasks: list[Task] = []
-    seen: dict[str, str] = {}
-    skipped: Counter[str] = Counter()
-    for row in rows:
-        if limit is not None and len(tasks) >= limit:
-            break
-        task = dataset.parse(row)
-        if isinstance(task, Skip):
-            skipped[task.reason] += 1
-            continue
-        if task.id in seen:
-            raise TaskError(
-                f"{row.where}: id {task.id!r} occurs twice (before: {seen[task.id]}). Ids must be unique."
-            )
-        seen[task.id] = row.where
-        tasks.append(task)
-    for reason, count in skipped.items():
-        print(f"{dataset.name}: left out {count} rows: {reason}", file=sys.stderr)
-    if not tasks:
-        raise TaskError(f"{dataset.name}: no problems found. Check the file, or the split and limit.")
-    return tasks

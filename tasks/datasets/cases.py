@@ -10,13 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tasks.datasets.rows import Row, literal
-from tasks.types import CallTest, Compare, StdioTest
+from tasks.rows import Row, literal
+from tasks.types import CallTest, StdioTest
 
 Cases = tuple[StdioTest, ...] | tuple[CallTest, ...]
-
-# JSON has no tuples: a returned tuple equals the list that was written for it.
-_COMPARE = Compare(kind="equal")
 
 # What LeetCode-style platforms import before a solution; their starter code relies on it. Not `math`'s `pow`,
 # which would hide the builtin one and its third argument.
@@ -56,7 +53,6 @@ def calls(
             function=function,
             args=tuple(_int_keys(value) for value in _arguments(row, field, given)),
             expected=_int_keys(wanted),
-            compare=_COMPARE,
         )
         for given, wanted in zip(inputs, expected, strict=True)
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.datasets.cases import from_object
 from tasks.datasets.limits import floored, seconds_of
-from tasks.datasets.rows import Row, Skip
+from tasks.rows import Row, Skip
 from tasks.types import StdioTest, Task
 
 _PYTHON3 = 3  # contest_problem.proto, Solution.Language

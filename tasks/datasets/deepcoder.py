@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tasks.datasets.cases import PRELUDE, entry_point, from_list, from_object, prompt_with_starter
 from tasks.datasets.code import unfenced
-from tasks.datasets.rows import Row, Skip
+from tasks.rows import Row, Skip
 from tasks.types import Task
 
 

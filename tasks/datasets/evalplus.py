@@ -16,7 +16,7 @@ from typing import Any
 from tasks.compare import evalplus_compare
 from tasks.datasets.code import called_function, head_before, newlines
 from tasks.datasets.humaneval import humaneval
-from tasks.datasets.rows import Row
+from tasks.rows import Row
 from tasks.types import JudgeTest, ReferenceTests, Task
 
 Arguments = Sequence[Any]

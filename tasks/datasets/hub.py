@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tasks.datasets.rows import Row
 from tasks.errors import TaskError
+from tasks.rows import Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ A completion continues the prompt, so a program is `prompt + completion`. The te
 from __future__ import annotations
 
 from tasks.datasets.code import head_before
-from tasks.datasets.rows import Row
+from tasks.rows import Row
 from tasks.types import JudgeTest, Task
 
 

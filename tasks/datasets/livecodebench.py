@@ -11,7 +11,7 @@ import pickletools
 import zlib
 
 from tasks.datasets.cases import PRELUDE, entry_point, from_list, prompt_with_starter
-from tasks.datasets.rows import Row, Skip, literal
+from tasks.rows import Row, Skip, literal
 from tasks.types import Task
 
 MAX_UNZIPPED_BYTES = 1 << 30  # the largest private test files take some hundred MB

@@ -6,7 +6,7 @@ Tests are assert statements. The prompt shows MBPP's, as its authors do: they al
 from __future__ import annotations
 
 from tasks.datasets.code import called_function, newlines
-from tasks.datasets.rows import Row
+from tasks.rows import Row
 from tasks.types import JudgeTest, Task
 
 # Task ids of each split, from MBPP's README; files do not name the split.

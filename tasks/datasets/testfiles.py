@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from tasks.datasets.code import called_function, head_before
-from tasks.datasets.rows import Row, Skip
+from tasks.rows import Row, Skip
 from tasks.types import JudgeTest, Task
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from tasks.datasets.cases import PRELUDE, entry_point, from_list
 from tasks.datasets.code import unfenced
 from tasks.datasets.limits import bytes_of, floored, seconds_of
-from tasks.datasets.rows import Row, Skip
+from tasks.rows import Row, Skip
 from tasks.types import Task
 
 

@@ -1,6 +1,7 @@
-"""Rows of a dataset, from a local file or from the hub, and typed access to their fields.
+"""Rows of a dataset, typed access to their fields, and the way from rows to tasks.
 
-Both ways give the same `Row`s, so that a parser never knows where its rows came from.
+Local files (here) and the hub (tasks/datasets/hub.py) give the same `Row`s: no parser knows where its rows
+came from.
 """
 
 from __future__ import annotations
@@ -8,13 +9,16 @@ from __future__ import annotations
 import ast
 import gzip
 import json
+import sys
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from tasks.errors import TaskError
+from tasks.types import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,3 +178,26 @@ def _object(line: str, where: str) -> dict[str, Any]:
 def _kind(value: object) -> str:
     names = {dict: "an object", list: "a list", str: "a string", int: "a number", float: "a number"}
     return names.get(type(value), repr(value)[:40])
+
+
+def collect(
+    name: str, rows: Iterable[Row], parse: Callable[[Row], Task | Skip], limit: int | None = None
+) -> list[Task]:
+    """The tasks of `rows`, at most `limit`, ids unique. Rows left out are counted on standard error."""
+    tasks: dict[str, Task] = {}
+    left_out: Counter[str] = Counter()
+    for row in rows:
+        if limit is not None and len(tasks) >= limit:
+            break
+        task = parse(row)
+        if isinstance(task, Skip):
+            left_out[task.reason] += 1
+        elif task.id in tasks:
+            left_out["an earlier row has the same id"] += 1
+        else:
+            tasks[task.id] = task
+    for reason, count in left_out.items():
+        print(f"{name}: left out {count} row{'s' * (count > 1)}: {reason}", file=sys.stderr)
+    if not tasks:
+        raise TaskError(f"{name}: no problems found. Check the file, the split and the limit.")
+    return list(tasks.values())

@@ -1,0 +1,187 @@
+"""coderl's own format: one problem a line, as documented in tasks/README.md and `task.schema.json`.
+
+Values of call tests and reference inputs are JSON. What JSON has no word for is an object of one key, a tag
+of the sandbox's codec: `{"t": [1, 2]}` is a tuple. Any other object is a dict with string keys.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from sandbox.inside.codec import CodecError, Decoder, Encoder
+from tasks.errors import TaskError
+from tasks.rows import Row, collect, read_rows
+from tasks.types import CallTest, Compare, JudgeTest, ReferenceTests, StdioTest, Task, Tests
+
+TAGS = frozenset("t d set frozenset int float complex str bytes bytearray range ellipsis type ref".split())
+_PLAIN_FIELDS = (
+    "style",
+    "entry_point",
+    "context",
+    "reference",
+    "source",
+    "level",
+    "cpu_seconds",
+    "memory_bytes",
+)
+_DEFAULTS = {field.name: field.default for field in fields(Task)}
+
+
+def load(path: Path, *, limit: int | None = None) -> list[Task]:
+    """The problems of a file in this format, at most `limit`. Raises `TaskError`."""
+    return collect(str(path), read_rows(path, "native"), parse, limit)
+
+
+def dump(tasks: Iterable[Task], path: Path) -> None:
+    """Write `tasks` to `path`, so that `load` gives the same ones. Raises `TaskError` for odd values."""
+    with path.open("w", encoding="ascii") as file:
+        for task in tasks:
+            file.write(json.dumps(to_json(task)) + "\n")
+
+
+def parse(row: Row) -> Task:
+    """The task of one row."""
+    if problem := best_match(_validator().iter_errors(row.data)):
+        field = problem.json_path.removeprefix("$").removeprefix(".") or "(row)"
+        row.fail(field, problem.message[:300], "See the native format in tasks/README.md.")
+    data = row.data
+    return Task(
+        id=data["id"],
+        prompt=data["prompt"],
+        tests=_tests(row),
+        wrong=tuple(data.get("wrong", ())),
+        metadata=data.get("metadata", {}),
+        **{field: data[field] for field in _PLAIN_FIELDS if field in data},
+    )
+
+
+def to_json(task: Task) -> dict[str, Any]:
+    """The row of `task`; fields that hold their default are left out."""
+    row: dict[str, Any] = {"id": task.id, "prompt": task.prompt}
+    for field in _PLAIN_FIELDS:
+        if (value := getattr(task, field)) != _DEFAULTS[field]:
+            row[field] = value
+    if task.wrong:
+        row["wrong"] = list(task.wrong)
+    if task.metadata:
+        row["metadata"] = dict(task.metadata)
+    try:
+        row["tests"] = _tests_json(task.tests)
+    except CodecError as error:
+        raise TaskError(f"task {task.id!r}: a test's value cannot be written: {error}.") from None
+    return row
+
+
+def _tests(row: Row) -> Tests:
+    ((kind, tests),) = row.data["tests"].items()
+    match kind:
+        case "call":
+            return tuple(_call(row, test, f"tests.call[{number}]") for number, test in enumerate(tests))
+        case "stdio":
+            return tuple(StdioTest(**test) for test in tests)
+        case "judge":
+            return tuple(JudgeTest(**test) for test in tests)
+        case _:
+            return ReferenceTests(
+                function=_function(row, tests, "tests.reference"),
+                inputs=tuple(
+                    tuple(_decode(row, args, f"tests.reference.inputs[{number}]"))
+                    for number, args in enumerate(tests["inputs"])
+                ),
+                compare=Compare(**tests.get("compare", {})),
+            )
+
+
+def _call(row: Row, test: dict[str, Any], field: str) -> CallTest:
+    args, kwargs = test.get("args", []), test.get("kwargs", {})
+    values = _decode(row, [*args, *kwargs.values()], f"{field}.args")
+    (expected,) = _decode(row, [test["expected"]], f"{field}.expected")
+    return CallTest(
+        function=_function(row, test, field),
+        args=tuple(values[: len(args)]),
+        kwargs=dict(zip(kwargs, values[len(args) :], strict=True)),
+        expected=expected,
+        compare=Compare(**test.get("compare", {})),
+        name=test.get("name", ""),
+    )
+
+
+def _function(row: Row, tests: Mapping[str, Any], field: str) -> str:
+    """The function under test: the test's own, else the task's entry point."""
+    function = tests.get("function") or row.data.get("entry_point")
+    if not function:
+        row.fail(
+            f"{field}.function", "missing, and the task has no entry_point", "Name the function to call."
+        )
+    return str(function)
+
+
+def _decode(row: Row, nodes: list[Any], field: str) -> list[Any]:
+    decoder = Decoder()
+    try:
+        return [decoder.value(_tagged(node)) for node in nodes]
+    except (CodecError, RecursionError) as error:
+        row.fail(field, f"not a value ({error})", "See the tags of values in tasks/README.md.")
+
+
+def _tagged(node: Any) -> Any:
+    """The codec's form of a JSON value: plain objects become tagged dicts."""
+    if isinstance(node, list):
+        return [_tagged(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if len(node) == 1 and TAGS.issuperset(node):
+        return {tag: _tagged(content) for tag, content in node.items()}
+    return {"d": [item for key, value in node.items() for item in (key, _tagged(value))]}
+
+
+def _tests_json(tests: Tests) -> dict[str, Any]:
+    if isinstance(tests, ReferenceTests):
+        inputs = [_encode(args) for args in tests.inputs]
+        return {"reference": {"function": tests.function, "inputs": inputs, **_compare_json(tests.compare)}}
+    kinds = {CallTest: "call", StdioTest: "stdio", JudgeTest: "judge"}
+    return {kinds[type(tests[0])]: [_test_json(test) for test in tests]}
+
+
+def _test_json(test: CallTest | StdioTest | JudgeTest) -> dict[str, Any]:
+    if not isinstance(test, CallTest):
+        return {name: value for name, value in asdict(test).items() if not _is_unset(name, value)}
+    values = _encode([*test.args, *test.kwargs.values()])
+    row: dict[str, Any] = {"function": test.function, "args": values[: len(test.args)]}
+    if test.kwargs:
+        row["kwargs"] = dict(zip(test.kwargs, values[len(test.args) :], strict=True))
+    (row["expected"],) = _encode([test.expected])
+    return {**row, **_compare_json(test.compare), **({"name": test.name} if test.name else {})}
+
+
+def _is_unset(name: str, value: object) -> bool:
+    return (name, value) in (("name", ""), ("float_tolerance", None))
+
+
+def _compare_json(compare: Compare) -> dict[str, Any]:
+    changed = {field.name: getattr(compare, field.name) for field in fields(Compare)}
+    changed = {name: value for name, value in changed.items() if value != getattr(Compare(), name)}
+    return {"compare": changed} if changed else {}
+
+
+def _encode(values: Iterable[object]) -> list[Any]:
+    encoder = Encoder(foreign=_refuse)
+    return [encoder.node(value) for value in values]
+
+
+def _refuse(value: object) -> NoReturn:
+    raise CodecError(f"a {type(value).__name__} is not a plain value")
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    return Draft202012Validator(json.loads((files("tasks") / "task.schema.json").read_text("utf-8")))
