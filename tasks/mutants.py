@@ -62,7 +62,7 @@ class _Site:
     apply: Callable[[ast.AST], ast.AST]
 
 
-def mutants(
+def make_mutants(
     program: str, entry_point: str | None = None, *, seed: int = 0, limit: int | None = None
 ) -> list[Mutant]:
     """Up to `limit` mutants of `program`, in an order shuffled by `seed`; [] where it does not parse.

@@ -5,13 +5,11 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable
-from typing import Literal
 
 from tasks.errors import TaskError
 from tasks.types import Verdict
 
 Reward = Callable[[Verdict], float | None]
-Truncated = Literal["as-graded", "zero", "masked"]
 
 
 def all_passed(verdict: Verdict) -> float | None:
@@ -47,17 +45,6 @@ def load_reward(name: str) -> Reward:
     if not callable(function):
         raise TaskError(f"reward {name!r}: {attribute} is a {type(function).__name__}, not a function")
     return _checked(function, name)
-
-
-def reward_of(verdict: Verdict, reward: Reward, *, truncated: bool, policy: Truncated) -> float | None:
-    """The reward of a completion that may have been cut off by the token limit.
-
-    `as-graded`: being cut off changes nothing. `zero`: it earns 0 whatever its program does. `masked`: None,
-    so that it leaves its group. INFRA is None under each.
-    """
-    if verdict.score is None or (truncated and policy == "masked"):
-        return None
-    return 0.0 if truncated and policy == "zero" else reward(verdict)
 
 
 def _checked(function: Callable[[Verdict], object], name: str) -> Reward:

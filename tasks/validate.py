@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from sandbox.protocol import Limits, Status
 from tasks.grade import Grader, limits_of
-from tasks.mutants import Mutant, mutants
+from tasks.mutants import Mutant, make_mutants
 from tasks.types import Task, Verdict
 
 KILL_RATE = 0.95  # of all mutants, at least
@@ -36,7 +36,7 @@ class ValidationReport:
     references: tuple[Verdict, ...]
     wrong_passed: tuple[str, ...]  # tasks with a known wrong program that passes
     wrong: int
-    mutants: int  # graded, INFRA left out
+    mutants: int  # graded; INFRA is not counted
     survivors: tuple[Survivor, ...]
     infra: int
 
@@ -59,16 +59,35 @@ class ValidationReport:
             and (rate is None or rate >= KILL_RATE)
         )
 
+    def __str__(self) -> str:
+        passed = sum(verdict.passed for verdict in self.references)
+        lines = [f"references: {passed}/{len(self.references)} pass ({self.tasks} tasks)"]
+        lines += [f"  {v.task_id}: {v.phase}: {_reason(v)}" for v in self.failed]
+        if self.wrong:
+            lines.append(f"known wrong programs: {len(self.wrong_passed)}/{self.wrong} pass")
+            lines += [f"  {task_id}" for task_id in self.wrong_passed]
+        if self.kill_rate is not None:
+            killed = self.mutants - len(self.survivors)
+            lines.append(
+                f"mutants: {killed}/{self.mutants} fail ({self.kill_rate:.1%}; needed: {KILL_RATE:.0%})"
+            )
+            lines += [
+                f"  survives: {s.task_id}, line {s.mutant.line}: {s.mutant.change}" for s in self.survivors
+            ]
+        if self.infra:
+            lines.append(f"not graded, the sandbox failed: {self.infra}; see `coderl sandbox doctor`")
+        return "\n".join(lines)
+
 
 def validate(
     tasks: Sequence[Task],
     grader: Grader,
     *,
-    mutants_each: int = 1,
+    mutants: int = 1,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> ValidationReport:
-    """Grades every task's reference, its known wrong programs, and `mutants_each` mutants of it.
+    """Grades every task's reference, its known wrong programs, and `mutants` mutants of it.
 
     Only a reference that passes is mutated. A mutant may take ten times its reference's CPU time: one that
     loops for ever need not use up the limits of honest programs.
@@ -81,7 +100,7 @@ def validate(
         (task, mutant, _mutant_limits(task, verdict))
         for (task, program), verdict in zip(references, verdicts, strict=True)
         if verdict.passed
-        for mutant in mutants(program, task.entry_point, seed=seed, limit=mutants_each)
+        for mutant in make_mutants(program, task.entry_point, seed=seed, limit=mutants)
     ]
     mutant_verdicts = _grade(
         grader, [(task, mutant.program, limits) for task, mutant, limits in made], progress
@@ -100,6 +119,13 @@ def validate(
         ),
         infra=sum(verdict.status is Status.INFRA for verdict in everything),
     )
+
+
+def _reason(verdict: Verdict) -> str:
+    if verdict.error:
+        return f"{verdict.error.type}: {verdict.error.message}"
+    failed = next((test for test in verdict.tests if not test.passed), None)
+    return f"{failed.name}: {failed.actual} instead of {failed.expected}" if failed else verdict.detail
 
 
 def _mutant_limits(task: Task, reference: Verdict) -> Limits:

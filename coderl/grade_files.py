@@ -1,0 +1,186 @@
+"""`coderl grade`: grades a file of completions, or a dataset's references, and writes verdict rows.
+
+A completion row is a JSON object with `task_id` and `completion`; whatever else it holds is carried through. A verdict
+row adds the fields of `verdict_row` (they win over carried ones of the same name). Rows keep the order of the input.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import json
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+import sandbox
+from coderl.completions import Item, read_completions, reference_items
+from tasks.datasets import load
+from tasks.errors import TaskError
+from tasks.grade import Grader
+from tasks.types import Task, Verdict
+from tasks.validate import ValidationReport, validate
+
+EXIT_INFRA = 4  # some rows could not be graded
+
+
+def main(
+    tasks_spec: str,
+    completions: str,
+    out: str,
+    *,
+    backend: str = "auto",
+    slots: int = 2,
+    mutants: bool = False,
+    as_json: bool = False,
+) -> int:
+    """Grades, writes `out` (gzipped where it ends in .gz), prints a summary; returns the exit code.
+
+    Raises `TaskError` for tasks or completions that cannot be read, `sandbox`'s errors where nothing can run.
+    """
+    tasks = load(tasks_spec)
+    items = (
+        reference_items(tasks) if completions == "reference" else read_completions(Path(completions), tasks)
+    )
+    started = time.monotonic()
+    with atomic_writer(Path(out)) as stream, sandbox.open_pool(slots=slots, backend=backend) as pool:
+        grader = Grader(pool)
+        verdicts = _grade(grader, items)
+        for item, verdict in zip(items, verdicts, strict=True):
+            stream.write(json.dumps(verdict_row(item, verdict), ensure_ascii=False) + "\n")
+        summary = summarize(verdicts)
+        summary["seconds"] = round(time.monotonic() - started, 3)
+        if mutants:
+            summary["mutants"] = _mutants(tasks, grader)
+    summary["out"] = out
+    if as_json:
+        print(json.dumps(summary))
+    else:
+        _print(summary)
+    return EXIT_INFRA if summary["infra"] else 0
+
+
+def verdict_row(item: Item, verdict: Verdict) -> dict[str, Any]:
+    """The fields of `item`'s row, and the verdict's: `passed` and `score` are null where `status` is infra."""
+    fields = dataclasses.asdict(verdict)
+    fields["passed"] = None if verdict.score is None else verdict.passed
+    return {**item.row, **fields, "program": item.program or ""}
+
+
+def summarize(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Counts over all rows; rates leave out what could not be graded."""
+    graded = [verdict for verdict in verdicts if verdict.score is not None]
+    scores = [verdict.score for verdict in graded if verdict.score is not None]
+    passed = [verdict for verdict in graded if verdict.passed]
+    return {
+        "completions": len(verdicts),
+        "tasks": len({verdict.task_id for verdict in verdicts}),
+        "passed": len(passed),
+        "failed": len(graded) - len(passed),
+        "infra": len(verdicts) - len(graded),
+        "pass_rate": len(passed) / len(graded) if graded else None,
+        "score_mean": sum(scores) / len(scores) if scores else None,
+        "tasks_solved": len({verdict.task_id for verdict in passed}),
+        "tests": sum(len(verdict.tests) for verdict in graded),
+        "tests_passed": sum(test.passed for verdict in graded for test in verdict.tests),
+        "phases": dict(Counter(verdict.phase for verdict in verdicts).most_common()),
+        "trust": dict(Counter(verdict.trust for verdict in graded)),
+        "backends": dict(Counter(verdict.backend for verdict in graded if verdict.backend)),
+        "cpu_seconds": round(sum(verdict.cpu_seconds for verdict in graded), 3),
+    }
+
+
+@contextmanager
+def atomic_writer(path: Path) -> Iterator[TextIO]:
+    """A text stream that becomes `path` once it is whole. Raises `TaskError` where it cannot be written."""
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        stream = opener(temporary, "wt", encoding="utf-8")
+    except OSError as error:
+        raise TaskError(
+            f"--out {path}: cannot be written ({error.strerror}); name a file in a folder of yours"
+        ) from None
+    try:
+        with stream:
+            yield stream
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _grade(grader: Grader, items: Sequence[Item]) -> list[Verdict]:
+    verdicts: dict[int, Verdict] = {}
+    with _progress() as progress:
+        bar = progress.add_task("grading", total=len(items))
+        for index, verdict in grader.grade_all((item.task, item.program, None) for item in items):
+            verdicts[index] = verdict
+            progress.advance(bar)
+    return [verdicts[index] for index in range(len(items))]
+
+
+def _mutants(tasks: Sequence[Task], grader: Grader) -> dict[str, Any]:
+    with _progress() as progress:
+        bar = progress.add_task("mutants")
+        report = validate(
+            tasks, grader, progress=lambda done, total: progress.update(bar, completed=done, total=total)
+        )
+    return _mutant_summary(report)
+
+
+def _mutant_summary(report: ValidationReport) -> dict[str, Any]:
+    return {
+        "graded": report.mutants,
+        "killed": report.mutants - len(report.survivors),
+        "kill_rate": report.kill_rate,
+        "infra": report.infra,
+        "survivors": [
+            {"task_id": s.task_id, "line": s.mutant.line, "change": s.mutant.change} for s in report.survivors
+        ],
+    }
+
+
+def _progress() -> Progress:
+    """On standard error, so that standard output stays for results."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(file=sys.stderr),
+        transient=True,
+    )
+
+
+def _print(summary: dict[str, Any]) -> None:
+    table = Table(show_header=False, box=None)
+    rate = "-" if summary["pass_rate"] is None else f"{summary['pass_rate']:.1%}"
+    score = "-" if summary["score_mean"] is None else f"{summary['score_mean']:.3f}"
+    table.add_row("completions", f"{summary['completions']} on {summary['tasks']} tasks")
+    table.add_row("passed", f"{summary['passed']} ({rate}); tasks solved: {summary['tasks_solved']}")
+    table.add_row("mean score", score)
+    table.add_row("tests", f"{summary['tests_passed']} of {summary['tests']} passed")
+    for field in ("phases", "trust", "backends"):
+        table.add_row(field, ", ".join(f"{name} {count}" for name, count in summary[field].items()) or "-")
+    table.add_row("time", f"{summary['seconds']:.1f} s ({summary['cpu_seconds']:.1f} s of programs' CPU)")
+    if mutants := summary.get("mutants"):
+        rate = "-" if mutants["kill_rate"] is None else f"{mutants['kill_rate']:.1%}"
+        table.add_row("mutants killed", f"{mutants['killed']} of {mutants['graded']} ({rate})")
+        for s in mutants["survivors"]:
+            table.add_row("", f"survives: {s['task_id']}, line {s['line']}: {s['change']}")
+    table.add_row("verdicts", summary["out"])
+    console = Console(highlight=False)
+    console.print(table)
+    if summary["infra"]:
+        console.print(
+            f"[red]{summary['infra']} completions could not be graded: the sandbox failed, not they[/]"
+        )
