@@ -10,10 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 RESAMPLES = 2000
 PERMUTATIONS = 10_000
+LARGEST_DRAW = 1_000_000  # numbers drawn at once, to bound memory
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +48,19 @@ def bootstrap_mean(
     if data.size == 0 or load.sum() == 0:
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
     rng = np.random.default_rng(seed)
-    means: list[float] = []
-    for _ in range(resamples):
-        drawn = rng.integers(0, data.size, size=data.size)
-        if total := load[drawn].sum():
-            means.append(float((data[drawn] * load[drawn]).sum() / total))
+    chunk = max(1, LARGEST_DRAW // data.size)
+    means = np.concatenate(
+        [_resampled(data, load, min(chunk, resamples - done), rng) for done in range(0, resamples, chunk)]
+    )
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Estimate(float(np.average(data, weights=load)), float(low), float(high), int(data.size))
+
+
+def _resampled(data: Floats, load: Floats, times: int, rng: np.random.Generator) -> Floats:
+    drawn = rng.integers(0, data.size, size=(times, data.size))
+    totals = load[drawn].sum(axis=1)
+    sums = (data * load)[drawn].sum(axis=1)
+    return sums[totals > 0] / totals[totals > 0]
 
 
 def paired_difference(base: Sequence[float], candidate: Sequence[float], *, seed: int = 0) -> Estimate:
@@ -77,8 +87,11 @@ def paired_permutation(
         patterns = np.arange(2**differences.size)[:, None] >> np.arange(differences.size) & 1
         sums = (1 - 2 * patterns) @ differences
         return float(np.mean(np.abs(sums) >= observed - slack))
-    signs = np.random.default_rng(seed).integers(0, 2, size=(permutations, differences.size)) * 2 - 1
-    extreme = int(np.count_nonzero(np.abs(signs @ differences) >= observed - slack))
+    rng = np.random.default_rng(seed)
+    chunk, extreme = max(1, LARGEST_DRAW // differences.size), 0
+    for done in range(0, permutations, chunk):
+        signs = rng.integers(0, 2, size=(min(chunk, permutations - done), differences.size)) * 2 - 1
+        extreme += int(np.count_nonzero(np.abs(signs @ differences) >= observed - slack))
     return (extreme + 1) / (permutations + 1)
 
 

@@ -72,8 +72,10 @@ def collect(
             group = GroupKey(row.source, row.step)
             column = own.get(group)
             issue = examples.get(Place(group, row.task_id, row.sample))
-            if issue is not None and (index := records.add(row, column, BUDGET_CHARACTERS)) is not None:
-                issue["examples"].append(index)
+            if issue is not None:
+                index = records.add(row, column, BUDGET_CHARACTERS)
+                if index is not None and index not in issue["examples"]:
+                    issue["examples"].append(index)
             if column is not None:
                 grids[column].setdefault(one_line(row.task_id), []).append(_cell(row, column, records))
     return records, [_grid(grid, column) for grid, column in zip(grids, columns, strict=True)]

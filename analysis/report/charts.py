@@ -80,7 +80,7 @@ def line_chart(title: str, series: Sequence[Series], *, x_label: str = "step", l
         if log2:
             _power_of_two_axis(axes, sorted({x for one in drawn for x in one.x}))
         else:
-            axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]))
         if len(drawn) > 1:
             axes.legend(loc="best")
         return _svg(figure, title)
@@ -97,7 +97,7 @@ def area_chart(title: str, x: Sequence[float], parts: Mapping[str, Sequence[floa
         colours = [SERIES_COLOURS[index % len(SERIES_COLOURS)] for index in range(len(thinned))]
         heights = [one.y for one in thinned.values()]
         axes.stackplot(xs, heights, labels=list(thinned), colors=colours, alpha=0.75)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]))
         axes.set_ylim(bottom=0)
         axes.legend(loc="best", ncols=2)
         return _svg(figure, title)
@@ -117,9 +117,9 @@ def thin(series: Series) -> Series:
 
 
 def _figure(title: str, x_label: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(4.6, 2.7), layout="constrained")
+    figure = Figure(figsize=(4.6, 2.7))
     FigureCanvasSVG(figure)
-    axes = figure.add_subplot()
+    axes = figure.add_axes((0.11, 0.17, 0.87, 0.71))
     axes.set_title(title)
     axes.set_xlabel(x_label)
     axes.set_axisbelow(True)

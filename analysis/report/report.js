@@ -91,7 +91,7 @@
       content.push(el("ul", { class: "plain" }, ...issue.examples.map((index) => {
         const record = data.records[index];
         return el("li", {}, el("a", { href: address({ r: index }) }, describe(record)));
-      })), ...recordContent(data.records[issue.examples[0]]));
+      })), ...recordContent(data.records[issue.examples[0]], false));
     }
     open(issue.title, content, [
       el("button", { type: "button", onclick: () => step(-1) }, "Previous"),
@@ -139,8 +139,8 @@
     open(`${record.task}, sample ${sample ?? record.sample}`, recordContent(record), buttons);
   }
 
-  function recordContent(record) {
-    const issue = issueOf(record.state);
+  function recordContent(record, linkIssue = true) {
+    const issue = linkIssue ? issueOf(record.state) : null;
     const passes = record.state === "pass";
     const verdict = passes ? "passes" : record.state === "infra" ? "not graded (infra)" : record.phase;
     const content = [el("p", {},
@@ -162,7 +162,7 @@
   }
 
   function codeList(code, hit) {
-    return el("ol", { class: "code" }, ...code.split("\n").map((line, index) =>
+    return el("ol", { class: "code" }, ...code.trimEnd().split("\n").map((line, index) =>
       el("li", { class: index + 1 === hit ? "hit" : null, "aria-label": index + 1 === hit ? "failing line" : null }, line)));
   }
 
@@ -182,7 +182,8 @@
       const name = `Attempt ${attempts}${attempts === total ? ", the answer" : ""} `;
       const box = el("div", {}, el("h3", {}, name,
         el("span", { class: `badge ${part.passed ? "good" : "bad"}` }, verdict)),
-        part.diff ? diffList(part.diff) : codeList(part.code));
+        part.diff ? diffList(part.diff) : codeList(part.code),
+        part.diff?.every(([sign]) => sign === " ") ? el("p", { class: "fine" }, "Unchanged.") : null);
       if (part.diff) box.append(el("details", {}, el("summary", {}, "Whole program"), codeList(part.code)));
       return box;
     });
@@ -195,7 +196,7 @@
       el("td", {}, el("code", {}, test.name)), el("td", {}, el("code", {}, test.expected)), el("td", {}, el("code", {}, test.actual))));
     const head = el("tr", {}, ...["", "Test", "Expected", "Actual"].map((name) => el("th", {}, name)));
     const more = record.tests_total - record.tests.length;
-    return el("div", {}, el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)),
+    return el("div", {}, el("table", { class: "tests" }, el("thead", {}, head), el("tbody", {}, ...rows)),
       more > 0 ? el("p", { class: "fine" }, `${more} more tests are not shown.`) : null);
   }
 
