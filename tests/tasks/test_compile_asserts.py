@@ -288,9 +288,19 @@ def _calls_say(calls: tuple[CallTest, ...], function: Callable[..., Any]) -> boo
 
 
 @pytest.mark.filterwarnings("ignore::SyntaxWarning")
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(scripts(), st.sampled_from(PROGRAMS))
 def test_compiled_tests_agree_with_python(source: str, program: Callable[[], Callable[..., Any]]) -> None:
     calls = script(source)
     if calls is not None:
         assert _calls_say(calls, program()) == _python_says(source, program())
+
+
+@pytest.mark.parametrize("op", ["<", "<="])
+@pytest.mark.parametrize("tolerance", ["1", "1.0", "2.0", "1e-6", "0.1", "1.0000000000000002"])
+@pytest.mark.parametrize("argument", ["3", "3.0", "1", "2", "2.1", "1.9", "2.000001", "2 ** 70", "True", "4"])
+def test_the_edge_of_a_tolerance_is_pythons(argument: str, op: str, tolerance: str) -> None:
+    source = f"assert abs(f({argument}) - 2) {op} {tolerance}"
+    calls = script(source)
+    assert calls is not None
+    assert _calls_say(calls, lambda x: x) == _python_says(source, lambda x: x)
