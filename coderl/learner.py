@@ -69,12 +69,12 @@ class Learner:
         check_scoring(self.model)
 
     def named_weights(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """Weights by checkpoint name, for the sampler; tied weights once."""
-        seen: set[int] = set()
-        for name, tensor in self.model.state_dict().items():
-            if tensor.data_ptr() not in seen:
-                seen.add(tensor.data_ptr())
-                yield name, tensor.detach()
+        """Weights by checkpoint name, for the sampler.
+
+        Tied weights go under both names: vLLM on CPU keeps a packed copy of the output layer, which
+        would stay stale if only the embedding were sent.
+        """
+        yield from self.model.state_dict().items()
 
     def probe(self, batch: Batch, seed: int) -> Probe:
         """Score a fixed random subset of all completions, before the update."""
