@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tasks.fences import Block, fenced_blocks
+from tasks.fences import Block, Rank, fenced_blocks
 from tasks.types import Task
 
 _ASSISTANT = re.compile(
@@ -130,7 +130,7 @@ def _answer(text: str) -> tuple[str, bool]:
 
 def _candidates(blocks: list[Block], entry_point: str | None) -> list[Block]:
     """The blocks among which the last one counts."""
-    best = max((block.rank for block in blocks), default=0)
+    best = max((block.rank for block in blocks), default=Rank.OTHER)
     blocks = [block for block in blocks if block.rank == best]
     return [block for block in blocks if _defines(block.text, entry_point)] or blocks
 

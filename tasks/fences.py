@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import IntEnum
 
 _FENCE = re.compile(r"([ \t]*)(`{3,}|~{3,})[ \t]*([^\s`]*)[^`]*$")
 _FENCE_AFTER_PROSE = re.compile(r"[^`]*(```)(python|py)[ \t]*$", re.IGNORECASE)
@@ -18,12 +19,20 @@ _OTHER = frozenset(
 )
 
 
+class Rank(IntEnum):
+    """How much a block's tag speaks for Python."""
+
+    OTHER = 0
+    UNKNOWN = 1
+    PYTHON = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block. `rank`: 2 tagged as Python, 1 without a known tag, 0 something else."""
+    """A fenced block. `closed`: its closing fence is there."""
 
     text: str
-    rank: int
+    rank: Rank
     closed: bool
 
 
@@ -80,9 +89,9 @@ def _block(fence: _Fence, lines: list[str], *, closed: bool) -> list[Block]:
     text = "".join(_outdent(line, fence.indent) + "\n" for line in lines)
     if not text.strip():
         return []
-    rank = 2 if fence.is_python else 0 if fence.tag in _OTHER else 1
+    rank = Rank.PYTHON if fence.is_python else Rank.OTHER if fence.tag in _OTHER else Rank.UNKNOWN
     if text.lstrip().startswith((">>>", "$ ")):
-        rank = 0  # a transcript of a session
+        rank = Rank.OTHER  # a transcript of a session
     return [Block(text, rank, closed)]
 
 

@@ -45,7 +45,7 @@ def dump(tasks: Iterable[Task], path: Path) -> None:
     """Write `tasks` to `path`, so that `load` gives the same ones. Raises `TaskError` for odd values."""
     with path.open("w", encoding="ascii") as file:
         for task in tasks:
-            file.write(json.dumps(to_json(task)) + "\n")
+            file.write(json.dumps(to_row(task)) + "\n")
 
 
 def parse(row: Row) -> Task:
@@ -64,7 +64,7 @@ def parse(row: Row) -> Task:
     )
 
 
-def to_json(task: Task) -> dict[str, Any]:
+def to_row(task: Task) -> dict[str, Any]:
     """The row of `task`; fields that hold their default are left out."""
     row: dict[str, Any] = {"id": task.id, "prompt": task.prompt}
     for field in _PLAIN_FIELDS:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import re
 
+from tasks.fences import Rank, fenced_blocks
+
 
 def head_before(source: str, entry_point: str) -> str:
     """What stands before the last top-level definition of `entry_point`: imports and helpers."""
@@ -29,11 +31,11 @@ def called_function(test: str, program: str) -> str | None:
 
 
 def unfenced(text: str) -> str:
-    """The code of a solution that a dataset wrote as one Markdown fence; other text as it is."""
-    lines = text.strip().splitlines()
-    if len(lines) >= 2 and lines[0].startswith("```") and lines[-1].strip() == "```":
-        return "\n".join(lines[1:-1]) + "\n"
-    return text
+    """The code of a solution that a dataset wrote in Markdown: its last fenced block; other text as it is."""
+    blocks = fenced_blocks(text)
+    if text.lstrip().startswith("```"):
+        return blocks[-1].text if blocks else ""
+    return next((block.text for block in reversed(blocks) if block.rank == Rank.PYTHON), text)
 
 
 def newlines(text: str) -> str:
