@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.columns import Column, last_column, load
+from analysis.errors import RunError
 from analysis.page import build
-from analysis.reader import RunError
 from analysis.report import save
 from analysis.report.curves import charts
 

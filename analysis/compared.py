@@ -8,8 +8,18 @@ from statistics import median
 from typing import Any
 
 from analysis.columns import Column
-from analysis.intervals import Estimate, bootstrap_mean, paired_difference, paired_permutation
-from analysis.measures.correction import Revisions, excess_correction, harm_rate, self_correction_rate
+from analysis.intervals import (
+    Estimate,
+    bootstrap_mean,
+    paired_difference,
+    paired_permutation,
+)
+from analysis.measures.correction import (
+    Revisions,
+    excess_correction,
+    harm_rate,
+    self_correction_rate,
+)
 from analysis.measures.diversity import error_entropy, rarefied_distinct
 from analysis.measures.recurrence import recurrence, repeat_error_rate
 from analysis.measures.transitions import error_change, solved_change

@@ -60,7 +60,8 @@ def _resampled(data: Floats, load: Floats, times: int, rng: np.random.Generator)
     drawn = rng.integers(0, data.size, size=(times, data.size))
     totals = load[drawn].sum(axis=1)
     sums = (data * load)[drawn].sum(axis=1)
-    return sums[totals > 0] / totals[totals > 0]
+    means: Floats = sums[totals > 0] / totals[totals > 0]
+    return means
 
 
 def paired_difference(base: Sequence[float], candidate: Sequence[float], *, seed: int = 0) -> Estimate:

@@ -19,6 +19,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.errors import RunError
 from analysis.rows import TRAINING, Row, from_columns, from_verdict
 
 SCHEMA = 1
@@ -28,10 +29,6 @@ NEEDED_COLUMNS = frozenset({"task_id", "passed", "phase"})
 UNREAD_COLUMNS = frozenset({"tokens", "logprob_sum", "advantage", "backend", "trust", "token_count"})
 
 _STEP_FILE = re.compile(r"(?:(?P<name>.+)-)?step-(?P<step>\d+)$")
-
-
-class RunError(Exception):
-    """What was asked for cannot be read; the message says what is wrong, where, and the remedy."""
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ def write(run: Path, out: Path | None = None) -> Path:
     """Report on a run folder or a JSONL file of verdicts; returns the path of the HTML file.
 
     `out` is that path (default: `report.html` in the run folder, or beside the verdict file); the
-    `.json` and `.md` lie beside it. Raises `analysis.reader.RunError` where nothing can be read.
+    `.json` and `.md` lie beside it. Raises `analysis.errors.RunError` where nothing can be read.
     """
     source = load(run)
     columns = own_columns(source)

@@ -14,7 +14,13 @@ from analysis.intervals import (
     paired_difference,
     paired_permutation,
 )
-from analysis.passk import mean_pass_at_k, pass_at_k, pass_at_k_intervals, powers_of_two, stable_ks
+from analysis.passk import (
+    mean_pass_at_k,
+    pass_at_k,
+    pass_at_k_intervals,
+    powers_of_two,
+    stable_ks,
+)
 
 
 def test_pass_at_k_equals_the_share_of_subsets_with_a_right_sample() -> None:

@@ -1,0 +1,98 @@
+"""Every measure against values computed by hand or published."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import pytest
+
+from analysis.measures.correction import (
+    Revisions,
+    excess_correction,
+    harm_rate,
+    self_correction_rate,
+)
+from analysis.measures.diversity import (
+    error_entropy,
+    mean_rarefied_distinct,
+    rarefied_distinct,
+)
+from analysis.measures.recurrence import mean_recurrence, recurrence, repeat_error_rate
+from analysis.measures.transitions import error_change, solved_change
+
+
+def test_recurrence_is_the_share_of_equal_pairs_of_failures() -> None:
+    # 3 of a and 1 of b: of 4 * 3 ordered pairs 3 * 2 are alike.
+    assert recurrence(Counter(a=3, b=1)) == pytest.approx(0.5)
+    assert recurrence(Counter(a=4)) == 1.0
+    assert recurrence(Counter(a=1, b=1)) == 0.0
+    assert recurrence(Counter(a=1)) is None
+
+
+def test_repeat_error_rate_is_over_all_pairs_of_samples() -> None:
+    assert repeat_error_rate(Counter(a=3, b=1), samples=8) == pytest.approx(6 / 56)
+    assert repeat_error_rate(Counter(), samples=8) == 0.0
+    assert repeat_error_rate(Counter(), samples=1) is None
+
+
+def test_mean_recurrence_leaves_out_tasks_without_two_failures() -> None:
+    estimate = mean_recurrence([Counter(a=2), Counter(a=1, b=1), Counter(a=1), Counter()])
+    assert (estimate.value, estimate.tasks) == (0.5, 2)
+
+
+def test_error_entropy_adds_the_correction_of_miller_and_madow() -> None:
+    # Two equally frequent errors among four: ln 2 + (2 - 1) / (2 * 4).
+    assert error_entropy(Counter(a=2, b=2)) == pytest.approx(math.log(2) + 0.125)
+    assert error_entropy(Counter(a=5)) == pytest.approx(0.0)
+    assert error_entropy(Counter()) is None
+
+
+def test_the_correction_lessens_the_bias_of_small_samples() -> None:
+    import random
+
+    draw = random.Random(0)
+    trials = [Counter(draw.choices(range(6), k=20)) for _ in range(2000)]
+    plug_in = [-sum(k / 20 * math.log(k / 20) for k in t.values()) for t in trials]
+    corrected = [error_entropy(Counter({str(k): v for k, v in t.items()})) or 0.0 for t in trials]
+    truth = math.log(6)
+    assert abs(sum(corrected) / 2000 - truth) < 0.2 * abs(sum(plug_in) / 2000 - truth)
+
+
+def test_rarefaction_is_hurlberts() -> None:
+    # Of {a, a, b} two are drawn: {a, a} 1/3, {a, b} 2/3, so 1 + 2/3 kinds are expected.
+    assert rarefied_distinct(Counter(a=2, b=1), 2) == pytest.approx(5 / 3)
+    assert rarefied_distinct(Counter(a=2, b=1), 3) == pytest.approx(2)
+    assert rarefied_distinct(Counter(a=2, b=1), 4) is None
+    assert mean_rarefied_distinct([Counter(a=2, b=1), Counter(a=1)], 2).tasks == 1
+
+
+def test_self_correction_and_harm_are_conditional_on_the_first_attempt() -> None:
+    tasks = [Revisions(3, 1, 0, 4, 8, 4), Revisions(0, 2, 1, 1, 4, 2)]
+    assert self_correction_rate(tasks).value == pytest.approx(3 / 6)
+    assert harm_rate(tasks).value == pytest.approx(1 / 6)
+
+
+def test_a_policy_that_only_draws_again_has_no_excess_correction() -> None:
+    # A fresh attempt passes half the time, and so does the second attempt after a failure.
+    redraw = Revisions(5, 5, 5, 5, fresh_samples=20, fresh_passed=10)
+    assert excess_correction([redraw] * 4).value == pytest.approx(0.0)
+    # Two tasks, weighted 4 and 1: (4 * (1/2 - 1/4) + 1 * (1 - 1/2)) / 5.
+    mixed = [Revisions(2, 2, 0, 0, 8, 2), Revisions(0, 1, 0, 1, 2, 1)]
+    assert excess_correction(mixed).value == pytest.approx(0.3)
+    assert excess_correction([Revisions(0, 0, 1, 1, 2, 2)]).tasks == 0
+
+
+def test_errors_are_fixed_introduced_or_persistent_by_task() -> None:
+    change = error_change({"t": {"a", "b"}, "u": {"a"}, "only-before": {"z"}}, {"t": {"b", "c"}, "u": set()})
+    assert change.fixed == {("t", "a"), ("u", "a")}
+    assert change.introduced == {("t", "c")}
+    assert change.persistent == {("t", "b")}
+
+
+def test_tasks_gained_and_lost() -> None:
+    before = {"a": True, "b": True, "c": False, "d": False, "x": True}
+    after = {"a": True, "b": False, "c": True, "d": False}
+    change = solved_change(before, after)
+    assert (change.gained, change.lost, change.kept, change.unsolved) == (("c",), ("b",), 1, 1)
+    assert change.p_value == 1.0
