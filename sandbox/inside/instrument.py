@@ -1,0 +1,144 @@
+"""Reads a test's and a prompt's source: which names the program owes, and what each assert did."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import symtable
+from collections.abc import Iterator
+
+RECORD = "__coderl_record__"  # the name under which instrumented code finds its `Record`
+_NAME_LENGTH = 200
+
+
+def global_names(source: str) -> tuple[set[str], set[str]]:
+    """The module-level names that `source` reads, and those that it binds."""
+    read: set[str] = set()
+    bound: set[str] = set()
+    top = symtable.symtable(source, "<source>", "exec")
+    for symbol in top.get_symbols():
+        if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace():
+            bound.add(symbol.get_name())
+        if symbol.is_referenced():
+            read.add(symbol.get_name())
+    for table in _descendants(top):
+        for symbol in table.get_symbols():
+            if symbol.is_global() and symbol.is_referenced():
+                read.add(symbol.get_name())
+            if symbol.is_declared_global() and symbol.is_assigned():
+                bound.add(symbol.get_name())
+    return read, bound
+
+
+def free_names(source: str) -> set[str]:
+    """Names that `source` reads and neither it nor Python defines."""
+    read, bound = global_names(source)
+    return read - bound - set(vars(builtins)) - {"__file__"}
+
+
+def _descendants(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+    for child in table.get_children():
+        yield child
+        yield from _descendants(child)
+
+
+def helpers(prompt: str, entry_point: str | None) -> list[str]:
+    """The prompt's statements, without what the program owes: the entry point, and bodies left open."""
+    body = ast.parse(prompt).body
+    return [ast.unparse(node) for node in body if not _is_left_open(node, entry_point)]
+
+
+def _is_left_open(node: ast.stmt, entry_point: str | None) -> bool:
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return node.name == entry_point or all(map(_is_filler, node.body))
+    if isinstance(node, ast.ClassDef):
+        methods = [part for part in node.body if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef))]
+        return node.name == entry_point or any(_is_left_open(method, None) for method in methods)
+    return False
+
+
+def _is_filler(node: ast.stmt) -> bool:
+    """A docstring, `pass`, `...` or `raise NotImplementedError`."""
+    if isinstance(node, ast.Raise):
+        return node.exc is not None and "NotImplemented" in ast.unparse(node.exc)
+    return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+
+
+def classes(prompt: str) -> set[str]:
+    """The classes that the prompt defines or leaves open."""
+    return {node.name for node in ast.parse(prompt).body if isinstance(node, ast.ClassDef)}
+
+
+def modules(source: str, entry_point: str | None, usual: str) -> set[str]:
+    """The modules by which `source` imports the program: the `usual` one, and what holds its entry point."""
+    found = {usual}
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.ImportFrom) or not node.module or node.level:
+            continue
+        if any(alias.name == entry_point for alias in node.names):
+            found.add(node.module)
+    return found
+
+
+def imported_names(source: str, module_names: set[str]) -> set[str]:
+    """The names that `source` imports from `module_names`."""
+    return {
+        alias.name
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and node.module in module_names
+        for alias in node.names
+    }
+
+
+def instrument(source: str) -> tuple[ast.Module, list[str]]:
+    """The test with every assert reporting to the `Record`, and the asserts' names by their number.
+
+    Where nothing could catch an assert's failure, the test goes on after it, so that the later asserts
+    count too. The unmodified test would have ended there and failed; so does this one, at its end.
+    """
+    tree = ast.parse(source)
+    transformer = _Asserts(catches=any(map(_can_catch, ast.walk(tree))))
+    tree = transformer.visit(tree)
+    return ast.fix_missing_locations(tree), transformer.names
+
+
+def _can_catch(node: ast.AST) -> bool:
+    if isinstance(node, (ast.Try, ast.TryStar)):
+        return bool(node.handlers)
+    return isinstance(node, (ast.With, ast.AsyncWith))
+
+
+class _Asserts(ast.NodeTransformer):
+    def __init__(self, catches: bool) -> None:
+        self.names: list[str] = []
+        self._catches = catches  # somewhere in the test, so that only the outermost level is safe
+        self._inside = 0  # of functions other than `check`, and of statements that can catch
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        is_function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+        closed = _can_catch(node) or (is_function and getattr(node, "name", "") != "check")
+        self._inside += closed
+        super().generic_visit(node)
+        self._inside -= closed
+        return node
+
+    def visit_Assert(self, node: ast.Assert) -> ast.AST:
+        number = len(self.names)
+        self.names.append(f"line {node.lineno}: {ast.unparse(node.test)}"[:_NAME_LENGTH])
+        resumes = not (self._catches and self._inside)
+        report = f"if 0: {RECORD}.held({number})\nelse: {RECORD}.failed({number})"
+        if resumes:
+            body = report.replace("\n", "\n ")
+            new = ast.parse(f"try:\n {body}\nexcept {RECORD}.Exception: {RECORD}.raised({number})").body[0]
+        else:
+            new = ast.parse(f"{report}; raise AssertionError").body[0]
+        for part in ast.walk(new):
+            ast.copy_location(part, node)
+        branch = new.body[0] if isinstance(new, ast.Try) else new
+        assert isinstance(branch, ast.If)
+        branch.test = node.test
+        if not resumes and node.msg is not None:
+            raising = branch.orelse[1]
+            assert isinstance(raising, ast.Raise) and raising.exc is not None
+            raising.exc = ast.Call(raising.exc, [node.msg], [])
+        return new

@@ -1,0 +1,247 @@
+"""The judge's process: runs a test that drives the program through proxies, and says what came of it.
+
+The program is in another process; nothing of it runs here. A test passes when it reached its end as it
+stands, with at least one assert (or test function) carried out and the program asked at least once. The one
+result frame says so explicitly: an end without it, however it comes about, is no pass.
+
+    {"passed": bool, "requests": int, "units": [{"name", "passed", "error", "value"}...],
+     "error": ErrorInfo data or null, "unsupported": str or null}
+
+Before it come `{"progress": true}` frames: limits of time count from the last of them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import linecache
+import sys
+import unittest
+from types import ModuleType
+from typing import Any
+
+from sandbox.inside import instrument, wire
+from sandbox.inside.proxies import Candidate, frames
+from sandbox.inside.record import ProgramFailure, Record, Unit, UnsupportedTest, error_data
+
+USUAL_MODULE = "solution"
+TEST_MODULE = "test_solution"
+
+
+class CandidateModule(ModuleType):
+    """The program under the name by which the test imports it."""
+
+    def __init__(self, name: str, judge: Judge) -> None:
+        super().__init__(name)
+        vars(self)["_coderl_judge"] = judge
+        vars(self)["__path__"] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__all__":
+            return sorted(self._coderl_judge.names)
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._coderl_judge.look_up(name, self)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name.startswith("__"):  # the import system's own
+            vars(self)[name] = value
+            return
+        self._coderl_judge.record.refuse(f"the test replaces {name!r} in the program's own module")
+
+
+class Judge:
+    def __init__(self, payload: dict[str, Any], candidate: Candidate, record: Record) -> None:
+        self.kind: str = payload["kind"]
+        self.test: str = payload["test"]
+        self.entry_point: str | None = payload["entry_point"]
+        self.prompt: str = payload["prompt"]
+        self.candidate = candidate
+        self.record = record
+        self.helpers: dict[str, Any] = {}
+        self.names: dict[str, Any] = {}  # what the program provides of what it owes
+        self._requests_before = 0
+
+    def run(self) -> bool:
+        """Whether the test passed. Raises what ended it."""
+        modules = self._read_test()
+        self._load_program()
+        namespace = self._namespace()
+        self.names = self.candidate.ask("names", sorted(self.record.wanted))
+        if type(self.names) is not dict:
+            self.record.spoil("BrokenProtocol", "malformed names")
+        if self.entry_point and self.entry_point not in self.names:
+            self.record.spoil("NameError", f"the program defines no {self.entry_point!r}", "entry")
+        namespace |= self.names
+        for name in modules:
+            if not _exists(name):
+                sys.modules[name] = CandidateModule(name, self)
+        self._requests_before = self.record.requests
+        run = {"script": self._run_script, "check": self._run_script}.get(self.kind, self._run_tests)
+        ended = run(namespace)
+        self.record.check_intact()
+        return ended and self.used_program and any(unit.executions for unit in self.record.units)
+
+    @property
+    def used_program(self) -> bool:
+        return self.record.requests > self._requests_before
+
+    def look_up(self, name: str, module: object) -> Any:
+        """A name of the program's module: a helper of the prompt's stays the prompt's."""
+        if name in self.helpers and name != self.entry_point:
+            return self.helpers[name]
+        found = self.candidate.ask("names", [name])
+        if type(found) is not dict or name not in found:
+            self.record.missing.add(name)
+            raise AttributeError(f"the program defines no {name!r}", name=name, obj=module)
+        return found[name]
+
+    def _read_test(self) -> set[str]:
+        """Sets what the test wants of the program; the modules by which it imports it."""
+        helpers = "\n".join(instrument.helpers(self.prompt, self.entry_point))
+        _, given = instrument.global_names(helpers)
+        modules = instrument.modules(self.test, self.entry_point, USUAL_MODULE)
+        wanted = instrument.free_names(self.test) | instrument.free_names(helpers)
+        wanted |= instrument.imported_names(self.test, modules)
+        wanted = wanted - given - {"*"} | ({self.entry_point} if self.entry_point else set())
+        self.record.wanted = frozenset(wanted)
+        self.candidate.has_classes = bool(instrument.classes(self.prompt)) or any(map(_is_class_name, wanted))
+        return modules
+
+    def _load_program(self) -> None:
+        failure = self.candidate.ask("load")
+        if failure is None:
+            return
+        fields = failure if type(failure) is dict else {}
+        type_name, message, phase = (str(fields.get(key)) for key in ("type", "message", "phase"))
+        if phase not in ("compile", "import"):
+            phase = "import"
+        self.record.spoil(type_name, message, phase, frames(fields.get("frames")))
+
+    def _namespace(self) -> dict[str, Any]:
+        """The globals of the test, with the prompt's helpers in them."""
+        module = sys.modules[TEST_MODULE] = ModuleType(TEST_MODULE)
+        namespace = vars(module)
+        namespace[instrument.RECORD] = self.record
+        for statement in instrument.helpers(self.prompt, self.entry_point):
+            try:
+                exec(compile(statement, "<prompt>", "exec", dont_inherit=True), namespace)
+            except ImportError:  # of what the program may need, and the helpers may not
+                continue
+        self.helpers = {name: value for name, value in namespace.items() if not name.startswith("__")}
+        linecache.cache["<test>"] = (len(self.test), None, self.test.splitlines(True), "<test>")
+        return namespace
+
+    def _run_script(self, namespace: dict[str, Any]) -> bool:
+        tree, names = instrument.instrument(self.test)
+        self.record.units = [Unit(name) for name in names]
+        exec(compile(tree, "<test>", "exec", dont_inherit=True), namespace)
+        if self.kind == "check":
+            namespace["check"](self.names[self.entry_point or ""])
+        return True
+
+    def _run_tests(self, namespace: dict[str, Any]) -> bool:
+        if self.kind == "pytest":
+            from sandbox.inside.judge_pytest import run_pytest  # pytest is loaded where it is needed
+
+            return run_pytest(self.test, namespace, self.record)
+        exec(compile(self.test, "<test>", "exec", dont_inherit=True), namespace)
+        result = UnitTestResult(self.record)
+        unittest.defaultTestLoader.loadTestsFromModule(sys.modules[TEST_MODULE]).run(result)
+        return result.wasSuccessful() and not result.skipped and not result.expectedFailures
+
+    def result(self) -> dict[str, Any]:
+        record = self.record
+        passed, error = False, None
+        try:
+            passed = self.run()
+        except (ProgramFailure, UnsupportedTest):
+            pass  # on record
+        except BaseException as problem:
+            error = record.describe(problem)
+        error = record.failure or error
+        reached_end = error is None
+        error = error or next((unit.error for unit in record.units if unit.error), None)
+        unsupported = record.unsupported
+        if record.failure is None and not self.used_program and (error is None or error["phase"] == "wrong"):
+            cause = f": {error['type']}: {error['message']}" if error else ""
+            unsupported = unsupported or f"the test never used the program{cause}"
+        if unsupported is not None:
+            error = error_data("UnsupportedTest", unsupported, "import")
+        passed = passed and error is None
+        units = [unit.data(credit=reached_end and unsupported is None) for unit in record.units]
+        return {
+            "passed": passed,
+            "requests": record.requests,
+            "units": [unit | {"passed": True} for unit in units] if passed else units,
+            "error": error,
+            "unsupported": unsupported,
+        }
+
+
+class UnitTestResult(unittest.TestResult):
+    """One unit a test method; subtests belong to theirs."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__()
+        self._record = record
+        self._units: dict[str, Unit] = {}
+
+    def _unit(self, test: unittest.TestCase) -> Unit:
+        name = test.id().removeprefix(f"{TEST_MODULE}.")
+        if name not in self._units:
+            self._units[name] = Unit(name)
+            self._record.units.append(self._units[name])
+        return self._units[name]
+
+    def startTest(self, test: unittest.TestCase) -> None:
+        super().startTest(test)
+        self._record.last_value = None
+        self._unit(test).executions += 1
+
+    def _fail(self, test: unittest.TestCase, error: dict[str, Any]) -> None:
+        unit = self._unit(test)
+        if unit.error is None:
+            unit.error, unit.value = error, self._record.returned()
+
+    def addError(self, test: Any, err: Any) -> None:
+        super().addError(test, err)
+        self._fail(test, self._record.describe(err[1]))
+
+    def addFailure(self, test: Any, err: Any) -> None:
+        super().addFailure(test, err)
+        self._fail(test, self._record.describe(err[1]))
+
+    def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self._fail(test, self._record.describe(err[1]))
+
+    def addSkip(self, test: Any, reason: str) -> None:
+        super().addSkip(test, reason)
+        self._fail(test, error_data("SkipTest", reason, "wrong"))
+
+    def addExpectedFailure(self, test: Any, err: Any) -> None:
+        super().addExpectedFailure(test, err)
+        self._fail(test, error_data("ExpectedFailure", "a test that is expected to fail", "wrong"))
+
+    def addUnexpectedSuccess(self, test: Any) -> None:
+        super().addUnexpectedSuccess(test)
+        self._fail(test, error_data("UnexpectedSuccess", "a test that is expected to fail", "wrong"))
+
+
+def _exists(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _is_class_name(name: str) -> bool:
+    return name[:1].isupper() and (len(name) == 1 or not name.isupper())
+
+
+def main() -> None:
+    payload = json.loads(wire.read_payload())
+    record = Record(report=lambda: wire.send(wire.RESULTS, {"progress": True}))
+    wire.send(wire.RESULTS, Judge(payload, Candidate(wire.RPC, record), record).result())

@@ -1,0 +1,80 @@
+"""Runs a pytest file in the judge's process, under pytest-timeout."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import tempfile
+from typing import Any
+
+import pytest
+
+from sandbox.inside.record import ProgramFailure, Record, Unit, UnsupportedTest, error_data
+
+_FILE = "test_file.py"
+# Plugins only by name; nothing of the machine's configuration; the file's own asserts explained.
+_OPTIONS = ["-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--rootdir=.", "-c", os.devnull]
+
+
+class _Reporter:
+    """One unit a test function; its parametrized cases belong to it."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._units: dict[str, Unit] = {}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for name in map(_function_name, items):
+            self._units[name] = Unit(name)
+        self._record.units += self._units.values()
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            phase = "entry" if self._record.missing else "wrong"
+            error = error_data("CollectError", str(report.longrepr), phase)
+            self._record.units.append(Unit("collection", executions=1, error=error))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+        report: pytest.TestReport = yield
+        unit = self._units[_function_name(item)]
+        unit.executions += report.when == "call"
+        if not report.passed or hasattr(report, "wasxfail"):
+            self._fail(unit, report, call)
+        if report.when == "teardown":
+            self._record.last_value = None
+            self._record.progress()
+        return report
+
+    def _fail(self, unit: Unit, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
+        if unit.error is not None:
+            return
+        unit.value = self._record.returned()
+        if call.excinfo is not None and not isinstance(call.excinfo.value, pytest.skip.Exception):
+            unit.error = self._record.describe(call.excinfo.value)
+        else:
+            unit.error = error_data("SkipTest", f"{report.outcome}: a skip is no pass", "wrong")
+
+
+def _function_name(item: pytest.Item) -> str:
+    names = item.nodeid.split("::")[1:]
+    return "::".join([*names[:-1], getattr(item, "originalname", None) or names[-1]])
+
+
+def run_pytest(test: str, namespace: dict[str, Any], record: Record) -> bool:
+    """Whether every test function of `test` passed and none was skipped.
+
+    What the file reads without defining it (the prompt's helpers, the program's names) are builtins to it.
+    """
+    for name, value in namespace.items():
+        if not name.startswith("__"):
+            setattr(builtins, name, value)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    os.chdir(tempfile.mkdtemp())
+    with open(_FILE, "w", encoding="utf-8") as file:
+        file.write(test)
+    try:
+        code = pytest.main([*_OPTIONS, "-p", "pytest_timeout", _FILE], plugins=[_Reporter(record)])
+    except (ProgramFailure, UnsupportedTest):
+        return False  # on record
+    return code == pytest.ExitCode.OK and all(unit.error is None for unit in record.units)

@@ -1,0 +1,180 @@
+"""Remote calls between the judge's process and the program's, over one socket.
+
+Requests nest like calls in one process: while a peer waits for its answer it serves what the other side asks
+(the program may call a function that the test passed to it). So one thread of each side is enough, and
+answers need no queue; a request's number is echoed only to notice a peer that lost count.
+
+    request  {"id": 3, "do": "call", "args": <node of (positional, keyword)>}
+    answer   {"re": 3, "value": <node>, "changes": [[container number, content], ...]}
+             {"re": 3, "raise": <exception>, "changes": ...}
+             {"re": 3, "broken": "why the value cannot cross"}
+
+Arguments are copies. What the callee did to the lists, dicts, sets and bytearrays among them comes back with
+the answer and is done to the caller's own objects; a result that is one of them is the caller's object.
+"""
+
+from __future__ import annotations
+
+import builtins
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sandbox.inside import wire
+from sandbox.inside.codec import MAX_BYTES, CodecError, Container, Decoder, Encoder
+
+BUILTIN_ERRORS = {
+    name: value
+    for name, value in vars(builtins).items()
+    if isinstance(value, type) and issubclass(value, Exception) and not issubclass(value, ExceptionGroup)
+}
+
+
+class BrokenPeer(Exception):
+    """The other side ended, or sent what makes no sense."""
+
+
+class Handles:
+    """Objects of this side that the other side holds, by number; they stay alive, so numbers stay unique."""
+
+    def __init__(self) -> None:
+        self._objects: list[Any] = []
+        self._numbers: dict[int, int] = {}
+
+    def number(self, value: object) -> int:
+        if id(value) not in self._numbers:
+            self._numbers[id(value)] = len(self._objects)
+            self._objects.append(value)
+        return self._numbers[id(value)]
+
+    def __contains__(self, value: object) -> bool:
+        return id(value) in self._numbers
+
+    def get(self, number: object) -> Any:
+        if type(number) is not int or not 0 <= number < len(self._objects):
+            raise CodecError("no such handle")
+        return self._objects[number]
+
+
+class Peer:
+    """One side. The subclass says what it serves, and how objects that are not plain are described."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._sent = 0
+        self._turn = threading.RLock()
+        self.handles = Handles()
+
+    def describe(self, value: object) -> object | None:
+        """JSON for an object that is not plain (see `Encoder`)."""
+        raise NotImplementedError
+
+    def resolve(self, description: Any) -> object:
+        """The counterpart of the other side's `describe`; `CodecError` where it makes no sense."""
+        raise NotImplementedError
+
+    def perform(self, do: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        """Serves a request. What it raises goes to the other side by `describe_error`."""
+        raise NotImplementedError
+
+    def describe_error(self, error: BaseException) -> object:
+        """JSON for an exception that `perform` raised; raises it again where it must not cross."""
+        raise NotImplementedError
+
+    def error(self, description: Any) -> BaseException:
+        """The exception that the other side described."""
+        raise NotImplementedError
+
+    def request(self, do: str, args: Sequence[object], kwargs: Mapping[str, object] | None = None) -> Any:
+        """Asks the other side. Raises what it raised, or `BrokenPeer`, or `CodecError` for our arguments."""
+        with self._turn:
+            encoder = Encoder(foreign=self.describe)
+            node = encoder.node((tuple(args), dict(kwargs or {})))
+            self._sent += 1
+            number = self._sent
+            self._send({"id": number, "do": do, "args": node})
+            while "re" not in (message := self._receive()):
+                self._serve(message)
+            if message["re"] != number:
+                raise BrokenPeer("an answer to another question")
+            return self._result(message, encoder.containers)
+
+    def serve_until_end(self) -> None:
+        """Serves requests until the other side closes."""
+        while True:
+            try:
+                message = self._receive()
+            except BrokenPeer:
+                return
+            self._serve(message)
+
+    def _result(self, message: dict[str, Any], known: Sequence[Container]) -> Any:
+        if "broken" in message:
+            raise BrokenPeer(str(message["broken"])[:500])
+        try:
+            decoder = Decoder(known=known, foreign=self.resolve, cyclic=True)
+            value = decoder.value(message.get("value"))
+            for number, content in message.get("changes", ()):
+                if type(number) is not int or not 0 <= number < len(known):
+                    raise CodecError("a change of nothing")
+                decoder.refill(known[number], content)
+            error = self.error(message["raise"]) if "raise" in message else None
+        except (CodecError, TypeError, ValueError, RecursionError) as problem:
+            raise BrokenPeer(f"malformed answer: {problem}") from None
+        if error is not None:
+            raise error
+        return value
+
+    def _serve(self, message: dict[str, Any]) -> None:
+        number = message.get("id")
+        try:
+            decoder = Decoder(foreign=self.resolve, cyclic=True)
+            args, kwargs = decoder.value(message.get("args"))
+            do = message.get("do")
+            if type(args) is not tuple or type(kwargs) is not dict or type(do) is not str:
+                raise CodecError("not a request")
+        except (CodecError, TypeError, ValueError) as problem:
+            raise BrokenPeer(f"malformed request: {problem}") from None
+        before = [_items(container) for container in decoder.containers]
+        answer: dict[str, Any] = {"re": number}
+        encoder = Encoder(known=decoder.containers, foreign=self.describe)
+        try:
+            value = self.perform(do, args, kwargs)
+        except BaseException as error:
+            answer["raise"] = self.describe_error(error)
+            value = None
+        try:
+            answer["value"] = encoder.node(value)
+            answer["changes"] = [
+                [index, encoder.content(container)]
+                for index, (container, old) in enumerate(zip(decoder.containers, before, strict=True))
+                if not _same(_items(container), old)
+            ]
+            self._send(answer)
+        except (CodecError, RecursionError) as problem:
+            self._send({"re": number, "broken": f"{type(problem).__name__}: {problem}"})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        try:
+            wire.send(self._descriptor, message)
+        except OSError:
+            raise BrokenPeer("the other side ended") from None
+
+    def _receive(self) -> dict[str, Any]:
+        try:
+            message = wire.receive(self._descriptor, max_bytes=2 * MAX_BYTES)
+        except (OSError, wire.WireError) as problem:
+            raise BrokenPeer(f"unreadable message: {problem}") from None
+        if message is None:
+            raise BrokenPeer("the other side ended")
+        return message
+
+
+def _items(container: Container) -> list[object]:
+    if isinstance(container, dict):
+        return [item for pair in container.items() for item in pair]
+    return list(container)
+
+
+def _same(now: list[object], before: list[object]) -> bool:
+    return len(now) == len(before) and all(map(lambda a, b: a is b, now, before))

@@ -1,0 +1,408 @@
+"""The program as the judge sees it: proxies, all of whose answers are rebuilt from plain data.
+
+What a proxy may be used for follows from one rule: no verdict is left to the program. Calling it, its
+attributes, items and iteration yield values that the test then compares itself. An operator hands the
+program the other operand, and takes its word for the result; so operators work only between two objects
+of the program's, and these and `in` only where the test is about classes. Any other use fails the test.
+
+`is` needs no rule: a proxy is identical to nothing but itself, as any plain value might be to nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+from unittest import SkipTest
+
+from sandbox.inside.codec import CodecError, Decoder, Encoder
+from sandbox.inside.peer import BUILTIN_ERRORS, BrokenPeer, Peer
+from sandbox.inside.record import Record
+
+T = TypeVar("T")
+
+_MAX_ITEMS = 1_000_000  # of one iterator
+_MAX_HANDLE = 1 << 31
+_MAX_FRAMES = 20
+_NEVER_EXCUSED = (AssertionError, SkipTest)
+# Other dunder names are asked for by libraries that try what an object can do (numpy, copy, mock).
+_FORWARDED_DUNDERS = frozenset(
+    {"__name__", "__qualname__", "__module__", "__dict__", "__annotations__", "__wrapped__", "__defaults__"}
+)
+
+
+class CandidateClass(type):
+    """A class of the program's. Its objects are made and its attributes kept there."""
+
+    _coderl_candidate: Candidate
+    _coderl_class_handle: int
+
+    def __new__(mcs, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError("a class of the program's cannot be subclassed here")
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return cls._coderl_candidate.ask("call", cls, *args, **kwargs)
+
+    def __getattr__(cls, name: str) -> Any:
+        if _is_private(name):
+            raise AttributeError(name)
+        return cls._coderl_candidate.ask("getattr", cls, name)
+
+    def __setattr__(cls, name: str, value: object) -> None:
+        cls._coderl_candidate.ask("setattr", cls, name, value)
+
+    def __delattr__(cls, name: str) -> None:
+        cls._coderl_candidate.ask("delattr", cls, name)
+
+    def __iter__(cls) -> Any:
+        return cls._coderl_candidate.ask("iter", cls)
+
+    def __len__(cls) -> int:
+        return cls._coderl_candidate.ask_exact(int, "len", cls)
+
+    def __bool__(cls) -> bool:
+        return True
+
+    def __getitem__(cls, key: object) -> Any:
+        return cls._coderl_candidate.ask("getitem", cls, key)
+
+    def __contains__(cls, item: object) -> bool:
+        return cls._coderl_candidate.contains(cls, item)
+
+
+class Proxy:
+    """An object of the program's. What its class can do there, its class here can."""
+
+    __slots__ = ("__weakref__", "_coderl_handle")
+    _coderl_candidate: Candidate
+    _coderl_handle: int
+
+    def __getattr__(self, name: str) -> Any:
+        if _is_private(name):
+            raise AttributeError(name)
+        return self._coderl_candidate.ask("getattr", self, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        self._coderl_candidate.ask("setattr", self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self._coderl_candidate.ask("delattr", self, name)
+
+    def __dir__(self) -> Any:
+        return self._coderl_candidate.ask("dir", self)
+
+    def __repr__(self) -> str:
+        return self._coderl_candidate.ask_exact(str, "repr", self)
+
+    def __str__(self) -> str:
+        return self._coderl_candidate.ask_exact(str, "str", self)
+
+    def __format__(self, specification: str) -> str:
+        return self._coderl_candidate.ask_exact(str, "format", self, specification)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError("an object of the program's cannot be copied here")
+
+
+def _is_private(name: str) -> bool:
+    dunder = name.startswith("__") and name.endswith("__") and name not in _FORWARDED_DUNDERS
+    return dunder or name.startswith("_coderl_")
+
+
+def _comparison(do: str) -> Callable[..., Any]:
+    def compare(self: Any, other: object) -> Any:
+        if other is None and do in ("eq", "ne"):  # `x == None`: as `x is None`
+            return do == "ne"
+        return self._coderl_candidate.compare(do, self, other)
+
+    return compare
+
+
+def _arithmetic(do: str, reflected: bool = False) -> Callable[..., Any]:
+    def operate(self: Any, other: object) -> Any:
+        operands = (other, self) if reflected else (self, other)
+        return self._coderl_candidate.operate(do, *operands)
+
+    return operate
+
+
+_ARITHMETIC = (
+    "add",
+    "sub",
+    "mul",
+    "matmul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "divmod",
+    "pow",
+    "lshift",
+    "rshift",
+)
+_ARITHMETIC += ("and", "or", "xor")
+for _do in ("eq", "ne", "lt", "le", "gt", "ge"):
+    setattr(Proxy, f"__{_do}__", _comparison(_do))
+for _do in _ARITHMETIC:
+    setattr(Proxy, f"__{_do}__", _arithmetic(_do))
+    setattr(Proxy, f"__r{_do}__", _arithmetic(_do, reflected=True))
+
+
+def _asking(do: str) -> Callable[..., Any]:
+    return lambda self, *args, **kwargs: self._coderl_candidate.ask(do, self, *args, **kwargs)
+
+
+def _asking_exact(kind: type[object], do: str) -> Callable[..., Any]:
+    return lambda self: self._coderl_candidate.ask_exact(kind, do, self)
+
+
+_SPECIAL_METHODS: dict[str, Callable[..., Any]] = {
+    "__call__": _asking("call"),
+    "__get__": lambda self, instance, owner=None: (
+        self if instance is None else types.MethodType(self, instance)
+    ),
+    "__iter__": _asking("iter"),
+    "__next__": lambda self: self._coderl_candidate.next_item(self),
+    "__reversed__": _asking("reversed"),
+    "__contains__": lambda self, item: self._coderl_candidate.contains(self, item),
+    "__getitem__": _asking("getitem"),
+    "__setitem__": _asking("setitem"),
+    "__delitem__": _asking("delitem"),
+    "__enter__": _asking("enter"),
+    "__exit__": lambda self, *error: self._coderl_candidate.ask("exit", self, None, None, None),
+    "__round__": _asking("round"),
+    "__abs__": _asking("abs"),
+    "__neg__": _asking("neg"),
+    "__pos__": _asking("pos"),
+    "__invert__": _asking("invert"),
+    "__len__": _asking_exact(int, "len"),
+    "__bool__": _asking_exact(bool, "bool"),
+    "__hash__": _asking_exact(int, "hash"),
+    "__int__": _asking_exact(int, "int"),
+    "__float__": _asking_exact(float, "float"),
+    "__complex__": _asking_exact(complex, "complex"),
+    "__index__": _asking_exact(int, "index"),
+    "__bytes__": _asking_exact(bytes, "bytes"),
+}
+
+
+class Candidate(Peer):
+    """The program's process. Every description that it sends may be a lie; none may break the judge."""
+
+    def __init__(self, descriptor: int, record: Record) -> None:
+        super().__init__(descriptor)
+        self.record = record
+        self.has_classes = False  # the test or its prompt names classes of the program's
+        self._classes: dict[int, type] = {}
+        self._objects: dict[int, Proxy] = {}
+        self._items: dict[int, int] = {}
+
+    def ask(self, do: str, *args: object, **kwargs: object) -> Any:
+        self.record.check_intact()
+        self.record.requests += 1
+        self.record.last_value = None
+        try:
+            value = self.request(do, args, kwargs)
+        except BrokenPeer as problem:
+            self.record.spoil("BrokenProtocol", str(problem))
+        except CodecError as problem:
+            self.record.refuse(f"the test passes what cannot cross to the program: {problem}")
+        if do == "call":
+            self.record.last_value = value
+        return value
+
+    def ask_exact(self, kind: type[T], do: str, *args: object) -> T:
+        value = self.ask(do, *args)
+        if type(value) is not kind:
+            self.record.spoil("TypeError", f"{do}() of the program's object is no {kind.__name__}")
+        return cast(T, value)
+
+    def compare(self, do: str, one: object, other: object) -> Any:
+        self._check_operands(do, one, other)
+        return self.ask_exact(bool, do, one, other)
+
+    def operate(self, do: str, one: object, other: object) -> Any:
+        self._check_operands(do, one, other)
+        return self.ask(do, one, other)
+
+    def contains(self, container: object, item: object) -> bool:
+        if not self.has_classes:
+            self.record.spoil("OpaqueValue", "`in` on an object that is not plain", "wrong")
+        return bool(self.ask_exact(bool, "contains", container, item))
+
+    def next_item(self, iterator: Proxy) -> Any:
+        count = self._items[iterator._coderl_handle] = self._items.get(iterator._coderl_handle, 0) + 1
+        if count > _MAX_ITEMS:
+            self.record.spoil("OutputLimit", f"an iterator gave more than {_MAX_ITEMS} items")
+        return self.ask("next", iterator)
+
+    def _check_operands(self, do: str, one: object, other: object) -> None:
+        for operand in (one, other):
+            if not isinstance(operand, Proxy) or not self.has_classes:
+                names = " and ".join(type(each).__name__ for each in (one, other))
+                self.record.spoil(
+                    "OpaqueValue", f"operator {do} on objects that are not plain: {names}", "wrong"
+                )
+
+    # The judge's objects, on their way to the program: functions to call, and nothing else.
+
+    def describe(self, value: Any) -> object | None:
+        if isinstance(value, CandidateClass):
+            return {"mine": value._coderl_class_handle}
+        if isinstance(value, Proxy):
+            return {"mine": value._coderl_handle}
+        if isinstance(value, Exception):
+            return self.describe_error(value)
+        if hasattr(type(value), "__next__"):
+            return {"h": self.handles.number(value), "iterator": True}
+        if callable(value):
+            return {"h": self.handles.number(value)}
+        self.record.refuse(f"the test passes an object of {type(value).__qualname__}, which cannot cross")
+
+    def describe_error(self, error: BaseException) -> object:
+        handle = vars(error).get("_coderl_handle")
+        if handle is not None:
+            return {"mine": handle}
+        if not isinstance(error, Exception):
+            if self.record.unsupported is None and self.record.failure is None:
+                self.record.unsupported = f"the test raised {type(error).__name__} into the program"
+            raise error
+        name = next(
+            base.__name__ for base in type(error).__mro__ if BUILTIN_ERRORS.get(base.__name__) is base
+        )
+        args = () if isinstance(error, AssertionError) else error.args  # its text may hold what is expected
+        return {
+            "error": name,
+            "args": Encoder(foreign=self.describe).node(args),
+            "h": self.handles.number(error),
+        }
+
+    def perform(self, do: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        if do != "call" or not args or args[0] not in self.handles:
+            self.record.spoil("BrokenProtocol", "the program asked for what it was not given")
+        function, *rest = args
+        if hasattr(type(function), "__next__"):
+            return next(function)
+        return function(*rest, **kwargs)
+
+    # The program's objects, on their way to the judge.
+
+    def resolve(self, description: Any) -> object:
+        if type(description) is str:
+            return self._class(description)
+        if type(description) is not dict:
+            raise CodecError("not a description")
+        if "class" in description:
+            return self._class(description)
+        if "mine" in description:
+            return self.handles.get(description["mine"])
+        if "error" in description:
+            return self._exception(description)
+        number, cls = _handle(description.get("h")), self._class(description.get("of"))
+        if not issubclass(cls, Proxy):
+            raise CodecError("an object of no class of the program's")
+        if number not in self._objects:
+            proxy = object.__new__(cls)
+            object.__setattr__(proxy, "_coderl_handle", number)
+            self._objects[number] = proxy
+        return self._objects[number]
+
+    def error(self, description: Any) -> BaseException:
+        """What the program raised; some of it is the program's failure whatever the test expects."""
+        if type(description) is not dict:
+            raise CodecError("not a description")
+        if "mine" in description:
+            error = self.handles.get(description["mine"])
+            if not isinstance(error, BaseException):
+                raise CodecError("not an exception")
+            return error
+        error = self._exception(description)
+        if not isinstance(error, Exception) or isinstance(error, _NEVER_EXCUSED):
+            text, frames = vars(error)["_coderl_text"], vars(error)["_coderl_frames"]
+            self.record.spoil(type(error).__name__, text, "call", frames)
+        return error
+
+    def _exception(self, description: dict[str, Any]) -> BaseException:
+        cls = self._class(description.get("error"))
+        args = Decoder(foreign=self.resolve, cyclic=True).value(description.get("args"))
+        text = description.get("text")
+        if not issubclass(cls, BaseException) or type(args) is not tuple or type(text) is not str:
+            raise CodecError("not an exception")
+        error: BaseException
+        try:
+            error = cls(*args) if BUILTIN_ERRORS.get(cls.__name__) is cls else cls.__new__(cls, *args)
+        except Exception:  # arguments that this class does not take; their text is enough
+            error = cls.__new__(cls)
+            error.args = (text,)
+        vars(error).update(
+            _coderl_handle=_handle(description.get("h")),
+            _coderl_text=text,
+            _coderl_frames=frames(description.get("frames")),
+        )
+        return error
+
+    def _class(self, description: Any) -> type:
+        if type(description) is str:
+            return _known_exception(description)
+        if type(description) is not dict:
+            raise CodecError("not a class")
+        number = _handle(description.get("class"))
+        if number not in self._classes:
+            self._classes[number] = self._new_class(number, description)
+        return self._classes[number]
+
+    def _new_class(self, number: int, description: dict[str, Any]) -> type:
+        name, bases, has = (description.get(key) for key in ("name", "bases", "has"))
+        if type(name) is not str or type(bases) is not list or type(has) is not list:
+            raise CodecError("not a class")
+        parents = tuple(dict.fromkeys(self._class(base) for base in bases))
+        namespace: dict[str, Any] = {
+            "__slots__": (),
+            "__module__": "solution",
+            "_coderl_candidate": self,
+            "_coderl_class_handle": number,
+        }
+        if any(issubclass(parent, BaseException) for parent in parents):
+            del namespace["__slots__"]
+            namespace["__getattr__"] = _exception_attribute
+            namespace["__str__"] = lambda error: vars(error)["_coderl_text"]
+        else:
+            parents = parents or (Proxy,)
+            namespace |= {key: _SPECIAL_METHODS[key] for key in has if key in _SPECIAL_METHODS}
+            if "__hash__" not in namespace:
+                namespace["__hash__"] = None
+        return type.__new__(CandidateClass, name, parents, namespace)
+
+
+def _exception_attribute(error: Any, name: str) -> Any:
+    if _is_private(name):
+        raise AttributeError(name)
+    return type(error)._coderl_candidate.ask("getattr", error, name)
+
+
+def _known_exception(names: str) -> type:
+    """The first of `module:Name module:Name ...` that is an exception class of Python's own, loaded here."""
+    for full_name in names.split():
+        module, _, name = full_name.partition(":")
+        if module.partition(".")[0] in sys.stdlib_module_names and module in sys.modules:
+            cls = vars(sys.modules[module]).get(name)
+            if isinstance(cls, type) and issubclass(cls, BaseException):
+                return cls
+    raise CodecError("no known exception class")
+
+
+def _handle(number: object) -> int:
+    if type(number) is not int or not 0 <= number < _MAX_HANDLE:
+        raise CodecError("not a handle")
+    return number
+
+
+def frames(value: object) -> list[list[Any]]:
+    """The program's frames [line, function] from [line, function, source]; the host knows the source."""
+    try:
+        found = [[frame[0], frame[1]] for frame in value]  # type: ignore[attr-defined]
+    except (TypeError, IndexError, KeyError):
+        raise CodecError("malformed frames") from None
+    if not all(type(line) is int and type(name) is str for line, name in found):
+        raise CodecError("malformed frames")
+    return [[line, name[:200]] for line, name in found[-_MAX_FRAMES:]]

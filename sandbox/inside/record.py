@@ -1,0 +1,130 @@
+"""What the judge has seen: its asserts' fates, and the first thing that no test may excuse."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from sandbox.inside.codec import CodecError, encode
+
+_VALUE_BYTES = 64 * 1024
+_TEXT = 2_000
+_REPORT_SECONDS = 0.1
+
+
+class ProgramFailure(BaseException):
+    """The program did what fails every test. A test that swallows this fails all the same."""
+
+
+class UnsupportedTest(BaseException):
+    """The test needs what a separate process cannot give it; no verdict on the program is possible."""
+
+
+@dataclass
+class Unit:
+    """One static assert, or one test function: all its executions must hold."""
+
+    name: str
+    executions: int = 0
+    error: dict[str, Any] | None = None
+    value: str | None = None  # what the program returned last before the first failure, encoded
+
+    def data(self, credit: bool) -> dict[str, Any]:
+        passed = credit and self.executions > 0 and self.error is None
+        return {"name": self.name, "passed": passed, "error": self.error, "value": self.value}
+
+
+def error_data(type_name: str, message: str, phase: str, frames: object = ()) -> dict[str, Any]:
+    """An `ErrorInfo` as the result frame holds it."""
+    return {"type": type_name[:200], "message": message[:_TEXT], "phase": phase, "frames": frames}
+
+
+@dataclass
+class Record:
+    units: list[Unit] = field(default_factory=list)
+    wanted: frozenset[str] = frozenset()  # names that the program should define
+    missing: set[str] = field(default_factory=set)  # those that it was asked for and does not define
+    requests: int = 0
+    last_value: object = None
+    failure: dict[str, Any] | None = None
+    unsupported: str | None = None
+    report: Callable[[], None] = lambda: None  # tells the host that the test goes on
+    _reported: float = 0.0
+
+    Exception = Exception  # for instrumented tests, which may give the name another meaning
+
+    def spoil(self, type_name: str, message: str, phase: str = "call", frames: object = ()) -> NoReturn:
+        """Fails the whole test, whatever the test does about it."""
+        if self.failure is None:
+            self.failure = error_data(type_name, message, phase, frames)
+        raise ProgramFailure(message)
+
+    def refuse(self, why: str) -> NoReturn:
+        if self.unsupported is None:
+            self.unsupported = why
+        raise UnsupportedTest(why)
+
+    def check_intact(self) -> None:
+        """Raises again what was raised before, so that a test that swallowed it cannot go on."""
+        if self.failure is not None:
+            raise ProgramFailure(self.failure["message"])
+        if self.unsupported is not None:
+            raise UnsupportedTest(self.unsupported)
+
+    # Called by instrumented asserts (see instrument.py).
+
+    def held(self, number: int) -> None:
+        self.units[number].executions += 1
+        self.last_value = None
+        self.progress()
+
+    def failed(self, number: int) -> None:
+        unit = self.units[number]
+        self._fail(unit, error_data("AssertionError", unit.name, "wrong"))
+
+    def raised(self, number: int) -> None:
+        error = sys.exception() if sys.version_info >= (3, 12) else sys.exc_info()[1]
+        assert error is not None
+        self._fail(self.units[number], self.describe(error))
+
+    def _fail(self, unit: Unit, error: dict[str, Any]) -> None:
+        unit.executions += 1
+        if unit.error is None:
+            unit.error = error
+            unit.value = self.returned()
+        self.last_value = None
+        self.progress()
+
+    def progress(self) -> None:
+        now = time.monotonic()
+        if now > self._reported + _REPORT_SECONDS:
+            self._reported = now
+            self.report()
+
+    def returned(self) -> str | None:
+        """What the program returned last since an assert, encoded; None where it is too large to keep."""
+        try:
+            return encode(self.last_value, max_bytes=_VALUE_BYTES)
+        except (CodecError, RecursionError):
+            return None
+
+    def describe(self, error: BaseException) -> dict[str, Any]:
+        """An exception that ended the test, or an assert of it."""
+        if isinstance(error, ProgramFailure) and self.failure is not None:
+            return self.failure
+        frames = getattr(error, "_coderl_frames", None)
+        name = getattr(error, "name", None)
+        if frames is not None:
+            phase = "call"
+        elif isinstance(error, (NameError, ImportError, AttributeError)) and name in self.wanted:
+            phase, frames = "entry", ()
+        else:  # a value that the test could not use, or its own assertion
+            phase, frames = "wrong", ()
+        try:
+            text = str(error)
+        except Exception as problem:
+            text = f"<no text: {type(problem).__name__}>"
+        return error_data(type(error).__name__, text, phase, frames)

@@ -1,0 +1,195 @@
+"""The candidate's process under a judge: loads the program, then does what the judge asks of it.
+
+Nothing here is trusted: the program shares this process and may replace any of it. It can then answer the
+judge whatever it likes, which is no more than its functions could have returned.
+
+    describe(value), program to judge                                 the judge gets
+    {"mine": n}                                                       its own n-th handle's object
+    {"class": n, "name": str, "bases": [<class>...], "has": [str...]}  a class
+    {"class": n}                                                      the same, once described
+    "module:Name module:Base ..."                                     an exception class not the program's own
+    {"h": n, "of": <class>}                                           an object
+    {"error": <class>, "h": n, "args": <node>, "text": str,           an exception
+     "frames": [[line, function, source]...]}
+"""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from sandbox.inside import program, wire
+from sandbox.inside.codec import CodecError, Decoder, Encoder
+from sandbox.inside.peer import BUILTIN_ERRORS, Peer
+
+MODULE = "solution"  # the name under which KodCode's tests import the program
+
+# What a judge's proxy can do is what its class has of these.
+SPECIAL_METHODS = (
+    *("__call__", "__get__", "__iter__", "__next__", "__reversed__", "__len__", "__bool__", "__contains__"),
+    *("__getitem__", "__setitem__", "__delitem__", "__enter__", "__exit__", "__hash__"),
+    *("__int__", "__float__", "__complex__", "__index__", "__bytes__", "__round__", "__abs__", "__neg__"),
+    *("__pos__", "__invert__"),
+)
+
+
+ARITHMETIC = "add sub mul matmul truediv floordiv mod pow lshift rshift and or xor".split()
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "getattr": getattr,
+    "setattr": setattr,
+    "delattr": delattr,
+    "dir": dir,
+    "call": lambda function, *args, **kwargs: function(*args, **kwargs),
+    "iter": iter,
+    "next": lambda iterator: next(iterator),
+    "reversed": reversed,
+    "len": len,
+    "bool": bool,
+    "hash": hash,
+    "str": str,
+    "repr": repr,
+    "format": format,
+    "int": int,
+    "float": float,
+    "complex": complex,
+    "bytes": bytes,
+    "index": operator.index,
+    "round": round,
+    "abs": abs,
+    "divmod": divmod,
+    "contains": operator.contains,
+    "getitem": operator.getitem,
+    "setitem": operator.setitem,
+    "delitem": operator.delitem,
+    "enter": lambda manager: type(manager).__enter__(manager),
+    "exit": lambda manager, *error: type(manager).__exit__(manager, *error),
+    **{
+        name: getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge", "neg", "pos", "invert")
+    },
+    **{name: getattr(operator, f"__{name}__") for name in ARITHMETIC},
+}
+
+
+class JudgeFunction:
+    """A callable of the judge's. It can be called, and nothing else."""
+
+    def __init__(self, peer: ProgramPeer, number: int) -> None:
+        self._peer = peer
+        self._number = number
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        return self._peer.request("call", (self, *args), kwargs)
+
+
+class JudgeIterator(JudgeFunction):
+    """An iterator of the judge's; calling its handle gives the next item."""
+
+    def __iter__(self) -> JudgeIterator:
+        return self
+
+    def __next__(self) -> object:
+        return self()
+
+
+class ProgramPeer(Peer):
+    def __init__(self, descriptor: int, source: str) -> None:
+        super().__init__(descriptor)
+        self._source = source
+        self._names: dict[str, Any] = {}
+        self._described: set[int] = set()
+        self._functions: dict[int, JudgeFunction] = {}
+        self._judge_errors: dict[int, tuple[BaseException, int]] = {}  # by id: the error, its handle
+
+    def perform(self, do: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        if do == "load":
+            return self._load()
+        if do == "names":
+            return {name: self._names[name] for name in args[0] if name in self._names}
+        return OPERATIONS[do](*args, **kwargs)
+
+    def _load(self) -> dict[str, Any] | None:
+        """Runs the program as a module; how that failed, or None."""
+        module, failure = program.load(self._source, MODULE, "import")
+        if module is not None:
+            self._names = vars(module)
+        return failure
+
+    def describe(self, value: Any) -> object | None:
+        if isinstance(value, JudgeFunction):
+            return {"mine": value._number}
+        if issubclass(type(value), type):
+            return self._describe_class(value)
+        if issubclass(type(value), BaseException):
+            return self.describe_error(value)
+        return {"h": self.handles.number(value), "of": self._describe_class(type(value))}
+
+    def _describe_class(self, cls: type) -> object:
+        if issubclass(cls, BaseException) and cls.__module__ != MODULE:
+            return " ".join(f"{base.__module__}:{base.__qualname__}" for base in cls.__mro__[:-1])
+        number = self.handles.number(cls)
+        if number in self._described:
+            return {"class": number}
+        self._described.add(number)
+        bases = [
+            base for base in cls.__bases__ if base.__module__ == MODULE or issubclass(base, BaseException)
+        ]
+        return {
+            "class": number,
+            "name": cls.__name__,
+            "bases": [self._describe_class(base) for base in bases],
+            "has": [name for name in SPECIAL_METHODS if _has(cls, name)],
+        }
+
+    def describe_error(self, error: BaseException) -> object:
+        if id(error) in self._judge_errors:
+            return {"mine": self._judge_errors[id(error)][1]}
+        try:
+            text = str(error)
+        except Exception as problem:  # the program's own __str__
+            text = f"<no text: {type(problem).__name__}>"
+        try:
+            args = Encoder(foreign=self.describe).node(error.args)
+        except (CodecError, RecursionError):
+            args = {"t": [text[:1000]]}
+        return {
+            "error": self._describe_class(type(error)),
+            "h": self.handles.number(error),
+            "args": args,
+            "text": text[:10_000],
+            "frames": program.candidate_frames(error.__traceback__),
+        }
+
+    def resolve(self, description: Any) -> object:
+        if "mine" in description:
+            return self.handles.get(description["mine"])
+        if "error" in description:
+            return self.error(description)
+        number = description["h"]
+        if number not in self._functions:
+            kind = JudgeIterator if description.get("iterator") else JudgeFunction
+            self._functions[number] = kind(self, number)
+        return self._functions[number]
+
+    def error(self, description: Any) -> BaseException:
+        if "mine" in description:
+            error: BaseException = self.handles.get(description["mine"])
+            return error
+        args = Decoder(foreign=self.resolve).value(description["args"])
+        error = BUILTIN_ERRORS[description["error"]](*args)
+        self._judge_errors[id(error)] = error, description["h"]
+        return error
+
+
+def _has(cls: type, name: str) -> bool:
+    """Whether instances of `cls` have the special method `name` (looked up as the interpreter does)."""
+    for base in cls.__mro__:
+        if name in vars(base):
+            return vars(base)[name] is not None
+    return False
+
+
+def main() -> None:
+    payload = json.loads(wire.read_payload())
+    ProgramPeer(wire.RPC, payload["program"]).serve_until_end()

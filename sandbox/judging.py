@@ -1,0 +1,94 @@
+"""The host's side of judge jobs: the two payloads, and the outcome from the judge's one result frame.
+
+Only the judge's payload holds the test. Only the judge's frame, from a descriptor that the program's
+process does not have, makes a pass; whatever is missing or cut short is the program's failure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from sandbox.inside.codec import CodecError, decode
+from sandbox.protocol import ErrorInfo, Frame, Job, Judge, Outcome, Phase, Status, TestOutcome
+
+
+def program_payload(job: Job, work: Judge) -> bytes:
+    """What `serve` reads: the program, and nothing of its test."""
+    return json.dumps({"program": job.program}).encode()
+
+
+def judge_payload(job: Job, work: Judge) -> bytes:
+    """What `judge` reads: the test and the prompt, and nothing of the program."""
+    fields = {"kind": work.kind, "test": work.test, "entry_point": work.entry_point, "prompt": work.prompt}
+    return json.dumps(fields).encode()
+
+
+def outcome(
+    job: Job,
+    frames: Sequence[Mapping[str, Any]],
+    stopped: TestOutcome | None,
+    *,
+    cpu_seconds: float,
+    peak_bytes: int,
+) -> Outcome:
+    """The outcome of a judge's run that sent `frames`; `stopped` says how it was cut short, if it was."""
+    result = next((frame for frame in frames if "passed" in frame), None)
+    tests: tuple[TestOutcome, ...] = ()
+    passed, status, error, detail = False, Status.KILLED, None, "the judge sent no result"
+    if result is not None:
+        tests = tuple(_test(job, unit) for unit in result["units"])
+        error = _error(job, result["error"])
+        passed = result["passed"] and stopped is None
+        status = _status(error)
+        detail = result["unsupported"] or ""
+    if stopped is not None:
+        status, error = stopped.status, stopped.error
+    return Outcome(
+        job_id=job.id,
+        status=status,
+        tests=tests,
+        passed=passed,
+        error=error,
+        cpu_seconds=cpu_seconds,
+        peak_memory_bytes=peak_bytes,
+        detail=detail,
+    )
+
+
+def _test(job: Job, unit: Mapping[str, Any]) -> TestOutcome:
+    error = _error(job, unit["error"])
+    try:
+        value = decode(unit["value"]) if unit["value"] is not None else None
+    except CodecError:  # a cycle, say: nothing that could be shown
+        value = None
+    return TestOutcome(
+        status=_status(error), name=unit["name"], value=value, passed=unit["passed"], error=error
+    )
+
+
+def _status(error: ErrorInfo | None) -> Status:
+    """A wrong value is no fault of the run: the program ran to its end."""
+    if error is None or error.phase == "wrong":
+        return Status.OK
+    if error.phase == "compile":
+        return Status.COMPILE_ERROR
+    if error.type == "BrokenProtocol":
+        return Status.KILLED
+    return Status.MEMORY if error.type == "MemoryError" else Status.EXCEPTION
+
+
+def _error(job: Job, data: Mapping[str, Any] | None) -> ErrorInfo | None:
+    if data is None:
+        return None
+    lines = job.program.splitlines()
+    return ErrorInfo(
+        type=data["type"],
+        message=data["message"],
+        phase=cast(Phase, data["phase"]),
+        frames=tuple(
+            Frame(line, function, lines[line - 1].strip()[:200] if 0 < line <= len(lines) else "")
+            for line, function in data["frames"]
+        ),
+    )
