@@ -40,7 +40,7 @@ class WarmupConfig(Section):
     wrong_rate: float = Field(0.5, ge=0, le=1, description="share of demonstrations that are wrong")
     layers: int = Field(4, ge=1)
     hidden_size: int = Field(192, ge=32, multiple_of=32)
-    vocabulary: int = Field(512, ge=300, description="tokens of the byte-level BPE")
+    vocabulary: int = Field(640, ge=300, description="tokens of the byte-level BPE")
     max_positions: int = Field(512, ge=64)
 
 

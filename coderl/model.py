@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -85,10 +86,19 @@ def _stop_token_ids(model: PreTrainedModel, tokenizer: Any) -> list[int]:
     return found
 
 
-def build_policy(config: WarmupConfig, texts: Iterable[str], seed: int) -> Policy:
-    """A small Llama with random weights and a byte-level BPE learned from `texts` (any text encodes)."""
+def build_policy(config: WarmupConfig, pieces: Sequence[str], seed: int) -> Policy:
+    """A small Llama with random weights, and a tokenizer with one token for each of `pieces`.
+
+    The tokenizer is a byte-level BPE cut at the pieces, so any other text encodes too, by its bytes.
+    """
     bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    longest_first = sorted(pieces, key=len, reverse=True)
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex("|".join(map(re.escape, longest_first))), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=config.vocabulary,
@@ -96,7 +106,7 @@ def build_policy(config: WarmupConfig, texts: Iterable[str], seed: int) -> Polic
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    bpe.train_from_iterator(texts, trainer)
+    bpe.train_from_iterator(pieces, trainer)
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, pad_token="<pad>", eos_token="<eos>")
     torch.manual_seed(seed)
     model = LlamaForCausalLM(

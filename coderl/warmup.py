@@ -16,9 +16,7 @@ import torch
 from coderl.config import WarmupConfig
 from coderl.model import Policy, build_policy
 from coderl.scoring import TokenRow, score
-from tasks.builtin import Demonstration, demonstrations
-
-TOKENIZER_SAMPLE = 4000  # demonstrations that the tokenizer is learned from
+from tasks.builtin import Demonstration, demonstrations, vocabulary
 
 
 @dataclass(slots=True)
@@ -34,8 +32,7 @@ class Warmup:
 
 def start(config: WarmupConfig, seed: int) -> Warmup:
     """Build the model and its tokenizer, and open the stream of demonstrations."""
-    sample = _stream(config, seed, TOKENIZER_SAMPLE)
-    policy = build_policy(config, (d.prompt + d.completion for d in sample), seed)
+    policy = build_policy(config, vocabulary(), seed)
     optimizer = torch.optim.AdamW(policy.model.parameters(), lr=config.learning_rate, betas=(0.9, 0.95))
     return Warmup(policy, config, optimizer, _forever(config, seed))
 
