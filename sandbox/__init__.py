@@ -1,0 +1,30 @@
+"""Runs untrusted programs in isolation. The door is `open_pool`; the types are in `sandbox.protocol`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sandbox.protocol import Limits
+
+if TYPE_CHECKING:
+    from sandbox.pool import Pool
+
+
+def open_pool(
+    slots: int,
+    backend: str = "auto",
+    *,
+    limits: Limits | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> Pool:
+    """A pool of `slots` warm sandboxes; use it in a `with` statement.
+
+    `backend`: `docker`, `bubblewrap`, or `auto` for the first that works. `report` is told what takes long (the
+    docker image is built where missing). Raises `sandbox.errors.NoBackendError`, with the remedies.
+    """
+    from sandbox.pool import Pool
+    from sandbox.probe import open_backend
+
+    limits = limits or Limits()
+    return Pool(open_backend(backend, limits, report), slots, limits=limits)

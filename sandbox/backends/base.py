@@ -1,0 +1,114 @@
+"""What a backend is, and what all of them share: the staged code and the supervisor's start-up line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from sandbox.cell import Cell, Role
+from sandbox.errors import BackendError
+from sandbox.protocol import Limits
+
+STAGE = "/coderl"  # where the staged code is mounted in a cell
+START_SECONDS = 30.0
+ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "HOME": "/tmp",
+    "TMPDIR": "/tmp",
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+}
+# -P and -s keep the working directory and user packages out; not -I, which would drop the fixed hash seed.
+PYTHON_FLAGS = ("-s", "-P", "-X", "utf8")
+_BOOT = f"import sys; sys.path.insert(0, {STAGE!r}); from sandbox.inside.supervisor import main; main(sys.argv[1:])"
+BOOT = ("-c", _BOOT)
+
+
+class Backend(Protocol):
+    """Opens cells. `image(role)` names what programs find inside: recorded in outcomes."""
+
+    name: str
+
+    def image(self, role: Role) -> str: ...
+
+    def open_cell(self, role: Role, limits: Limits) -> Cell:
+        """A fresh cell that bounds programs by `limits`. Raises `BackendError`."""
+        ...
+
+    def fit(self, cell: Cell, limits: Limits) -> None:
+        """Make an idle cell's memory bound that of `limits`. Raises `CellLost`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Stage:
+    """A private folder with a copy of `sandbox/inside`, readable to any user id, and room for sockets.
+
+    A copy, since the package may lie where a cell's users cannot read it.
+    """
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="coderl-sandbox-"))  # mode 0700
+        self.code = self.folder / "code"
+        inside = self.code / "sandbox" / "inside"
+        inside.mkdir(parents=True)
+        for source in (Path(__file__).parent.parent / "inside").glob("*.py"):
+            shutil.copyfile(source, inside / source.name)
+        (self.code / "sandbox" / "__init__.py").touch()
+        for path in [self.code, *self.code.rglob("*")]:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def listening_socket(folder: Path) -> Iterator[socket.socket]:
+    """A unix socket at `folder`/control for one supervisor to connect to; it is gone afterwards.
+
+    Any user id may connect: the caller takes the first connection, before any program runs there.
+    """
+    folder.mkdir()
+    folder.chmod(0o755)
+    path = folder / "control"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        try:
+            listener.bind(str(path))
+            path.chmod(0o666)
+            listener.listen(1)
+            listener.settimeout(0.2)
+            yield listener
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def process_start_time(pid: int) -> str | None:
+    """A mark that tells this process from a later one of the same number; None if there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def as_text(error: BaseException) -> str:
+    return " ".join(str(error).split())[:500] or type(error).__name__
+
+
+def unprivileged_uid(first: int, last: int) -> int:
+    """A random user id: it must differ between all cells of a host, as process limits count by user id."""
+    span = last - first
+    if span <= 0:
+        raise BackendError("no user ids to give to programs")
+    return first + int.from_bytes(os.urandom(8), "big") % span

@@ -1,0 +1,182 @@
+"""Cells as bubblewrap sandboxes: the embedded backend, where no container engine answers.
+
+As root the supervisor is root without capabilities but three, and programs get a user id of their own, as in a
+container. Otherwise there is one user id: a supervisor that is pid 1 and not dumpable is out of its reach.
+There is no cgroup: the supervisor watches the memory.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from sandbox.backends.base import (
+    BOOT,
+    ENVIRONMENT,
+    PYTHON_FLAGS,
+    STAGE,
+    Stage,
+    as_text,
+    unprivileged_uid,
+)
+from sandbox.cell import Cell, Role
+from sandbox.errors import BackendError, CellLost
+from sandbox.protocol import Limits
+
+_PACKAGES = "/coderl-packages"  # of the judge
+_JUDGE_DISTRIBUTIONS = ("numpy", "pytest", "pytest-timeout", "pluggy", "iniconfig", "packaging", "pygments")
+_REMEDY = "Install bubblewrap (Debian, Ubuntu: `sudo apt-get install bubblewrap`)."
+
+
+class ProcessKeeper:
+    def __init__(self, process: subprocess.Popen[bytes], errors: Path) -> None:
+        self._process = process
+        self._errors = errors
+
+    def destroy(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._errors.unlink(missing_ok=True)
+
+    def autopsy(self) -> tuple[str, bool]:
+        try:
+            status: object = self._process.wait(2.0)
+        except subprocess.TimeoutExpired:
+            status = "none yet"
+        said = self._errors.read_text(errors="replace").strip()[-500:] if self._errors.exists() else ""
+        return f"bwrap exit status {status}{': ' if said else ''}{said}", False
+
+
+class BubblewrapBackend:
+    name = "bubblewrap"
+
+    def __init__(self) -> None:
+        found = shutil.which("bwrap")
+        if found is None:
+            raise BackendError("the program bwrap is missing", _REMEDY)
+        self._bwrap = found
+        self._stage = Stage()
+        self._packages = _judge_packages()
+
+    def image(self, role: Role) -> str:
+        return f"{platform.python_implementation()} {platform.python_version()} of the host"
+
+    def open_cell(self, role: Role, limits: Limits) -> Cell:
+        as_root = os.geteuid() == 0
+        uid = unprivileged_uid(1_000_000_000, 2_000_000_000) if as_root else None
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        settings = {"role": role, "uid": uid, "control_fd": theirs.fileno()}
+        descriptor, errors = tempfile.mkstemp(dir=self._stage.folder)
+        command = [
+            *(self._bwrap, *_ISOLATION, *(_ROOT_CAPABILITIES if as_root else _USER_NAMESPACE)),
+            *_environment(),
+            *_mounts(self._stage.code, limits.scratch_bytes),
+            *(self._packages if role == "judge" else ()),
+            *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"),
+            *(_interpreter(), *PYTHON_FLAGS, "-S", *_boot(role), json.dumps(settings)),
+        ]
+        try:
+            with theirs:
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=descriptor,
+                    pass_fds=[theirs.fileno()],
+                    env={},
+                    cwd="/",
+                    start_new_session=True,  # Ctrl-C at the terminal is for us alone
+                )
+        except OSError as error:
+            ours.close()
+            raise BackendError(f"bwrap cannot be started: {as_text(error)}") from error
+        finally:
+            os.close(descriptor)
+        keeper = ProcessKeeper(process, Path(errors))
+        try:
+            return Cell(role, ours, keeper)
+        except CellLost as error:
+            ours.close()
+            keeper.destroy()
+            raise BackendError(f"a bubblewrap sandbox did not start: {error}", _advice(str(error))) from error
+
+    def fit(self, cell: Cell, limits: Limits) -> None:
+        """Nothing to do: the supervisor learns the limit with each program."""
+
+    def close(self) -> None:
+        self._stage.remove()
+
+
+_ISOLATION = (
+    *("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
+    *("--as-pid-1", "--new-session", "--die-with-parent", "--hostname", "cell", "--cap-drop", "ALL"),
+)
+_ROOT_CAPABILITIES = ("--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_KILL")
+_USER_NAMESPACE = ("--unshare-user", "--uid", "65534", "--gid", "65534")
+
+
+def _environment() -> list[str]:
+    variables = [part for name, value in ENVIRONMENT.items() for part in ("--setenv", name, value)]
+    return ["--clearenv", *variables]
+
+
+def _mounts(code: Path, scratch_bytes: int) -> list[str]:
+    """The system's libraries, the interpreter without any of its environments' packages, our code."""
+    arguments = ["--ro-bind", "/usr", "/usr"]
+    prefix = str(Path(sys.base_prefix).resolve())
+    if not prefix.startswith("/usr/local"):
+        arguments += ["--tmpfs", "/usr/local"]
+    for name in ("/lib", "/lib64", "/lib32", "/bin"):
+        path = Path(name)
+        if path.is_symlink():
+            arguments += ["--symlink", os.readlink(path), name]
+        elif path.is_dir():
+            arguments += ["--ro-bind", name, name]
+    if not prefix.startswith("/usr"):
+        arguments += ["--ro-bind", prefix, prefix]
+    for name in ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime"):
+        arguments += ["--ro-bind-try", name, name]
+    tmpfs = ["--perms", "1777", "--size", str(scratch_bytes), "--tmpfs"]
+    arguments += ["--proc", "/proc", "--dev", "/dev", *tmpfs, "/tmp", *tmpfs, "/dev/shm"]
+    return [*arguments, "--ro-bind", str(code), STAGE]
+
+
+def _interpreter() -> str:
+    """The interpreter behind the running one's virtual environment."""
+    return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+
+
+def _boot(role: Role) -> tuple[str, ...]:
+    flag, code = BOOT
+    return (flag, f"import sys; sys.path.append({_PACKAGES!r}); {code}") if role == "judge" else BOOT
+
+
+def _judge_packages() -> list[str]:
+    """Mounts of what test programs import, taken from our own environment: those packages, nothing else."""
+    arguments: list[str] = []
+    for name in _JUDGE_DISTRIBUTIONS:
+        try:
+            distribution = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # its tests will fail to import it, by name
+        tops = {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}
+        for top in sorted(tops):
+            arguments += ["--ro-bind", str(distribution.locate_file(top)), f"{_PACKAGES}/{top}"]
+    return arguments
+
+
+def _advice(text: str) -> str:
+    if "namespace" in text or "uid map" in text or "Operation not permitted" in text:
+        return (
+            "Allow unprivileged user namespaces (`sudo sysctl -w kernel.unprivileged_userns_clone=1`; Ubuntu 24.04: "
+            "`sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`), or use Docker."
+        )
+    return ""

@@ -1,0 +1,246 @@
+"""Cells as containers of a Docker engine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import docker
+from docker.errors import APIError, DockerException, NotFound
+from docker.types import LogConfig, Mount
+
+from sandbox.backends.base import (
+    BOOT,
+    ENVIRONMENT,
+    PYTHON_FLAGS,
+    STAGE,
+    START_SECONDS,
+    Stage,
+    as_text,
+    listening_socket,
+    process_start_time,
+    unprivileged_uid,
+)
+from sandbox.cell import Cell, Role
+from sandbox.errors import BackendError, CellLost
+from sandbox.protocol import MIB, Limits
+
+LABEL = "coderl.sandbox"
+OWNER_LABEL = "coderl.sandbox.owner"
+_SOCKET_FOLDER = "/run/coderl"
+_OVERHEAD_BYTES: Mapping[Role, int] = {"program": 32 * MIB, "judge": 96 * MIB}  # the supervisor's own
+_PIDS = 256  # a second line: programs are bounded by RLIMIT_NPROC
+_INODES = 16384
+_CPUS = 1  # a program's processes together
+
+
+class Container(Protocol):
+    """What we use of the untyped SDK's class."""
+
+    id: str
+    labels: dict[str, str]
+    attrs: dict[str, Any]
+
+    def start(self) -> None: ...
+    def reload(self) -> None: ...
+    def remove(self, *, force: bool, v: bool) -> None: ...
+    def update(self, **limits: object) -> None: ...
+
+
+class ContainerKeeper:
+    def __init__(self, container: Container, memory_bytes: int) -> None:
+        self.container = container
+        self.memory_bytes = memory_bytes
+
+    def destroy(self) -> None:
+        try:
+            self.container.remove(force=True, v=True)
+        except NotFound:
+            return
+        except APIError as error:
+            if error.status_code != 409:  # 409: its removal is under way
+                raise
+
+    def autopsy(self) -> tuple[str, bool]:
+        deadline = time.monotonic() + 2.0
+        while True:
+            try:
+                self.container.reload()
+            except DockerException as error:
+                return f"the engine says: {as_text(error)}", False
+            state = self.container.attrs["State"]
+            if not state["Running"] or time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+        out_of_memory = bool(state["OOMKilled"]) and not state["Running"]
+        return f"container {state['Status']}, exit code {state['ExitCode']}, OOMKilled {state['OOMKilled']}", (
+            out_of_memory
+        )
+
+
+class DockerBackend:
+    """`images` maps each role to an image id; `runtime` names the engine's runtime (None: its default)."""
+
+    name = "docker"
+
+    def __init__(self, images: Mapping[Role, str], *, runtime: str | None = None) -> None:
+        self._images = dict(images)
+        self._runtime = runtime
+        self._client = connect()
+        self._uids = _user_ids(self._client)
+        self._stage = Stage()
+        remove_orphans(self._client)
+
+    def image(self, role: Role) -> str:
+        return self._images[role]
+
+    def open_cell(self, role: Role, limits: Limits) -> Cell:
+        uid = unprivileged_uid(*self._uids)
+        folder = self._stage.folder / secrets.token_hex(8)
+        memory = limits.memory_bytes + _OVERHEAD_BYTES[role]
+        settings = {"role": role, "uid": uid, "socket": f"{_SOCKET_FOLDER}/control"}
+        keeper: ContainerKeeper | None = None
+        try:
+            with listening_socket(folder) as listener:
+                container = self._create(role, settings, folder, limits, memory)
+                keeper = ContainerKeeper(container, limits.memory_bytes)
+                container.start()
+                control = self._accept(listener, keeper)
+            folder.rmdir()
+            cell = Cell(role, control, keeper)
+        except DockerException as error:
+            if keeper:
+                keeper.destroy()
+            raise BackendError(f"the engine cannot run a container: {as_text(error)}") from error
+        except (BackendError, CellLost) as error:
+            if keeper:
+                keeper.destroy()
+            raise BackendError(f"a container did not start: {error}") from error
+        if not cell.has_cgroup:
+            cell.destroy()
+            raise BackendError("a container has no cgroup of its own", "Give the engine cgroup limits.")
+        return cell
+
+    def fit(self, cell: Cell, limits: Limits) -> None:
+        keeper = cast(ContainerKeeper, cell.keeper)
+        if keeper.memory_bytes == limits.memory_bytes:
+            return
+        memory = limits.memory_bytes + _OVERHEAD_BYTES[cell.role]
+        try:
+            keeper.container.update(mem_limit=memory, memswap_limit=memory)
+        except DockerException as error:
+            raise CellLost(f"the engine cannot change a container's memory limit: {as_text(error)}") from None
+        keeper.memory_bytes = limits.memory_bytes
+
+    def close(self) -> None:
+        self._stage.remove()
+        self._client.close()
+
+    def _create(
+        self, role: Role, settings: dict[str, object], folder: Path, limits: Limits, memory: int
+    ) -> Container:
+        tmpfs = f"rw,noexec,nosuid,nodev,mode=1777,size={limits.scratch_bytes},nr_inodes={_INODES}"
+        container = self._client.containers.create(
+            self._images[role],
+            entrypoint=["python3", *PYTHON_FLAGS, *BOOT, json.dumps(settings)],
+            command=[],
+            environment=ENVIRONMENT,
+            user="0:0",
+            working_dir="/",
+            hostname="cell",
+            network_mode="none",
+            ipc_mode="none",
+            read_only=True,
+            cap_drop=["ALL"],
+            cap_add=["SETUID", "SETGID", "KILL"],
+            security_opt=["no-new-privileges"],
+            mem_limit=memory,
+            memswap_limit=memory,
+            pids_limit=_PIDS,
+            nano_cpus=_CPUS * 10**9,
+            tmpfs={"/tmp": tmpfs, "/dev/shm": tmpfs, "/dev/mqueue": "ro,nr_inodes=1"},
+            mounts=[
+                Mount(STAGE, str(self._stage.code), type="bind", read_only=True),
+                Mount(_SOCKET_FOLDER, str(folder), type="bind", read_only=True),
+            ],
+            log_config=LogConfig(type="none"),
+            labels={LABEL: installation(), OWNER_LABEL: _owner()},
+            init=False,
+            runtime=self._runtime,
+        )
+        return cast(Container, container)
+
+    @staticmethod
+    def _accept(listener: socket.socket, keeper: ContainerKeeper) -> socket.socket:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                control, _ = listener.accept()
+            except TimeoutError:
+                keeper.container.reload()
+                if keeper.container.attrs["State"]["Running"]:
+                    continue
+                break
+            control.setblocking(True)
+            return control
+        why, _ = keeper.autopsy()
+        raise BackendError(f"its supervisor did not connect ({why})")
+
+
+def connect() -> Any:
+    """A client of the engine that the environment names. Raises `BackendError` with the remedy."""
+    try:
+        client = docker.from_env(timeout=60)
+        client.ping()
+    except DockerException as error:
+        text = as_text(error)
+        if "Permission denied" in text or "PermissionError" in text:
+            raise BackendError(
+                "the Docker engine does not let this user in",
+                "Add the user to the group that owns the engine's socket (`sudo usermod -aG docker $USER`), "
+                "log in again.",
+            ) from None
+        raise BackendError(
+            f"no Docker engine answers ({text})",
+            "Install and start one (Debian, Ubuntu: `sudo apt-get install docker.io`), or set DOCKER_HOST.",
+        ) from None
+    return client
+
+
+def installation() -> str:
+    """Names this installation and user: only its own leftovers are ever cleaned up.
+
+    The pid namespace is part of it, as owners are known by their process number.
+    """
+    parts = (str(Path(__file__).resolve()), str(os.geteuid()), os.readlink("/proc/self/ns/pid"))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def remove_orphans(client: Any) -> int:
+    """Remove this installation's containers whose owner is dead; returns how many."""
+    removed = 0
+    for container in client.containers.list(
+        all=True, ignore_removed=True, filters={"label": f"{LABEL}={installation()}"}
+    ):
+        pid, _, started = container.labels.get(OWNER_LABEL, "").partition(":")
+        if pid.isdigit() and process_start_time(int(pid)) != started:
+            ContainerKeeper(container, 0).destroy()
+            removed += 1
+    return removed
+
+
+def _owner() -> str:
+    return f"{os.getpid()}:{process_start_time(os.getpid())}"
+
+
+def _user_ids(client: Any) -> tuple[int, int]:
+    """The range that programs' user ids come from, by what the engine maps."""
+    options = " ".join(client.info().get("SecurityOptions") or ())
+    return (20_000, 60_000) if "userns" in options or "rootless" in options else (1_000_000_000, 2_000_000_000)

@@ -1,0 +1,54 @@
+"""Errors of the sandbox. A program's failure is never one of these: it is an `Outcome`.
+
+    SandboxError
+    ├── NoBackendError      no backend works on this machine; lists each with its remedy
+    ├── BackendError        one backend cannot be used, with the remedy
+    │   └── ImageError      its image cannot be built
+    ├── CellLost            a cell died or broke its protocol: try elsewhere (inside the pool only)
+    └── PoolClosedError     the pool was closed before the job was done
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class SandboxError(Exception):
+    pass
+
+
+class BackendError(SandboxError):
+    """A backend that cannot be used here: what is wrong, and what would help."""
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{problem}. {remedy}" if remedy else problem)
+
+
+class ImageError(BackendError):
+    pass
+
+
+class NoBackendError(SandboxError):
+    """`failures` maps each backend that was tried to why it cannot be used."""
+
+    def __init__(self, failures: Mapping[str, BackendError]) -> None:
+        self.failures = dict(failures)
+        lines = [f"  {name}: {error}" for name, error in self.failures.items()]
+        super().__init__(
+            "no sandbox backend works here, and programs are never run without one:\n" + "\n".join(lines)
+        )
+
+
+class CellLost(SandboxError):
+    """`memory`: the kernel says that the cell ran out of memory, which only its program can cause."""
+
+    def __init__(self, evidence: str, *, memory: bool = False) -> None:
+        self.evidence = evidence
+        self.memory = memory
+        super().__init__(evidence)
+
+
+class PoolClosedError(SandboxError):
+    pass

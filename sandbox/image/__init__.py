@@ -1,0 +1,134 @@
+"""The two images of the docker backend: `program`, and `judge` with numpy and pytest.
+
+Built from the Dockerfile here; where no registry answers, from Debian packages on a debootstrap root. The tag
+is a hash of what the image is made from, so building again is free.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from docker.errors import APIError, BuildError, DockerException, ImageNotFound
+
+from sandbox.cell import Role
+from sandbox.errors import ImageError
+
+REPOSITORY = "coderl-sandbox"
+ROLES: tuple[Role, ...] = ("program", "judge")
+BUILD_COMMAND = "python -m sandbox.image build"
+_FOLDER = Path(__file__).parent
+_JUDGE_PACKAGES = ("python3-numpy", "python3-pytest", "python3-pytest-timeout")
+_LEFT_OUT = ("./var/cache", "./var/lib/apt/lists", "./usr/share/doc", "./usr/share/man", "./usr/share/locale")
+_LEFT_OUT += ("./proc", "./sys", "./dev", "./etc/resolv.conf", "./var/log")
+
+Report = Callable[[str], None]
+
+
+def tag(role: Role) -> str:
+    """Of the image that this version of coderl uses, whichever way it was built."""
+    recipe = (_FOLDER / "Dockerfile").read_bytes() + " ".join((*_JUDGE_PACKAGES, *_LEFT_OUT)).encode()
+    return f"{REPOSITORY}:{role}-{hashlib.sha256(recipe).hexdigest()[:12]}"
+
+
+def find(client: Any) -> dict[Role, str] | None:
+    """Image ids by role, or None where they are not all built."""
+    try:
+        return {role: str(client.images.get(tag(role)).id) for role in ROLES}
+    except ImageNotFound:
+        return None
+
+
+def ensure(client: Any, report: Report = lambda line: None) -> dict[Role, str]:
+    """Image ids by role, built first where missing (a minute or two). Raises `ImageError`."""
+    if (found := find(client)) is not None:
+        return found
+    try:
+        _build_with_dockerfile(client, report)
+    except (BuildError, APIError) as error:
+        report(f"the base image cannot be had ({' '.join(str(error).split())[:200]})")
+        report("building on a debootstrap root instead")
+        _build_with_debootstrap(report)
+    found = find(client)
+    if found is None:
+        raise ImageError("the sandbox image was built but cannot be found", f"Try again: `{BUILD_COMMAND}`.")
+    return found
+
+
+def _build_with_dockerfile(client: Any, report: Report) -> None:
+    for role in ROLES:
+        report(f"building {tag(role)} from the Dockerfile")
+        client.images.build(path=str(_FOLDER), target=role, tag=tag(role), rm=True)
+
+
+def _build_with_debootstrap(report: Report) -> None:
+    if os.geteuid() != 0 or shutil.which("debootstrap") is None:
+        raise ImageError(
+            "the sandbox image cannot be built: no registry answers for its base, and debootstrap needs to be "
+            "installed and run by root",
+            f"Give the engine access to a registry, or run `sudo apt-get install debootstrap` and then, as root, "
+            f"`{BUILD_COMMAND}`.",
+        )
+    suite, mirror = _debian_source()
+    with tempfile.TemporaryDirectory(prefix="coderl-image-") as folder:
+        root = Path(folder) / "root"
+        report(f"installing Debian {suite} with python3 (debootstrap)")
+        _command(["debootstrap", "--variant=minbase", "--include=python3", suite, str(root), mirror])
+        report(f"importing {tag('program')}")
+        _import(root, tag("program"))
+        report(f"adding {', '.join(_JUDGE_PACKAGES)}")
+        install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *_JUDGE_PACKAGES]
+        _command(["chroot", str(root), "env", "DEBIAN_FRONTEND=noninteractive", *install])
+        report(f"importing {tag('judge')}")
+        _import(root, tag("judge"))
+
+
+def _import(root: Path, name: str) -> None:
+    """`docker import` of a folder, streamed."""
+    from sandbox.backends.docker import connect
+
+    excludes = [f"--exclude={path}/*" for path in _LEFT_OUT]
+    archive = subprocess.Popen(
+        ["tar", "--create", "--numeric-owner", "--directory", str(root), *excludes, "."], stdout=subprocess.PIPE
+    )
+    assert archive.stdout is not None
+    repository, _, version = name.partition(":")
+    client = connect()
+    try:
+        client.api.import_image_from_data(archive.stdout, repository=repository, tag=version)
+    except DockerException as error:
+        raise ImageError(f"the engine cannot import the image: {error}") from error
+    finally:
+        client.close()
+        archive.stdout.close()
+    if archive.wait() != 0:
+        raise ImageError(f"tar of the image's root failed with status {archive.returncode}")
+
+
+def _debian_source() -> tuple[str, str]:
+    """(suite, mirror) of this system's own apt sources."""
+    listed = _command(["apt-get", "indextargets", "--format", "$(CREATED_BY) $(CODENAME) $(REPO_URI)"])
+    for line in listed.splitlines():
+        kind, _, source = line.partition(" ")
+        suite, _, mirror = source.partition(" ")
+        if kind == "Packages" and suite.isalpha() and re.fullmatch(r"https?://\S+/debian/?", mirror):
+            return suite, mirror
+    raise ImageError(
+        "the sandbox image cannot be built: no registry answers, and apt's sources name no Debian mirror",
+        "Give the Docker engine access to a registry for the python image.",
+    )
+
+
+def _command(line: Sequence[str]) -> str:
+    done = subprocess.run(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    if done.returncode != 0:
+        last = " ".join(done.stdout.split())[-500:]
+        raise ImageError(f"`{' '.join(line[:3])} ...` failed with status {done.returncode}: {last}")
+    return done.stdout

@@ -1,0 +1,212 @@
+"""The candidate's process: makes calls, or runs the program as a script on one standard input.
+
+Everything here shares its memory with a program that may be hostile. So nothing here is secret, and what this
+process reports is data that the host checks.
+"""
+
+from __future__ import annotations
+
+import atexit
+import io
+import json
+import linecache
+import os
+import resource
+import sys
+import threading
+from types import CodeType, ModuleType, TracebackType
+from typing import Any
+
+from sandbox.inside import codec, wire
+
+FILENAME = "<program>"
+MESSAGE_CHARS = 2000
+MAX_FRAMES = 20
+
+
+class Capture(io.TextIOBase):
+    """A text stream that keeps the first `limit` characters and drops the rest."""
+
+    encoding = "utf-8"
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.restart()
+
+    def restart(self) -> None:
+        self._parts: list[str] = []
+        self._room = self._limit
+        self.truncated = False
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str, /) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if len(text) > self._room:
+            self.truncated = True
+        if self._room:
+            kept = text[: self._room]
+            self._parts.append(kept)
+            self._room -= len(kept)
+        return len(text)
+
+    def text(self) -> str:
+        return "".join(self._parts)
+
+
+def calls() -> None:
+    """Main of a `calls` process. Payload: `program`, `calls` [{function, arguments}], `value_bytes`,
+    `output_bytes`; `arguments` is the codec text of (args, kwargs). Frames: see `sandbox/work.py`."""
+    payload: dict[str, Any] = json.loads(wire.read_payload())
+    stdout, stderr = _capture_output(payload["output_bytes"])
+    module, failure = load(payload["program"], "solution", "import")
+    if module is None:
+        wire.send(wire.RESULTS, {"fatal": failure, **_output(stdout, stderr)})
+        return
+    wire.send(wire.RESULTS, {"ready": True})
+    for call in payload["calls"]:
+        stdout.restart()
+        stderr.restart()
+        frame = _call(module, call, payload["value_bytes"])
+        frame.update(_output(stdout, stderr))
+        frame["cpu"] = _cpu_seconds()
+        wire.send(wire.RESULTS, frame)
+
+
+def stdio() -> None:
+    """Main of a `stdio` process. Payload: `program`. One frame, if the program lets us write it: `failure`,
+    or None after a normal end. The exit status is the program's own."""
+    payload: dict[str, Any] = json.loads(wire.read_payload())
+    _open_standard_streams()
+    sys.argv = [FILENAME]
+    module, failure = load(payload["program"], "__main__", "call")
+    code = 0
+    if failure is not None:
+        code = failure["exit"] if "exit" in failure else 1
+    if code:
+        sys.stderr.write(f"{failure['type']}: {failure['message']}\n" if failure else "")
+    wire.send(wire.RESULTS, {"failure": failure if code else None, "cpu": _cpu_seconds()})
+    threading._shutdown()  # type: ignore[attr-defined]  # an interpreter's normal end: threads, atexit, flush
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def load(program: str, name: str, phase: str) -> tuple[ModuleType | None, dict[str, Any] | None]:
+    """Run `program` as the module `name`: the module, or how that failed (`phase` is what running it is called).
+
+    The module is in `sys.modules` first (dataclasses and pickle look there); the source is in `linecache`.
+    """
+    linecache.cache[FILENAME] = (len(program), None, program.splitlines(keepends=True), FILENAME)
+    try:
+        code: CodeType = compile(program, FILENAME, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
+        return None, describe(error, "compile")
+    module = ModuleType(name)
+    sys.modules[name] = module
+    try:
+        exec(code, module.__dict__)
+    except BaseException as error:  # the boundary to the program: all it raises is its failure
+        return None, describe(error, phase)
+    return module, None
+
+
+def describe(error: BaseException, phase: str) -> dict[str, Any]:
+    """An exception as data; `exit` is the exit status that a SystemExit stands for."""
+    try:
+        message = str(error)[:MESSAGE_CHARS]
+    except BaseException:  # the program's own __str__
+        message = "<no message: str() of the exception failed>"
+    info: dict[str, Any] = {
+        "type": type(error).__name__,
+        "message": message,
+        "phase": phase,
+        "frames": candidate_frames(error.__traceback__),
+    }
+    if isinstance(error, SyntaxError) and phase == "compile":
+        line = error.lineno or 0
+        info["frames"] = [[line, "<module>", linecache.getline(FILENAME, line).strip()]]
+    if isinstance(error, SystemExit):
+        code = error.code
+        info["exit"] = 0 if code is None else code & 0xFF if isinstance(code, int) else 1
+    return info
+
+
+def candidate_frames(traceback: TracebackType | None) -> list[list[object]]:
+    """[line, function, source] of the program's own frames, outermost first, the innermost ones kept."""
+    frames: list[list[object]] = []
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        if code.co_filename == FILENAME:
+            line = traceback.tb_lineno
+            frames.append([line, code.co_name, linecache.getline(FILENAME, line).strip()[:200]])
+            del frames[:-MAX_FRAMES]
+        traceback = traceback.tb_next
+    return frames
+
+
+def _call(module: ModuleType, call: dict[str, Any], value_bytes: int) -> dict[str, Any]:
+    try:
+        function = _resolve(module, call["function"])
+    except BaseException as error:
+        return {"failure": describe(error, "entry")}
+    arguments: Any = codec.decode(call["arguments"])
+    args, kwargs = arguments
+    try:
+        value = function(*args, **kwargs)
+    except BaseException as error:
+        return {"failure": describe(error, "call")}
+    try:
+        return {"value": codec.encode(value, max_bytes=value_bytes)}
+    except codec.CodecError as error:
+        return {"failure": describe(error, "call")}
+    except BaseException as error:  # out of stack or memory while encoding
+        return {"failure": describe(error, "call")}
+
+
+def _resolve(module: ModuleType, name: str) -> Any:
+    """`name`, or `Class.method` bound to a fresh `Class()`."""
+    owner, _, method = name.rpartition(".")
+    namespace = module.__dict__
+    wanted = owner or method
+    if wanted not in namespace:
+        raise NameError(f"name {wanted!r} is not defined")
+    found = namespace[wanted]
+    return getattr(found(), method) if owner else found
+
+
+def _capture_output(limit: int) -> tuple[Capture, Capture]:
+    stdout, stderr = Capture(limit), Capture(limit)
+    sys.stdout = sys.__stdout__ = stdout  # type: ignore[assignment, misc]
+    sys.stderr = sys.__stderr__ = stderr  # type: ignore[assignment, misc]
+    sys.stdin = sys.__stdin__ = io.StringIO()  # type: ignore[assignment, misc]
+    return stdout, stderr
+
+
+def _output(stdout: Capture, stderr: Capture) -> dict[str, Any]:
+    """What was printed, where anything was."""
+    captured: dict[str, Any] = {}
+    if text := stdout.text():
+        captured["stdout"] = text
+    if text := stderr.text():
+        captured["stderr"] = text
+    if stdout.truncated or stderr.truncated:
+        captured["truncated"] = True
+    return captured
+
+
+def _open_standard_streams() -> None:
+    """Text streams over descriptors 0 to 2, as a fresh interpreter in a UTF-8 locale opens them."""
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)
+    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)
+    sys.stderr = sys.__stderr__ = open(
+        2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False
+    )
+
+
+def _cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime

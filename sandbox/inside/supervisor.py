@@ -1,0 +1,308 @@
+"""Pid 1 of a cell: forks one process at a time, bounds it, and afterwards clears away all it left.
+
+It reads headers and descriptors only, never a payload: no process forked from it can hold another's secret.
+Being pid 1 of its pid namespace it cannot be killed from inside, and its `kill(-1)` reaches every other process.
+
+Messages on its socket (SOCK_SEQPACKET, one JSON object each). In: `start` {run, main, fds, limits} with the
+descriptors, `usage` {run}, `kill` {run}. Out: `hello`, `usage` {run, cpu}, `exit` {run, code, signal, cpu,
+peak_bytes, memory, clean}.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+from typing import Any, NoReturn
+
+from sandbox.inside import confine, meter, wire
+
+SCRATCH = "/tmp"
+OWN_FILES = 256  # so few descriptors that closing all of them is quick
+_WATCH_SECONDS = 0.01  # how often memory is summed where no cgroup bounds it
+_REAP_SECONDS = 1.0  # how often orphans are reaped while a program runs
+_CLEAR_SECONDS = 5.0
+
+PRELOADED = (
+    "abc array ast base64 bisect builtins calendar cmath collections collections.abc contextlib copy csv "
+    "dataclasses datetime decimal enum fractions functools hashlib heapq inspect io itertools json keyword math "
+    "operator os pprint queue random re statistics string struct textwrap threading time traceback types typing "
+    "unicodedata unittest uuid"
+).split()
+
+
+class Supervisor:
+    def __init__(self, control: socket.socket, *, uid: int | None, mains: dict[str, Any]) -> None:
+        self._control = control
+        self._uid = uid  # of the processes; None: they keep ours, the only one there is
+        self._mains = mains
+        self._meter = meter.open_meter()
+        self._untouched = meter.tmpfs_use()
+        self._run = 0
+
+    def serve(self) -> None:
+        """Until the host goes away."""
+        self._send("hello", python=sys.version.split()[0], cgroup=self._meter.enforced)
+        while (received := self._receive()) is not None:
+            message, descriptors = received
+            if message["op"] == "start":
+                self._supervise(message, descriptors)
+            elif message["op"] == "usage":  # it ended in the meantime; `exit` is on its way
+                self._send("usage", run=message["run"], cpu=0.0)
+
+    def _supervise(self, header: dict[str, Any], descriptors: list[int]) -> None:
+        self._run = header["run"]
+        before = self._meter.start()
+        child = os.fork()
+        if child == 0:
+            self._become_child(header, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        status, peak_bytes, over_memory = self._watch(child, header["limits"]["memory_bytes"])
+        left_nothing = self._kill_all()
+        cpu, oom_kills = self._meter.since(before)
+        clean = left_nothing and self._wipe()
+        code = os.waitstatus_to_exitcode(status)
+        self._send(
+            "exit",
+            run=self._run,
+            code=code if code >= 0 else None,
+            signal=-code if code < 0 else None,
+            cpu=cpu,
+            peak_bytes=peak_bytes,
+            memory=over_memory or oom_kills > 0,
+            clean=clean,
+        )
+
+    def _watch(self, child: int, memory_bytes: int) -> tuple[int, int, bool]:
+        """Wait for `child` while answering the host. Returns (wait status, peak bytes, over memory)."""
+        exited = os.pidfd_open(child)
+        poller = select.poll()
+        poller.register(exited, select.POLLIN)
+        poller.register(self._control, select.POLLIN)
+        pause = _REAP_SECONDS if self._meter.enforced else _WATCH_SECONDS
+        over_memory = False
+        try:
+            while True:
+                ready = dict(poller.poll(pause * 1000))
+                if exited in ready:
+                    _, status, usage = os.wait4(child, 0)
+                    self._meter.reaped(usage)
+                    return status, usage.ru_maxrss * 1024, over_memory
+                if self._control.fileno() in ready:
+                    self._answer()
+                if not ready and not self._meter.enforced and self._meter.memory_bytes() > memory_bytes:
+                    over_memory = True
+                    _signal_all()
+                self._reap_others(child)
+        finally:
+            os.close(exited)
+
+    def _answer(self) -> None:
+        received = self._receive()
+        if received is None:
+            os._exit(0)  # the host is gone; the kernel kills the rest of this pid namespace with us
+        message, _ = received
+        if message["run"] != self._run:
+            return
+        if message["op"] == "usage":
+            self._send("usage", run=self._run, cpu=self._meter.cpu_seconds())
+        elif message["op"] == "kill":
+            _signal_all()
+
+    def _reap_others(self, child: int) -> None:
+        """Reap orphans, so that they do not count against the process limit; leave `child` to `_watch`."""
+        while True:
+            try:
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if found is None or found.si_pid == child:
+                return
+            _, _, usage = os.wait4(found.si_pid, 0)
+            self._meter.reaped(usage)
+
+    def _kill_all(self) -> bool:
+        """Kill and reap everything else here; False if something is still there at the deadline."""
+        deadline = time.monotonic() + _CLEAR_SECONDS
+        while True:
+            _signal_all()
+            try:
+                pid, _, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return not _others_exist()
+            if pid:
+                self._meter.reaped(usage)
+            elif time.monotonic() > deadline:
+                return False
+            else:
+                time.sleep(0.001)
+
+    def _wipe(self) -> bool:
+        """Remove what the process left in writable places; False if anything remains."""
+        if meter.tmpfs_use() == self._untouched:
+            return True
+        wiper = os.fork()
+        if wiper == 0:
+            try:
+                self._drop_user()
+                _remove_files()
+            finally:
+                os._exit(0)
+        exited = os.pidfd_open(wiper)
+        done = select.select([exited], [], [], _CLEAR_SECONDS)[0]
+        os.close(exited)
+        if not done:
+            os.kill(wiper, signal.SIGKILL)
+        os.waitpid(wiper, 0)
+        return meter.tmpfs_use() == self._untouched
+
+    def _become_child(self, header: dict[str, Any], descriptors: list[int]) -> NoReturn:
+        """From fork to main: descriptors, session, user, limits. Never returns."""
+        code = wire.SETUP_FAILED
+        try:
+            self._control.detach()
+            _place_descriptors(descriptors, header["fds"])
+            os.setsid()
+            with open("/proc/self/oom_score_adj", "w") as oom_score:
+                oom_score.write("1000")
+            self._drop_user()
+            _set_limits(header["limits"], address_space=not self._meter.enforced)
+            os.chdir(SCRATCH)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            confine.set_dumpable(True)
+            gc.enable()
+            main = self._mains[header["main"]]
+            code = 1
+            main()
+            code = 0
+        finally:
+            os._exit(code)
+
+    def _drop_user(self) -> None:
+        if self._uid is not None:
+            os.setgroups([])
+            os.setresgid(self._uid, self._uid, self._uid)
+            os.setresuid(self._uid, self._uid, self._uid)
+
+    def _send(self, op: str, **fields: object) -> None:
+        self._control.send(json.dumps({"op": op, **fields}).encode())
+
+    def _receive(self) -> tuple[dict[str, Any], list[int]] | None:
+        data, descriptors, _, _ = socket.recv_fds(self._control, 65536, 8)
+        return (json.loads(data), descriptors) if data else None
+
+
+def _signal_all() -> None:
+    try:
+        os.kill(-1, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _others_exist() -> bool:
+    try:
+        os.kill(-1, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _place_descriptors(descriptors: list[int], targets: list[int]) -> None:
+    """Put `descriptors` at `targets`, /dev/null at 0 to 2 where none goes there, and close all others."""
+    import fcntl
+
+    above = wire.RPC + 1
+    held = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, above) for descriptor in descriptors]
+    null = fcntl.fcntl(os.open("/dev/null", os.O_RDWR), fcntl.F_DUPFD, above)
+    for target in range(above):
+        if target in targets:
+            os.dup2(held[targets.index(target)], target)
+        elif target <= wire.STDERR:
+            os.dup2(null, target)
+        else:
+            try:
+                os.close(target)
+            except OSError:
+                continue  # was not open
+    os.closerange(above, OWN_FILES)
+
+
+def _set_limits(limits: dict[str, Any], *, address_space: bool) -> None:
+    def limit(kind: int, soft: int, hard: int | None = None) -> None:
+        resource.setrlimit(kind, (soft, soft if hard is None else hard))
+
+    cpu = int(limits["total_cpu_seconds"]) + 2
+    limit(resource.RLIMIT_CPU, cpu, cpu + 1)
+    limit(resource.RLIMIT_NPROC, limits["processes"])
+    limit(resource.RLIMIT_NOFILE, limits["open_files"])
+    limit(resource.RLIMIT_FSIZE, limits["scratch_bytes"])
+    limit(resource.RLIMIT_CORE, 0)
+    limit(resource.RLIMIT_MSGQUEUE, 0)
+    if address_space:  # only slows a hog down between two looks at its memory: numpy maps much it never uses
+        limit(resource.RLIMIT_AS, limits["memory_bytes"] + (2 << 30))
+
+
+def _remove_files() -> None:
+    """Delete everything deletable in the writable places, as the user that made it."""
+    for place in meter.WRITABLE:
+        for folder, subfolders, files in os.walk(place, topdown=True):
+            for name in subfolders:
+                path = os.path.join(folder, name)
+                if not os.path.islink(path):
+                    os.chmod(path, 0o700)
+            for name in files:
+                os.unlink(os.path.join(folder, name))
+        for folder, subfolders, _ in os.walk(place, topdown=False):
+            for name in subfolders:
+                path = os.path.join(folder, name)
+                os.unlink(path) if os.path.islink(path) else os.rmdir(path)
+
+
+def _load_mains(role: str) -> dict[str, Any]:
+    """The mains that this cell offers, imported before the first fork."""
+    from sandbox.inside import program
+
+    if role == "program":
+        serve = importlib.import_module("sandbox.inside.serve")
+        return {"calls": program.calls, "stdio": program.stdio, "serve": serve.main}
+    judge = importlib.import_module("sandbox.inside.judge")
+    return {"judge": judge.main}
+
+
+def _preload(role: str) -> None:
+    wanted = [*PRELOADED, "numpy", "pytest"] if role == "judge" else PRELOADED
+    for name in wanted:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError:
+            continue  # this cell's interpreter lacks it; a program that wants it gets the same error
+
+
+def main(argv: list[str]) -> None:
+    """`argv`: one JSON object {role, uid, socket (a path) or control_fd}."""
+    settings = json.loads(argv[0])
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # pid 1 ignores what it has no handler for
+    confine.set_dumpable(False)
+    confine.set_no_new_privileges()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OWN_FILES, OWN_FILES))
+    if "control_fd" in settings:
+        control = socket.socket(fileno=settings["control_fd"])
+    else:
+        control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        control.connect(settings["socket"])
+    control.set_inheritable(False)
+    _preload(settings["role"])
+    mains = _load_mains(settings["role"])
+    confine.install_filter()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    Supervisor(control, uid=settings["uid"], mains=mains).serve()

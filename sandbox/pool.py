@@ -1,0 +1,124 @@
+"""The in-process runner: a queue of jobs and a few slots, each a thread with its own warm cells."""
+
+from __future__ import annotations
+
+import atexit
+import queue
+import threading
+from concurrent.futures import Future
+from types import TracebackType
+
+from sandbox.backends.base import Backend
+from sandbox.errors import BackendError, PoolClosedError
+from sandbox.protocol import Job, Limits, Outcome
+from sandbox.slot import Slot
+
+
+class Pool:
+    """Runs jobs on `backend`, `slots` at a time. Implements `protocol.Runner`.
+
+    The pool owns the backend. `limits` is what cells are made for: a job may ask for other memory, but for no
+    more scratch space. Close it, or use it in a `with` statement; a forgotten one is closed at exit.
+    """
+
+    def __init__(self, backend: Backend, slots: int = 2, *, limits: Limits | None = None) -> None:
+        """Opens a cell for each slot. Raises `BackendError` if one cannot be opened."""
+        if slots < 1:
+            raise ValueError(f"slots must be at least 1, got {slots}")
+        self._backend = backend
+        self._limits = limits or Limits()
+        self._queue: queue.SimpleQueue[tuple[Job, Future[Outcome]] | None] = queue.SimpleQueue()
+        self._slots = [Slot(backend, self._limits) for _ in range(slots)]
+        self._closing = threading.Event()
+        self._close_lock = threading.Lock()
+        warm: list[Future[None]] = [Future() for _ in self._slots]
+        self._threads = [
+            threading.Thread(target=self._work, args=(slot, ready), name=f"sandbox-slot-{n}", daemon=True)
+            for n, (slot, ready) in enumerate(zip(self._slots, warm, strict=True))
+        ]
+        atexit.register(self.close)
+        try:
+            for thread in self._threads:
+                thread.start()
+            for ready in warm:
+                ready.result()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def backend(self) -> str:
+        return self._backend.name
+
+    @property
+    def slots(self) -> int:
+        return len(self._slots)
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        """Queue `job`. Raises `ValueError` for a job that this pool cannot take, `PoolClosedError`."""
+        if job.language != "python":
+            raise ValueError(f"job {job.id}: language {job.language!r} is not supported, only 'python'")
+        if job.limits.scratch_bytes > self._limits.scratch_bytes:
+            raise ValueError(
+                f"job {job.id}: scratch_bytes {job.limits.scratch_bytes} is above the pool's "
+                f"{self._limits.scratch_bytes}; open the pool with larger limits"
+            )
+        if self._closing.is_set():
+            raise PoolClosedError("the pool is closed")
+        future: Future[Outcome] = Future()
+        self._queue.put((job, future))
+        return future
+
+    def run(self, job: Job) -> Outcome:
+        return self.submit(job).result()
+
+    def close(self) -> None:
+        """Stop now: running and queued jobs get `PoolClosedError`. Leaves no container or process."""
+        with self._close_lock:
+            if self._closing.is_set():
+                return
+            self._closing.set()
+        for slot in self._slots:
+            slot.stop()
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+        self._fail_queued()
+        self._backend.close()
+        atexit.unregister(self.close)
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _work(self, slot: Slot, ready: Future[None]) -> None:
+        """A slot's thread. The cells' processes die with the thread that opened them, so it opens them all."""
+        try:
+            try:
+                slot.warm()
+            except (BackendError, PoolClosedError) as error:
+                ready.set_exception(error)
+                return
+            ready.set_result(None)
+            while (item := self._queue.get()) is not None:
+                job, future = item
+                if not future.set_running_or_notify_cancel():
+                    continue
+                try:
+                    future.set_result(slot.run(job))
+                except BaseException as error:  # ours: the waiting caller has to learn of it
+                    future.set_exception(error)
+        finally:
+            slot.close()
+
+    def _fail_queued(self) -> None:
+        while not self._queue.empty():
+            item = self._queue.get()
+            if item is not None and item[1].set_running_or_notify_cancel():
+                item[1].set_exception(PoolClosedError("the pool was closed before the job ran"))

@@ -1,0 +1,81 @@
+"""Which backend works on this machine, found by running a program in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sandbox.backends.base import Backend
+from sandbox.errors import BackendError, CellLost, NoBackendError
+from sandbox.protocol import Limits, Status
+from sandbox.runs import run
+from sandbox.slot import CANARY, canary_passed
+
+Report = Callable[[str], None]
+
+
+def open_docker(limits: Limits, report: Report) -> Backend:
+    from sandbox import image
+    from sandbox.backends.docker import DockerBackend, connect
+
+    client = connect()
+    try:
+        _require_limits(client.info())
+        images = image.ensure(client, report)
+    finally:
+        client.close()
+    return _tried(DockerBackend(images), limits)
+
+
+def open_bubblewrap(limits: Limits, report: Report) -> Backend:
+    from sandbox.backends.bubblewrap import BubblewrapBackend
+
+    return _tried(BubblewrapBackend(), limits)
+
+
+# In order of preference.
+OPENERS: dict[str, Callable[[Limits, Report], Backend]] = {"docker": open_docker, "bubblewrap": open_bubblewrap}
+
+
+def open_backend(name: str, limits: Limits, report: Report = lambda line: None) -> Backend:
+    """The backend `name`, or with `auto` the first that works; proved by running a program in it.
+
+    Raises `NoBackendError`, which says for each one tried what is wrong and what would help.
+    """
+    if name != "auto" and name not in OPENERS:
+        raise ValueError(f"unknown sandbox backend {name!r}; there are: auto, {', '.join(OPENERS)}")
+    failures: dict[str, BackendError] = {}
+    for candidate in OPENERS if name == "auto" else (name,):
+        try:
+            return OPENERS[candidate](limits, report)
+        except BackendError as error:
+            failures[candidate] = error
+    raise NoBackendError(failures)
+
+
+def _tried(backend: Backend, limits: Limits) -> Backend:
+    """`backend`, after a program gave the right answer in it."""
+    try:
+        cell = backend.open_cell("program", limits)
+        try:
+            outcome = run(CANARY, cell, lambda: cell)
+        finally:
+            cell.destroy()
+    except CellLost as error:
+        backend.close()
+        raise BackendError(f"a cell was lost while a first program ran: {error}") from error
+    except BaseException:
+        backend.close()
+        raise
+    if outcome.status is not Status.OK or not canary_passed(outcome):
+        backend.close()
+        raise BackendError(f"a first program did not run well: {outcome}")
+    return backend
+
+
+def _require_limits(info: dict[str, object]) -> None:
+    missing = [name for name in ("MemoryLimit", "PidsLimit", "CpuCfsQuota") if not info.get(name)]
+    if missing:
+        raise BackendError(
+            f"the Docker engine cannot enforce {', '.join(missing)} (a rootless engine without cgroup delegation?)",
+            "Run the engine as root, or delegate the memory, pids and cpu controllers to it.",
+        )

@@ -1,0 +1,234 @@
+"""One process in a cell, seen from the host: feeds it, takes in what it sends, bounds that."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Sequence
+
+from sandbox.cell import Cell, End
+from sandbox.inside import wire
+from sandbox.protocol import Limits, Status
+
+_CHUNK = 1 << 18
+
+
+class Process:
+    """A running process. `pump` moves its data; `frames` and `stdout` hold what came.
+
+    `verdict` says why we killed it, if we did. Whatever arrives is data from a liar: bounded, then parsed.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        main: str,
+        payload: bytes,
+        limits: Limits,
+        *,
+        stdin: bytes | None = None,
+        rpc: int | None = None,
+    ) -> None:
+        """With `stdin`, descriptors 0 to 2 are pipes to us; else /dev/null. `rpc` becomes descriptor 5."""
+        self.cell = cell
+        self.frames: list[dict[str, object]] = []
+        self.streams: dict[int, bytearray] = {}  # stdout and stderr by descriptor number
+        self.verdict: Status | None = None
+        self.complaint = ""  # what was wrong with what it sent
+        self._limits = limits
+        self._partial = bytearray()
+        self._frame_bytes = 0
+        self._stdin = memoryview(stdin or b"")
+        self._ours: dict[int, int] = {}  # its descriptor number -> our end
+        theirs = {wire.PAYLOAD: _sealed(payload)}
+        try:
+            self._pipe(theirs, wire.RESULTS)
+            if stdin is not None:
+                self._pipe(theirs, wire.STDOUT)
+                self._pipe(theirs, wire.STDERR)
+                theirs[wire.STDIN], self._ours[wire.STDIN] = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+                os.set_blocking(theirs[wire.STDIN], True)
+                self.streams = {wire.STDOUT: bytearray(), wire.STDERR: bytearray()}
+            shared = theirs if rpc is None else {**theirs, wire.RPC: rpc}
+            cell.start(main, limits, shared)
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            for descriptor in theirs.values():
+                os.close(descriptor)
+
+    @property
+    def end(self) -> End | None:
+        return self.cell.end
+
+    def kill(self, verdict: Status, complaint: str = "") -> None:
+        """Kill it for `verdict`; the first verdict stands. Its `end` follows by `pump`."""
+        if self.verdict is None and self.end is None:
+            self.verdict = verdict
+            self.complaint = complaint
+            self.cell.kill()
+
+    def close(self) -> None:
+        for descriptor in self._ours.values():
+            os.close(descriptor)
+        self._ours.clear()
+
+    def _pipe(self, theirs: dict[int, int], number: int) -> None:
+        ours, theirs[number] = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(ours, False)
+        self._ours[number] = ours
+
+    def register(self, poller: select.poll) -> dict[int, int]:
+        """Our descriptor -> its number, for all that may have something to do."""
+        poller.register(self.cell.control, select.POLLIN)
+        for number, ours in self._ours.items():
+            poller.register(ours, select.POLLOUT if number == wire.STDIN else select.POLLIN)
+        return {ours: number for number, ours in self._ours.items()}
+
+    def transfer(self, number: int) -> None:
+        """Move what can be moved through one of our ends, without blocking."""
+        if number == wire.STDIN:
+            self._feed()
+        else:
+            self._drain(number)
+
+    def drain_all(self) -> None:
+        """Take in what is left in the pipes of an ended process."""
+        for number in list(self._ours):
+            while number != wire.STDIN and number in self._ours and self._drain(number):
+                continue
+
+    def _feed(self) -> None:
+        try:
+            sent = os.write(self._ours[wire.STDIN], self._stdin[:_CHUNK]) if self._stdin else 0
+            self._stdin = self._stdin[sent:]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            self._stdin = self._stdin[:0]
+        if not self._stdin:
+            os.close(self._ours.pop(wire.STDIN))
+
+    def _drain(self, number: int) -> bool:
+        """Read once; False if there was nothing (the end of a stream closes our end)."""
+        try:
+            data = os.read(self._ours[number], _CHUNK)
+        except BlockingIOError:
+            return False
+        if not data:
+            os.close(self._ours.pop(number))
+            return False
+        if self.verdict is not None:
+            return True  # being killed: let it drain
+        if number == wire.RESULTS:
+            self._parse(data)
+            return True
+        stream = self.streams[number]
+        room = self._limits.output_bytes - len(stream)
+        stream += data[:room]
+        if len(data) > room:
+            self.kill(Status.OUTPUT_LIMIT, f"more than {self._limits.output_bytes} bytes of output")
+            self.verdict = Status.OUTPUT_LIMIT
+        return True
+
+    def _parse(self, data: bytes) -> None:
+        """Cut `data` into frames. A frame that cannot be one of ours ends the process."""
+        partial = self._partial
+        partial += data
+        most = self._limits.value_bytes + 4 * self._limits.output_bytes
+        while len(partial) >= wire.HEADER_BYTES:
+            size = wire.HEADER_BYTES + wire.body_length(partial)
+            if size > 2 * most:
+                self._refuse(Status.OUTPUT_LIMIT, "an oversized result")
+                return
+            if len(partial) < size:
+                return
+            try:
+                self.frames.append(wire.unpack(partial[wire.HEADER_BYTES : size]))
+            except wire.WireError as error:
+                self._refuse(Status.KILLED, str(error))
+                return
+            self._frame_bytes += size
+            del partial[:size]
+        if self._frame_bytes > 4 * most:
+            self._refuse(Status.OUTPUT_LIMIT, "too many results")
+
+    def _refuse(self, verdict: Status, complaint: str) -> None:
+        self.kill(verdict, complaint)
+        self.verdict, self.complaint = verdict, complaint  # also where it has ended by itself
+        self._partial.clear()
+
+
+def pump(processes: Sequence[Process], timeout_seconds: float) -> None:
+    """Wait until some process has something to say or take, or the timeout; move it."""
+    poller = select.poll()
+    owners: list[tuple[Process, dict[int, int]]] = [(each, each.register(poller)) for each in processes]
+    ready = {descriptor for descriptor, _ in poller.poll(max(0.0, timeout_seconds) * 1000)}
+    for process, numbers in owners:
+        for descriptor in ready & numbers.keys():
+            process.transfer(numbers[descriptor])
+        if process.cell.control.fileno() in ready:
+            process.cell.read()
+            if process.end is not None:
+                process.drain_all()
+
+
+class Clock:
+    """Watches the time of a process's current test; CPU time first, wall time as the backstop.
+
+    CPU time is the supervisor's count of the whole process tree, never the program's own word.
+    """
+
+    _SLACK_SECONDS = 0.05  # how old the count at a test's beginning may be
+
+    def __init__(self, cell: Cell, limits: Limits, spent_cpu_seconds: float) -> None:
+        self._cell = cell
+        self._limits = limits
+        self._spent = spent_cpu_seconds  # by the job's earlier processes
+        self._cpu_at_start = self._cpu = 0.0
+        self._started = self._looked = time.monotonic()
+
+    def next_test(self) -> None:
+        now = time.monotonic()
+        if now - self._looked > self._SLACK_SECONDS:
+            self._look(now)
+        self._cpu_at_start = self._cpu
+        self._started = now
+
+    def remaining_seconds(self) -> float:
+        """How long nothing can happen that `verdict` would report."""
+        limits = self._limits
+        used = self._cpu - self._cpu_at_start
+        allowed = min(limits.cpu_seconds - used, limits.total_cpu_seconds - self._spent - self._cpu)
+        now = time.monotonic()
+        return max(0.01, min(self._looked + allowed - now, self._started + limits.wall_seconds - now))
+
+    def verdict(self) -> Status | None:
+        """Whether the current test, or the job, is out of time."""
+        now = time.monotonic()
+        if now - self._started >= self._limits.wall_seconds:
+            return Status.WALL_TIMEOUT
+        if self.remaining_seconds() > 0.01:
+            return None
+        self._look(now)
+        if self._cpu - self._cpu_at_start >= self._limits.cpu_seconds or self.exhausted:
+            return Status.CPU_TIMEOUT
+        return None
+
+    @property
+    def exhausted(self) -> bool:
+        return self._spent + self._cpu >= self._limits.total_cpu_seconds
+
+    def _look(self, now: float) -> None:
+        self._cpu = self._cell.cpu_seconds()
+        self._looked = now
+
+
+def _sealed(payload: bytes) -> int:
+    """A descriptor that reads `payload` to end-of-file, without anyone having to feed it."""
+    descriptor = os.memfd_create("payload", os.MFD_CLOEXEC)
+    wire.write_all(descriptor, payload)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor

@@ -1,0 +1,141 @@
+"""A slot runs one job at a time on cells of its own, replaces cells, and decides whose fault a lost cell is."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import replace
+
+from sandbox import runs
+from sandbox.backends.base import Backend
+from sandbox.cell import Cell, Role
+from sandbox.errors import BackendError, CellLost, PoolClosedError
+from sandbox.protocol import Call, Calls, Job, Judge, Limits, Outcome, Status, Stdio, TestOutcome
+
+RUNS_PER_CELL = 2000
+_ATTEMPTS = 2
+_PAUSES_SECONDS = (0.5, 2.0, 5.0)  # between attempts to open a cell
+
+_log = logging.getLogger(__name__)
+CANARY = Job(
+    id="canary",
+    program="def double(x):\n    return 2 * x\n",
+    work=Calls((Call("double", (21,)),)),
+    limits=Limits(cpu_seconds=10.0, wall_seconds=60.0),
+)
+
+
+class Slot:
+    """Use it from one thread; `stop` may come from any."""
+
+    def __init__(self, backend: Backend, limits: Limits) -> None:
+        self._backend = backend
+        self._limits = limits  # what its cells are made for
+        self._cells: dict[Role, Cell] = {}
+        self._stopped = threading.Event()
+
+    def warm(self) -> None:
+        """Open the program cell now. Raises `BackendError`."""
+        self._cell("program", self._limits)
+
+    def run(self, job: Job) -> Outcome:
+        """Raises only `PoolClosedError`."""
+        started = time.monotonic()
+        found = self._attempt_all(job)
+        return replace(
+            found,
+            backend=self._backend.name,
+            image=self._backend.image("program"),
+            wall_seconds=time.monotonic() - started,
+        )
+
+    def stop(self) -> None:
+        """Make a running job end with `PoolClosedError`."""
+        self._stopped.set()
+        for cell in list(self._cells.values()):
+            cell.abandon()
+
+    def close(self) -> None:
+        for role in list(self._cells):
+            self._discard(role)
+
+    def _attempt_all(self, job: Job) -> Outcome:
+        evidence: list[str] = []
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return replace(self._attempt(job), attempts=attempt)
+            except CellLost as lost:
+                self._replace_all()
+                _log.warning("job %s, attempt %d: %s", job.id, attempt, lost)
+                evidence.append(f"attempt {attempt}: {lost}")
+                if lost.memory:
+                    return replace(_failed(job, Status.MEMORY, "; ".join(evidence)), attempts=attempt)
+            except BackendError as error:
+                return replace(_failed(job, Status.INFRA, f"no cell could be opened: {error}"), attempts=attempt)
+        try:
+            canary = self._attempt(CANARY)
+        except (CellLost, BackendError) as error:
+            self._replace_all()
+            evidence.append(f"a program known to be good failed there too: {error}")
+            return replace(_failed(job, Status.INFRA, "; ".join(evidence)), attempts=_ATTEMPTS)
+        if not canary_passed(canary):
+            evidence.append(f"a program known to be good failed there too: {canary}")
+            return replace(_failed(job, Status.INFRA, "; ".join(evidence)), attempts=_ATTEMPTS)
+        evidence.append("a program known to be good ran well there")
+        return replace(_failed(job, Status.KILLED, "; ".join(evidence)), attempts=_ATTEMPTS)
+
+    def _attempt(self, job: Job) -> Outcome:
+        """Run `job` once; cells that it left in doubt are replaced."""
+        try:
+            program_cell = self._cell("program", job.limits)
+            return runs.run(job, program_cell, lambda: self._cell("judge", job.limits))
+        finally:
+            for role, cell in list(self._cells.items()):
+                if cell.doubtful or cell.runs >= RUNS_PER_CELL:
+                    self._discard(role)
+
+    def _cell(self, role: Role, limits: Limits) -> Cell:
+        if role not in self._cells:
+            self._cells[role] = self._open(role)
+        cell = self._cells[role]
+        if self._stopped.is_set():
+            raise PoolClosedError("the pool was closed")
+        self._backend.fit(cell, limits)
+        return cell
+
+    def _open(self, role: Role) -> Cell:
+        for pause in _PAUSES_SECONDS:
+            if self._stopped.is_set():
+                raise PoolClosedError("the pool was closed")
+            try:
+                return self._backend.open_cell(role, self._limits)
+            except BackendError as error:
+                _log.warning("a %s cell did not open; trying again in %.1f s: %s", role, pause, error)
+                self._stopped.wait(pause)
+        return self._backend.open_cell(role, self._limits)
+
+    def _replace_all(self) -> None:
+        if self._stopped.is_set():
+            raise PoolClosedError("the pool was closed")
+        self.close()
+
+    def _discard(self, role: Role) -> None:
+        self._cells.pop(role).destroy()
+
+
+def canary_passed(outcome: Outcome) -> bool:
+    return [test.value for test in outcome.tests] == [42]
+
+
+def _failed(job: Job, status: Status, detail: str) -> Outcome:
+    """The outcome of a job that has no results of its own; its tests all have `status`."""
+    work = job.work
+    count = len(work.calls) if isinstance(work, Calls) else len(work.inputs) if isinstance(work, Stdio) else 0
+    return Outcome(
+        job_id=job.id,
+        status=status,
+        tests=(TestOutcome(status=status),) * count,
+        passed=False if isinstance(work, Judge) and status is not Status.INFRA else None,
+        detail=detail,
+    )
