@@ -61,7 +61,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 
 def _own(description: str, **limits: Any) -> Any:
     """A field whose default is the objective's own."""
-    return Field(None, description=f"{description}; none: the objective's own", **limits)
+    return Field(default=None, description=f"{description}; none: the objective's own", **limits)
 
 
 class ObjectiveConfig(BaseModel):
@@ -73,7 +73,9 @@ class ObjectiveConfig(BaseModel):
     eps_low: float = _own("a falling ratio is clipped below 1 - eps_low", gt=0, le=1)
     eps_high: float = _own("a rising ratio is clipped above 1 + eps_high", gt=0)
     dual_clip: float | None = Field(
-        None, gt=1, description="bound c on the ratio where the advantage is negative; above 1 + eps_high"
+        default=None,
+        gt=1,
+        description="bound c on the ratio where the advantage is negative; above 1 + eps_high",
     )
     aggregation: Aggregation = _own(
         "sequence_mean: 1/(N |o_i|), token_mean: 1/(tokens of the batch), constant: 1/(N max_tokens)"
@@ -87,19 +89,23 @@ class ObjectiveConfig(BaseModel):
     )
     scale_by_std: bool = _own("divide advantages by the group's standard deviation + 1e-4")
     positive_weight: float = Field(
-        0.1, ge=0, description="lambda of w_reinforce: the weight of passing completions"
+        default=0.1, ge=0, description="lambda of w_reinforce: the weight of passing completions"
     )
-    kl_coef: float = Field(0.0, ge=0, description="weight of KL to the warm model, nats a token; 0: off")
+    kl_coef: float = Field(
+        default=0.0, ge=0, description="weight of KL to the warm model, nats a token; 0: off"
+    )
     kl_kind: Literal["k1", "k2", "k3", "full"] = Field(
-        "k3", description="estimator from the sampled token, or full: over the whole vocabulary"
+        default="k3", description="estimator from the sampled token, or full: over the whole vocabulary"
     )
-    entropy_coef: float = Field(0.0, ge=0, description="weight of the entropy bonus, nats a token; 0: off")
+    entropy_coef: float = Field(
+        default=0.0, ge=0, description="weight of the entropy bonus, nats a token; 0: off"
+    )
     sampler_correction: Literal["none", "token", "sequence"] = Field(
-        "none",
+        default="none",
         description="truncated importance weights between the sampler's and the learner's log-probabilities",
     )
     sampler_correction_cap: float = Field(
-        2.0, gt=0, description="importance weights are truncated at this value"
+        default=2.0, gt=0, description="importance weights are truncated at this value"
     )
 
     @model_validator(mode="before")
