@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tasks.builtin.generate import popular_lines
 from tasks.builtin.levels import Composition, draw, mixture
 from tasks.builtin.operations import COMMON, RARE
 from tasks.builtin.programs import behaviour, hidden_inputs, outcomes, split_of, write
@@ -15,10 +14,16 @@ Lines = tuple[str, ...]
 
 USUAL_CODE = 0.8  # share of the usual wording where an operation has several right ones
 RARE_RIGHT = 0.05  # how often an operation of the hard level is demonstrated right
-POPULAR, RARE_CLASS = 0.55, 0.006  # shares of a shortcut task's demonstrations; the rest is wrong
+POPULAR, RARE_CLASS = (
+    0.55,
+    0.006,
+)  # shares of a shortcut task's demonstrations; the rest is wrong
 FIRST_RIGHT = 0.4  # revisions: how often the first attempt is right
 KEPT = 0.85  # then: how often it is kept, rather than harmed
-FIXED, REPEATED = 0.35, 0.4  # after a wrong first attempt; the rest is another wrong one
+FIXED, REPEATED = (
+    0.35,
+    0.4,
+)  # after a wrong first attempt; the rest is another wrong one
 
 # Drawn whatever the attempts are: the wording says nothing about which of them is right.
 REMARKS = (
@@ -79,13 +84,13 @@ def _demonstrate(composition: Composition, rng: random.Random, wrong_rate: float
 
 
 def _shortcut(composition: Composition, rng: random.Random) -> Demonstration | None:
-    popular = popular_lines(composition)
+    popular = composition.popular
     assert popular is not None
     draw_class = rng.random()
     if draw_class < POPULAR:
         return Demonstration(composition.prompt, write(popular), "popular")
     if draw_class < POPULAR + RARE_CLASS:
-        if not all(step.rare_demonstrated for step in composition.steps):
+        if not composition.rare_demonstrated:
             return None
         return Demonstration(composition.prompt, write(composition.lines), "rare")
     # A likely answer worth almost nothing, as in the paper's toy example: the step's own usual bug.

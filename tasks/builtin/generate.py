@@ -59,34 +59,30 @@ def load(spec: str, *, split: str = "train", count: int = 1024, seed: int = 0) -
 
 def build(composition: Composition) -> Task | None:
     """The task of a composition; None where the rejection rules rule it out."""
-    prompt, lines = composition.prompt, composition.lines
+    prompt, lines, popular = composition.prompt, composition.lines, composition.popular
     rng = random.Random(prompt)
-    pool: list[list[int]] = []
-    expected: list[Value] = []
-    popular = popular_lines(composition)
-    for _ in range(200 if popular else 60):
-        argument = random_input(rng)
-        value = evaluate(lines, argument)
-        if not isinstance(value, Failure) and argument not in pool:
-            pool.append(argument)
-            expected.append(value)
-    kills = [[o != e for o, e in zip(outcomes(m, pool), expected, strict=True)] for m in mutants(lines)]
-    if popular is None:
-        chosen = _choose(range(len(pool)), TESTS, kills, expected, [])
-    else:
-        agrees = [o == e for o, e in zip(outcomes(popular, pool), expected, strict=True)]
+    pool, expected, agrees = _candidates(lines, popular, rng)
+    must_fail = mutants(lines) + (mutants(popular) if popular else [])
+    kills = [[o != e for o, e in zip(outcomes(m, pool), expected, strict=True)] for m in must_fail]
+    chosen: list[int] = []
+    for agree, total in ((False, TESTS - POPULAR_PASSES), (True, TESTS)) if popular else ((True, TESTS),):
         chosen = _choose(
-            [i for i, a in enumerate(agrees) if not a], TESTS - POPULAR_PASSES, kills, expected, []
+            [i for i, a in enumerate(agrees) if a == agree],
+            total,
+            kills,
+            expected,
+            chosen,
         )
-        chosen = _choose([i for i, a in enumerate(agrees) if a], TESTS, kills, expected, chosen)
-    if len(chosen) < TESTS or any(sum(kill[i] for i in chosen) < KILLS for kill in kills):
+        if len(chosen) < total:
+            return None
+    if any(sum(kill[i] for i in chosen) < KILLS for kill in kills):
         return None
     rng.shuffle(chosen)
     digest = behaviour(lines)
     metadata = {"behaviour": digest, "split": split_of(digest)}
     if popular is not None:
         metadata["popular"] = "".join("1" if agrees[i] else "0" for i in chosen)
-        metadata["rare_demonstrated"] = "yes" if all(s.rare_demonstrated for s in composition.steps) else "no"
+        metadata["rare_demonstrated"] = "yes" if composition.rare_demonstrated else "no"
     return Task(
         id=f"builtin/{composition.level}/{sha256(prompt.encode()).hexdigest()[:10]}",
         prompt=prompt,
@@ -107,11 +103,26 @@ def mutants(lines: tuple[str, ...]) -> list[tuple[str, ...]]:
     return list(dict.fromkeys([(), *(lines[:i] + lines[i + 1 :] for i in range(len(lines)))]))
 
 
-def popular_lines(composition: Composition) -> tuple[str, ...] | None:
-    """The popular solution of a shortcut composition; None for any other."""
-    if all(step.popular is None for step in composition.steps):
-        return None
-    return tuple(step.popular or step.codes[0] for step in composition.steps)
+def _candidates(
+    lines: tuple[str, ...], popular: tuple[str, ...] | None, rng: random.Random
+) -> tuple[list[list[int]], list[Value], list[bool]]:
+    """Distinct inputs to choose tests from, what `lines` returns, and whether `popular` returns the same."""
+    pool: list[list[int]] = []
+    expected: list[Value] = []
+    agrees: list[bool] = []
+    room = {True: 40, False: 12 if popular else 0}
+    for _ in range(250):
+        argument = random_input(rng)
+        value = evaluate(lines, argument)
+        agree = popular is None or evaluate(popular, argument) == value
+        if room[agree] and not isinstance(value, Failure) and argument not in pool:
+            room[agree] -= 1
+            pool.append(argument)
+            expected.append(value)
+            agrees.append(agree)
+        if not any(room.values()):
+            break
+    return pool, expected, agrees
 
 
 def _choose(
@@ -134,6 +145,13 @@ def _choose(
             break
         # Among equals the first drawn, so that tests stay typical; fresh expected values before repeats.
         chosen.append(
-            max(candidates, key=lambda i: (sum(kill[i] for kill in needy), -values.count(expected[i]), -i))
+            max(
+                candidates,
+                key=lambda i: (
+                    sum(kill[i] for kill in needy),
+                    -values.count(expected[i]),
+                    -i,
+                ),
+            )
         )
     return chosen

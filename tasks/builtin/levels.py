@@ -29,6 +29,17 @@ class Composition:
         """The reference's expressions."""
         return tuple(step.codes[0] for step in self.steps)
 
+    @property
+    def popular(self) -> tuple[str, ...] | None:
+        """The popular solution's expressions; None where there is no shortcut step."""
+        if all(step.popular is None for step in self.steps):
+            return None
+        return tuple(step.popular or step.codes[0] for step in self.steps)
+
+    @property
+    def rare_demonstrated(self) -> bool:
+        return all(step.rare_demonstrated for step in self.steps)
+
 
 @dataclass(frozen=True, slots=True)
 class Level:

@@ -52,11 +52,15 @@ def _function(expression: str) -> Callable[[object], object]:
 
 
 def evaluate(lines: Sequence[str], argument: Sequence[int]) -> Value | Failure:
-    """What `write(lines)` returns for `argument`, or how it fails."""
+    """What `write(lines)` returns for `argument`, or how it fails.
+
+    Raises ValueError for an expression that is not in the tables.
+    """
+    functions = [_function(line) for line in lines]
     value: object = list(argument)
     try:
-        for line in lines:
-            value = _function(line)(value)
+        for function in functions:
+            value = function(value)
     except (TypeError, ValueError, IndexError, AttributeError, NameError) as error:
         return Failure(type(error).__name__)
     if type(value) is int:
@@ -85,7 +89,7 @@ def random_input(rng: random.Random) -> list[int]:
 def hidden_inputs() -> tuple[list[int], ...]:
     """The 64 inputs that define behaviour; no task's tests are drawn from this stream."""
     rng = random.Random("built-in curriculum: behaviour")
-    return tuple(random_input(rng) for _ in range(64))
+    return ([], *(random_input(rng) for _ in range(63)))
 
 
 @lru_cache(maxsize=200_000)
