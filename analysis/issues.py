@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from analysis.clusters import cluster
 from analysis.columns import Column, Source
 from analysis.inert import one_line
 from analysis.rows import TRAINING
@@ -33,11 +34,15 @@ def issue_list(sources: Sequence[Source], columns: Sequence[Column]) -> tuple[li
     # Ties by fingerprint, so that the list repeats.
     ordered = sorted(totals, key=lambda mark: (-totals[mark], mark))
     issues = [_entry(mark, totals[mark], sources, columns) for mark in ordered[:LONGEST_LIST]]
+    marks = [_found(mark, sources)[0].fingerprint for mark in ordered[:LONGEST_LIST]]
+    for issue, number in zip(issues, cluster(marks), strict=True):
+        issue["cluster"] = number
     return issues, len(ordered) - len(issues)
 
 
 def _entry(mark: str, count: int, sources: Sequence[Source], columns: Sequence[Column]) -> dict[str, Any]:
-    found = [source.tally.issues[mark] for source in sources if mark in source.tally.issues]
+    found = _found(mark, sources)
+    labels = sum((issue.labels for issue in found), Counter[str]())
     return {
         "id": mark,
         "l0": one_line(found[0].fingerprint.l0, 60),
@@ -47,9 +52,13 @@ def _entry(mark: str, count: int, sources: Sequence[Source], columns: Sequence[C
         "tasks": len(set().union(*(issue.tasks for issue in found))),
         "columns": [column.group.by_l1[mark] for column in columns],
         "trend": _trend(mark, sources[0]) if len(sources) == 1 else [],
-        "label": "",
+        "label": labels.most_common(1)[0][0],
         "variants": _variants(mark, columns),
     }
+
+
+def _found(mark: str, sources: Sequence[Source]) -> list[Issue]:
+    return [source.tally.issues[mark] for source in sources if mark in source.tally.issues]
 
 
 def _title(issue: Issue) -> str:

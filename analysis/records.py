@@ -17,6 +17,7 @@ from analysis.fingerprint import fingerprint
 from analysis.inert import inert, one_line
 from analysis.rows import Block, Row, Test
 from analysis.tally import GroupKey, Place
+from analysis.wrong_answers import WrongAnswers
 
 BUDGET_CHARACTERS = 8_000_000
 GRID_BUDGET_CHARACTERS = 6_000_000  # the rest is for the issues' examples
@@ -62,8 +63,13 @@ class Records:
 def collect(
     sources: Sequence[Source], columns: Sequence[Column], issues: Sequence[dict[str, Any]]
 ) -> tuple[Records, list[dict[str, Any]]]:
-    """Records for the issues' examples (`issue["examples"]` is filled in) and the columns' grids."""
+    """Records for the issues' examples (`issue["examples"]` is filled in) and the columns' grids.
+
+    A grid holds its column's label, a row of cells for each task, how many tasks were left out, and the
+    labels of its wrong answers.
+    """
     records = Records()
+    answers = [WrongAnswers() for _ in columns]
     grids: list[dict[str, list[list[Any]]]] = [{} for _ in columns]
     for source in sources:
         own = {column.key: index for index, column in enumerate(columns) if column.source is source}
@@ -77,8 +83,12 @@ def collect(
                 if index is not None and index not in issue["examples"]:
                     issue["examples"].append(index)
             if column is not None:
+                answers[column].add(row, fingerprint(row))
                 grids[column].setdefault(one_line(row.task_id), []).append(_cell(row, column, records))
-    return records, [_grid(grid, column) for grid, column in zip(grids, columns, strict=True)]
+    drawn = [_grid(cells, column) for cells, column in zip(grids, columns, strict=True)]
+    for grid, answer in zip(drawn, answers, strict=True):
+        grid["logic"] = answer.kinds()
+    return records, drawn
 
 
 def _example_places(source: Source, issues: Sequence[dict[str, Any]]) -> dict[Place, dict[str, Any]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from analysis.fingerprint import Fingerprint, fingerprint
+from analysis.labels import label
 from analysis.rows import TRAINING, Row
 
 EXAMPLES_AT_EACH_END = 3
@@ -68,6 +69,7 @@ class Issue:
     fingerprint: Fingerprint
     example_source: str
     count: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
     tasks: set[str] = field(default_factory=set)
     first: list[Place] = field(default_factory=list)
     last: list[Place] = field(default_factory=list)
@@ -128,6 +130,7 @@ def _first_and_last(row: Row) -> tuple[bool | None, bool | None]:
 
 def _add_to_issue(issue: Issue, row: Row, place: Place) -> None:
     issue.count += 1
+    issue.labels[label(row)] += 1
     issue.tasks.add(row.task_id)
     if len(issue.first) < EXAMPLES_AT_EACH_END:
         issue.first.append(place)

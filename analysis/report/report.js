@@ -76,6 +76,18 @@
       el("p", { class: "fine" }, `${issue.l0}, fingerprint ${issue.id}: ${issue.count} times on ${issue.tasks} tasks`),
     ];
     if (issue.source) content.push(el("pre", {}, issue.source));
+    const near = data.issues.filter((other) => other.cluster === issue.cluster && other.id !== issue.id);
+    if (near.length) {
+      content.push(el("p", {}, "Nearly the same: ", ...near.slice(0, 8).flatMap((other) =>
+        [el("a", { href: address({ f: other.id }) }, `${other.title} (${other.count})`), " "])));
+    }
+    if (issue.label === "logic") {
+      for (const grid of data.grids) {
+        const kinds = Object.entries(grid.logic).map(([kind, tasks]) => `${kind} ${tasks}`).join(", ");
+        if (kinds) content.push(el("p", { class: "fine" }, `${grid.column}: the most repeated wrong answer of a task ` +
+          `against its most alike passing program, in tasks: ${kinds}.`));
+      }
+    }
     if (issue.variants.length) {
       const head = el("tr", {}, el("th", {}, "Task"), ...data.columns.map((c) => el("th", { class: "n" }, c.label)));
       const rows = issue.variants.map((variant) => {

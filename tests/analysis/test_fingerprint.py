@@ -101,6 +101,6 @@ def test_any_text_yields_the_same_fingerprint_twice(kind: str, message: str, sou
     "hostile", ["'" * 300_000, "\\'" * 300_000, "9" * 300_000, "(" * 300_000, " " * 300_000]
 )
 def test_hostile_text_takes_no_long_time(hostile: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     fingerprint(replace(FAILURE, error_type="TypeError", error_message=hostile, error_source=hostile))
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5

@@ -1,0 +1,171 @@
+"""Reports and comparisons as files: what they hold, what they leave out, that they repeat."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis import compare, report
+from analysis.errors import RunError
+from analysis.inert import inert, one_line
+
+RunMaker = Callable[..., Path]
+
+
+def page(path: Path) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(path.with_suffix(".json").read_text())
+    return data
+
+
+def test_a_report_holds_what_the_run_did(run_folder: Path) -> None:
+    out = report.write(run_folder)
+    assert out == run_folder / "report.html"
+    data = page(out)
+    assert [column["label"] for column in data["columns"]] == [
+        "held-out, step 0",
+        "held-out, step 12",
+        "control, step 12",
+    ]
+    first = data["measures"][0]
+    assert first["name"] == "pass@1"
+    assert first["differences"][0]["value"] > 0.1
+    assert first["differences"][0]["p"] < 0.01
+    rates = [column["passed"] / column["samples"] for column in data["columns"]]
+    assert [value["value"] for value in first["values"]] == pytest.approx(rates, abs=0.02)
+    assert [issue["label"] for issue in data["issues"]] == ["logic", "mapping"]
+    assert "pass@1" in out.read_text()
+    assert "| pass@1 |" in out.with_suffix(".md").read_text()
+
+
+def test_counts_agree_between_list_grid_and_columns(run_folder: Path) -> None:
+    data = page(report.write(run_folder))
+    for index, (column, grid) in enumerate(zip(data["columns"], data["grids"], strict=True)):
+        states = [cell[1] for row in grid["tasks"] for cell in row["cells"]]
+        assert states.count("infra") == column["infra"] > 0
+        assert states.count("pass") == column["passed"]
+        assert len(states) - states.count("infra") == column["samples"]
+        listed = sum(issue["columns"][index] for issue in data["issues"])
+        assert listed == column["samples"] - column["passed"] == sum(column["phases"].values())
+
+
+def test_the_same_run_gives_the_same_bytes(run_folder: Path, tmp_path: Path) -> None:
+    first = report.write(run_folder, tmp_path / "a" / "r.html").read_text()
+    assert first == report.write(run_folder, tmp_path / "b" / "r.html").read_text()
+
+
+def test_revised_responses_show_their_attempts_and_the_remark_between(run_folder: Path) -> None:
+    data = page(report.write(run_folder))
+    timeline = next(record["timeline"] for record in data["records"] if "timeline" in record)
+    assert [("remark" in part, part.get("passed")) for part in timeline if "remark" in part] == [(True, None)]
+    assert timeline[1]["remark"] == "Wait, that is off by one."
+    fixed = next(
+        record["timeline"]
+        for record in data["records"]
+        if "timeline" in record and [part.get("passed") for part in record["timeline"]][::2] == [False, True]
+    )
+    assert ["-", "    return x"] in fixed[2]["diff"]
+    assert ["+", "    return x + 1"] in fixed[2]["diff"]
+
+
+def test_a_run_without_evaluations_reports_its_training(run_folder: Path) -> None:
+    for path in (run_folder / "evals").iterdir():
+        path.unlink()
+    kept = [line for line in (run_folder / "steps.jsonl").read_text().splitlines() if '"eval"' not in line]
+    (run_folder / "steps.jsonl").write_text("\n".join(kept) + "\n")
+    data = page(report.write(run_folder))
+    assert data["columns"] == []
+    assert data["issues"][0]["count"] > 100
+    assert data["issues"][0]["examples"]
+
+
+def test_evaluations_that_were_only_logged_are_still_listed(run_folder: Path) -> None:
+    (run_folder / "evals" / "control-step-000012.parquet").unlink()
+    data = page(report.write(run_folder))
+    control = next(row for row in data["evaluations"] if row["name"] == "control")
+    assert control["pass_at_k"]["1"] == {"value": 0.42, "low": None, "high": None}
+
+
+def test_what_is_damaged_stands_in_the_report(run_folder: Path) -> None:
+    (run_folder / "rollouts" / "step-000003.parquet").write_bytes(b"PAR1 nonsense")
+    out = report.write(run_folder)
+    for text in (out.read_text(), out.with_suffix(".md").read_text().replace("\\", "")):
+        assert "rollouts/step-000003.parquet: half-written or damaged" in text
+
+
+def test_a_verdict_file_is_reported_beside_itself(tmp_path: Path) -> None:
+    path = tmp_path / "verdicts.jsonl"
+    rows = [{"task_id": "t", "passed": index % 2 == 0, "program": f"p{index}"} for index in range(8)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    out = report.write(path)
+    assert out == tmp_path / "verdicts.report.html"
+    assert page(out)["measures"][0]["values"][0]["value"] == 0.5
+
+
+def test_a_comparison_pairs_the_tasks_of_both_runs(tmp_path: Path, run_maker: RunMaker) -> None:
+    base = run_maker(tmp_path / "base", gain=0.0)
+    better = run_maker(tmp_path / "better", gain=0.4)
+    out = compare.write(base, [better], tmp_path / "c.html")
+    data = page(out)
+    assert data["title"] == "base, step 12 against better, step 12"
+    assert data["measures"][0]["differences"][0]["value"] > 0.2
+    change = data["changes"][0]
+    assert change["shared_tasks"] == 20
+    assert change["fixed"] > change["introduced"]
+    assert "base" in out.read_text()
+
+
+def test_runs_that_cannot_be_compared_are_named(tmp_path: Path, run_maker: RunMaker) -> None:
+    base = run_maker(tmp_path / "base")
+    other = tmp_path / "v.jsonl"
+    other.write_text('{"task_id": "else", "passed": true}\n')
+    with pytest.raises(RunError, match=r"v\.jsonl: shares no task with .*base"):
+        compare.write(base, [other], tmp_path / "c.html")
+
+
+def test_the_page_stays_small_at_20_000_completions(tmp_path: Path) -> None:
+    path = tmp_path / "many.jsonl"
+    with path.open("w") as file:
+        for index in range(20_000):
+            program = (
+                f"def f(x):\n    return {index}\n" + "    # filler to make it as long as real ones\n" * 20
+            )
+            test = {"name": "f(1)", "passed": False, "status": "ok", "actual": str(index), "expected": "2"}
+            row = {"task_id": f"t{index % 200}", "passed": False, "program": program, "tests": [test] * 10}
+            file.write(json.dumps(row) + "\n")
+    out = report.write(path)
+    assert out.stat().st_size < 15_000_000
+    data = page(out)
+    assert sum(len(row["cells"]) for row in data["grids"][0]["tasks"]) == 20_000
+    assert any(
+        re.match(r"[\d,]+ completions are shown without their program", note) for note in data["notes"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x00b", "a\\x00b"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("if x:\u202e return\u2066", "if x:\\u{202e} return\\u{2066}"),
+        ("\ud800", "\\u{d800}"),
+        ("zero\u200bwidth\ufeff", "zero\\u{200b}width\\u{feff}"),
+        ("tab\tand\r\nline", "tab\tand\nline"),
+        ("lone\rreturn", "lone\\x0dreturn"),
+    ],
+)
+def test_hidden_characters_become_visible(text: str, shown: str) -> None:
+    assert inert(text) == shown
+
+
+def test_long_text_is_shortened_in_the_middle_and_says_so() -> None:
+    line = inert("a" * 1_000_000)
+    assert len(line) < 1000
+    assert "left out" in line
+    assert line.startswith("aaa") and line.endswith("aaa")
+    assert len(inert("ab\n" * 100_000)) < 6_100
+    assert "\n" not in one_line("a\nb" * 1000)

@@ -1,0 +1,225 @@
+"""The report in a real headless Chromium: nothing is requested, nothing logged, hostile text is inert.
+
+Needs chromium and chromium-driver (Debian packages) and selenium; skipped where they are absent.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis import report
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is absent: the report is not tested")
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+pytestmark = [
+    pytest.mark.skipif(
+        not (CHROMIUM and DRIVER),
+        reason="chromium or chromedriver is absent: the report is not tested in a browser "
+        "(apt-get install chromium chromium-driver)",
+    ),
+    pytest.mark.timeout(300),
+]
+
+FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
+--disable-component-update --disable-sync --window-size=1280,900""".split()
+
+HOSTILE = (
+    "<img src=x onerror='window.pwned=1'></script><script>window.pwned=1</script>"
+    "\"'><svg onload=window.pwned=1> {{7*7}} &lt;b&gt; \x1b[31m\u202e\x00 `x` javascript:window.pwned=1"
+)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+def visit(browser: Any, path: Path, fragment: str = "") -> None:
+    """Load afresh, and wait until the page's script has started."""
+    browser.get("about:blank")
+    browser.get(path.as_uri() + fragment)
+    WebDriverWait(browser, 60).until(
+        lambda b: b.execute_script("return document.documentElement.dataset.ready")
+    )
+
+
+def one(browser: Any, selector: str) -> Any:
+    return browser.find_element(By.CSS_SELECTOR, selector)
+
+
+def shown(browser: Any, selector: str) -> list[Any]:
+    return [found for found in browser.find_elements(By.CSS_SELECTOR, selector) if found.is_displayed()]
+
+
+def press(browser: Any, keys: str) -> None:
+    browser.switch_to.active_element.send_keys(keys)
+
+
+def quiet(browser: Any) -> None:
+    """Nothing was logged, and nothing but the file itself was asked for."""
+    assert browser.get_log("browser") == []
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+    assert asked, "the browser's log of requests is missing"
+    assert [url for url in asked if not url.startswith(("file://", "data:", "about:"))] == []
+
+
+def test_filter_deep_link_drill_down_and_keyboard(browser: Any, run_folder: Path) -> None:
+    path = report.write(run_folder)
+    data = json.loads(path.with_suffix(".json").read_text())
+    raised = next(issue for issue in data["issues"] if issue["label"] == "mapping")
+    visit(browser, path)
+
+    assert len(shown(browser, "#issues tbody tr")) == 2
+    press(browser, "/")
+    press(browser, "typeerror concatenate")
+    assert [row.get_attribute("data-id") for row in shown(browser, "#issues tbody tr")] == [raised["id"]]
+    assert one(browser, "#issue-count").text == "1 of 2 kinds match"
+    press(browser, Keys.ESCAPE)
+    assert len(shown(browser, "#issues tbody tr")) == 2
+
+    press(browser, "j")
+    press(browser, "j")
+    assert browser.current_url.endswith(f"#f={data['issues'][1]['id']}")
+    assert "can only concatenate" in one(browser, "#panel h2").text
+    hit = one(browser, "#panel .code li.hit")
+    assert hit.text == "    return str(x) + 1".strip() or hit.text == "    return str(x) + 1"
+    assert one(browser, "#panel .tests tbody").text.split() == ["fails", "f(1)", "2", "3"]
+    press(browser, Keys.ESCAPE)
+    assert not shown(browser, "#panel")
+    quiet(browser)
+
+
+def test_addresses_open_what_they_name(browser: Any, run_folder: Path) -> None:
+    path = report.write(run_folder)
+    data = json.loads(path.with_suffix(".json").read_text())
+    visit(browser, path, f"#f={data['issues'][0]['id']}")
+    assert one(browser, "#panel h2").text == "Wrong answer, no exception"
+    visit(browser, path, "#g=1&t=task%2F003&s=2")
+    assert one(browser, "#panel h2").text == "task/003, sample 2"
+    visit(browser, path, "#f=000000000000")
+    assert "No listed error" in one(browser, "#panel").text
+    quiet(browser)
+
+
+def test_the_grid_is_walked_by_arrows_and_opened_by_enter(browser: Any, run_folder: Path) -> None:
+    visit(browser, report.write(run_folder))
+    first = one(browser, "#cells .cell")
+    browser.execute_script("arguments[0].focus()", first)
+    press(browser, Keys.ARROW_RIGHT)
+    press(browser, Keys.ARROW_DOWN)
+    assert "task/001, sample 1: " in browser.switch_to.active_element.get_attribute("aria-label")
+    press(browser, Keys.ENTER)
+    assert one(browser, "#panel h2").text == "task/001, sample 1"
+    press(browser, Keys.ESCAPE)
+    assert browser.switch_to.active_element.get_attribute("data-s") == "1"  # the focus comes back
+
+    one(browser, "#filter").send_keys("task/007")
+    rows = shown(browser, "#cells .row")
+    assert [row.get_attribute("data-t") for row in rows] == ["task/007"]
+    one(browser, "#filter").send_keys(Keys.ESCAPE)
+    one(browser, ".tab[data-grid='0']").click()
+    one(browser, "#order option[value='hard']").click()
+    counts = [int(cell.text.split()[0]) for cell in browser.find_elements(By.CSS_SELECTOR, "#cells .rate")]
+    assert len(counts) == 20
+    assert counts[0] == min(counts) < max(counts) == counts[-1]
+    quiet(browser)
+
+
+def test_attempts_are_shown_in_turn(browser: Any, run_folder: Path) -> None:
+    path = report.write(run_folder)
+    records = json.loads(path.with_suffix(".json").read_text())["records"]
+    index = next(
+        i
+        for i, r in enumerate(records)
+        if [p.get("passed") for p in r.get("timeline", [])][::2] == [False, True]
+    )
+    visit(browser, path, f"#r={index}")
+    text = one(browser, "#panel .timeline").text
+    assert "Attempt 1 fails" in text
+    assert "Wait, that is off by one." in text
+    assert "Attempt 2, the answer passes" in text
+    assert one(browser, "#panel .diff .add").get_attribute("textContent").strip() == "return x + 1"
+    quiet(browser)
+
+
+def test_hostile_text_is_shown_and_does_nothing(browser: Any, run_folder: Path, tmp_path: Path) -> None:
+    fences = f"```\n{HOSTILE}\n```"
+    row = {
+        "task_id": HOSTILE,
+        "completion": f"{HOSTILE}{fences}{HOSTILE}{fences}",
+        "program": HOSTILE + "\nx" * 3 + "y" * 1_000_000,
+        "prompt": HOSTILE,
+        "passed": False,
+        "status": HOSTILE,
+        "phase": "call",
+        "error": {"type": HOSTILE, "message": HOSTILE, "frames": [{"line": 1, "source": HOSTILE}]},
+        "tests": [
+            {"name": HOSTILE, "passed": False, "status": HOSTILE, "actual": HOSTILE, "expected": HOSTILE}
+        ],
+    }
+    revised = row | {"blocks": [{"code": HOSTILE, "passed": False}, {"code": f"{HOSTILE}!", "passed": True}]}
+    verdicts = tmp_path / "hostile.jsonl"
+    verdicts.write_text("".join(json.dumps(r) + "\n" for r in (row, row | {"passed": True}, revised)))
+    path = report.write(verdicts)
+    assert path.stat().st_size < 200_000
+    data = json.loads(path.with_suffix(".json").read_text())
+    raw = path.read_text()
+    assert "\x1b" not in raw and "\u202e" not in raw and "\x00" not in raw
+    for index in range(len(data["records"])):
+        visit(browser, path, f"#r={index}")
+        assert "onerror" in one(browser, "#panel").text
+        assert "\\u{202e}" in one(browser, "#panel").text
+    visit(browser, path, f"#f={data['issues'][0]['id']}")
+    one(browser, "#filter").send_keys("<img src=x onerror=alert(1)>")
+    assert browser.execute_script("return window.pwned") is None
+    assert (
+        browser.execute_script("return document.querySelectorAll('img, iframe, object, embed').length") == 0
+    )
+    assert browser.execute_script("return document.querySelectorAll('script').length") == 2
+    quiet(browser)
+
+
+def test_20_000_cells_are_painted_soon(browser: Any, tmp_path: Path) -> None:
+    verdicts = tmp_path / "many.jsonl"
+    with verdicts.open("w") as file:
+        for index in range(20_000):
+            test = {
+                "name": "f(1)",
+                "passed": False,
+                "status": "ok",
+                "actual": str(index % 700),
+                "expected": "2",
+            }
+            program = f"def f(x):\n    return {index}\n" + "    # filler\n" * 20
+            row = {
+                "task_id": f"t{index % 200}",
+                "passed": index % 3 == 0,
+                "program": program,
+                "tests": [test],
+            }
+            file.write(json.dumps(row) + "\n")
+    path = report.write(verdicts)
+    visit(browser, path)
+    script = "return performance.getEntriesByType('paint').find(p => p.name === 'first-contentful-paint').startTime"
+    first_paint_ms = browser.execute_script(script)
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#cells .row")) == 200
+    assert first_paint_ms < 2000
+    quiet(browser)
