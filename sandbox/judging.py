@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import lru_cache
 from typing import Any, cast
 
+from sandbox import instrument
 from sandbox.inside.codec import CodecError, decode
 from sandbox.protocol import ErrorInfo, Frame, Job, Judge, Outcome, Phase, Status, TestOutcome
 
@@ -21,8 +24,16 @@ def program_payload(job: Job, work: Judge) -> bytes:
 
 def judge_payload(job: Job, work: Judge) -> bytes:
     """What `judge` reads: the test and the prompt, and nothing of the program."""
-    fields = {"kind": work.kind, "test": work.test, "entry_point": work.entry_point, "prompt": work.prompt}
-    return json.dumps(fields).encode()
+    return _judge_payload(work)
+
+
+@lru_cache(maxsize=4096)
+def _judge_payload(work: Judge) -> bytes:
+    try:
+        plan = asdict(instrument.plan(work.kind, work.test, work.entry_point, work.prompt))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        plan = {"broken": f"the test or its prompt is not Python: {type(error).__name__}: {error}"}
+    return json.dumps({"kind": work.kind, "entry_point": work.entry_point, "plan": plan}).encode()
 
 
 def outcome(

@@ -14,17 +14,15 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import linecache
 import sys
 import unittest
 from types import ModuleType
 from typing import Any
 
-from sandbox.inside import instrument, wire
+from sandbox.inside import wire
 from sandbox.inside.proxies import Candidate, frames
-from sandbox.inside.record import ProgramFailure, Record, Unit, UnsupportedTest, error_data
+from sandbox.inside.record import RECORD, ProgramFailure, Record, Unit, UnsupportedTest, error_data
 
-USUAL_MODULE = "solution"
 TEST_MODULE = "test_solution"
 
 
@@ -53,9 +51,8 @@ class CandidateModule(ModuleType):
 class Judge:
     def __init__(self, payload: dict[str, Any], candidate: Candidate, record: Record) -> None:
         self.kind: str = payload["kind"]
-        self.test: str = payload["test"]
         self.entry_point: str | None = payload["entry_point"]
-        self.prompt: str = payload["prompt"]
+        self.plan: dict[str, Any] = payload["plan"]  # see sandbox/instrument.py
         self.candidate = candidate
         self.record = record
         self.helpers: dict[str, Any] = {}
@@ -64,16 +61,19 @@ class Judge:
 
     def run(self) -> bool:
         """Whether the test passed. Raises what ended it."""
-        modules = self._read_test()
+        if "broken" in self.plan:
+            self.record.refuse(self.plan["broken"])
+        self.record.wanted = frozenset(self.plan["wanted"])
+        self.candidate.has_classes = self.plan["has_classes"]
         self._load_program()
         namespace = self._namespace()
-        self.names = self.candidate.ask("names", sorted(self.record.wanted))
+        self.names = self.candidate.ask("names", self.plan["wanted"])
         if type(self.names) is not dict:
             self.record.spoil("BrokenProtocol", "malformed names")
         if self.entry_point and self.entry_point not in self.names:
             self.record.spoil("NameError", f"the program defines no {self.entry_point!r}", "entry")
         namespace |= self.names
-        for name in modules:
+        for name in self.plan["modules"]:
             if not _exists(name):
                 sys.modules[name] = CandidateModule(name, self)
         self._requests_before = self.record.requests
@@ -96,18 +96,6 @@ class Judge:
             raise AttributeError(f"the program defines no {name!r}", name=name, obj=module)
         return found[name]
 
-    def _read_test(self) -> set[str]:
-        """Sets what the test wants of the program; the modules by which it imports it."""
-        helpers = "\n".join(instrument.helpers(self.prompt, self.entry_point))
-        _, given = instrument.global_names(helpers)
-        modules = instrument.modules(self.test, self.entry_point, USUAL_MODULE)
-        wanted = instrument.free_names(self.test) | instrument.free_names(helpers)
-        wanted |= instrument.imported_names(self.test, modules)
-        wanted = wanted - given - {"*"} | ({self.entry_point} if self.entry_point else set())
-        self.record.wanted = frozenset(wanted)
-        self.candidate.has_classes = bool(instrument.classes(self.prompt)) or any(map(_is_class_name, wanted))
-        return modules
-
     def _load_program(self) -> None:
         failure = self.candidate.ask("load")
         if failure is None:
@@ -122,20 +110,18 @@ class Judge:
         """The globals of the test, with the prompt's helpers in them."""
         module = sys.modules[TEST_MODULE] = ModuleType(TEST_MODULE)
         namespace = vars(module)
-        namespace[instrument.RECORD] = self.record
-        for statement in instrument.helpers(self.prompt, self.entry_point):
+        namespace[RECORD] = self.record
+        for statement in self.plan["helpers"]:
             try:
                 exec(compile(statement, "<prompt>", "exec", dont_inherit=True), namespace)
             except ImportError:  # of what the program may need, and the helpers may not
                 continue
         self.helpers = {name: value for name, value in namespace.items() if not name.startswith("__")}
-        linecache.cache["<test>"] = (len(self.test), None, self.test.splitlines(True), "<test>")
         return namespace
 
     def _run_script(self, namespace: dict[str, Any]) -> bool:
-        tree, names = instrument.instrument(self.test)
-        self.record.units = [Unit(name) for name in names]
-        exec(compile(tree, "<test>", "exec", dont_inherit=True), namespace)
+        self.record.units = [Unit(name) for name in self.plan["asserts"]]
+        exec(compile(self.plan["test"], "<test>", "exec", dont_inherit=True), namespace)
         if self.kind == "check":
             namespace["check"](self.names[self.entry_point or ""])
         return True
@@ -144,8 +130,8 @@ class Judge:
         if self.kind == "pytest":
             from sandbox.inside.judge_pytest import run_pytest  # pytest is loaded where it is needed
 
-            return run_pytest(self.test, namespace, self.record)
-        exec(compile(self.test, "<test>", "exec", dont_inherit=True), namespace)
+            return run_pytest(self.plan["test"], namespace, self.record)
+        exec(compile(self.plan["test"], "<test>", "exec", dont_inherit=True), namespace)
         result = UnitTestResult(self.record)
         unittest.defaultTestLoader.loadTestsFromModule(sys.modules[TEST_MODULE]).run(result)
         return result.wasSuccessful() and not result.skipped and not result.expectedFailures
@@ -235,10 +221,6 @@ def _exists(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):
         return False
-
-
-def _is_class_name(name: str) -> bool:
-    return name[:1].isupper() and (len(name) == 1 or not name.isupper())
 
 
 def main() -> None:

@@ -28,6 +28,8 @@ BUILTIN_ERRORS = {
     for name, value in vars(builtins).items()
     if isinstance(value, type) and issubclass(value, Exception) and not issubclass(value, ExceptionGroup)
 }
+# Operators between two objects of the program's, by the names of their special methods.
+ARITHMETIC = "add sub mul matmul truediv floordiv mod pow lshift rshift and or xor".split()
 
 
 class BrokenPeer(Exception):

@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 from unittest import SkipTest
 
 from sandbox.inside.codec import CodecError, Decoder, Encoder
-from sandbox.inside.peer import BUILTIN_ERRORS, BrokenPeer, Peer
+from sandbox.inside.peer import ARITHMETIC, BUILTIN_ERRORS, BrokenPeer, Peer
 from sandbox.inside.record import Record
 
 T = TypeVar("T")
@@ -127,23 +127,9 @@ def _arithmetic(do: str, reflected: bool = False) -> Callable[..., Any]:
     return operate
 
 
-_ARITHMETIC = (
-    "add",
-    "sub",
-    "mul",
-    "matmul",
-    "truediv",
-    "floordiv",
-    "mod",
-    "divmod",
-    "pow",
-    "lshift",
-    "rshift",
-)
-_ARITHMETIC += ("and", "or", "xor")
 for _do in ("eq", "ne", "lt", "le", "gt", "ge"):
     setattr(Proxy, f"__{_do}__", _comparison(_do))
-for _do in _ARITHMETIC:
+for _do in (*ARITHMETIC, "divmod"):
     setattr(Proxy, f"__{_do}__", _arithmetic(_do))
     setattr(Proxy, f"__r{_do}__", _arithmetic(_do, reflected=True))
 
@@ -215,7 +201,7 @@ class Candidate(Peer):
         value = self.ask(do, *args)
         if type(value) is not kind:
             self.record.spoil("TypeError", f"{do}() of the program's object is no {kind.__name__}")
-        return cast(T, value)
+        return value
 
     def compare(self, do: str, one: object, other: object) -> Any:
         self._check_operands(do, one, other)

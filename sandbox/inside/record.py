@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from sandbox.inside.codec import CodecError, encode
 
+RECORD = "__coderl_record__"  # the name under which an instrumented test finds its `Record`
 _VALUE_BYTES = 64 * 1024
 _TEXT = 2_000
 _REPORT_SECONDS = 0.1

@@ -22,7 +22,7 @@ from typing import Any
 
 from sandbox.inside import program, wire
 from sandbox.inside.codec import CodecError, Decoder, Encoder
-from sandbox.inside.peer import BUILTIN_ERRORS, Peer
+from sandbox.inside.peer import ARITHMETIC, BUILTIN_ERRORS, Peer
 
 MODULE = "solution"  # the name under which KodCode's tests import the program
 
@@ -35,7 +35,6 @@ SPECIAL_METHODS = (
 )
 
 
-ARITHMETIC = "add sub mul matmul truediv floordiv mod pow lshift rshift and or xor".split()
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "getattr": getattr,
     "setattr": setattr,

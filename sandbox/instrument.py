@@ -1,4 +1,7 @@
-"""Reads a test's and a prompt's source: which names the program owes, and what each assert did."""
+"""Reads a test and its prompt for the judge: which names the program owes, and where its asserts are.
+
+Done by the host, once for all programs that a test judges; only source goes in and comes out.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,43 @@ import ast
 import builtins
 import symtable
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-RECORD = "__coderl_record__"  # the name under which instrumented code finds its `Record`
+from sandbox.inside.record import RECORD
+
+USUAL_MODULE = "solution"  # KodCode's name for it
 _NAME_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the judge does for a test; all plain, for its payload."""
+
+    helpers: list[str]  # statements of the prompt to run first
+    test: str  # of scripts and checks instrumented
+    asserts: list[str]  # of scripts and checks
+    wanted: list[str]  # names that the program should define
+    modules: list[str]  # under which the test imports it
+    has_classes: bool  # whether classes of the program's are among what the test is about
+
+
+def plan(kind: str, test: str, entry_point: str | None, prompt: str) -> Plan:
+    """Raises `SyntaxError` (or `ValueError`, `RecursionError`) where test or prompt is not Python."""
+    kept = helpers(prompt, entry_point)
+    source = "\n".join(kept)
+    _, given = global_names(source)
+    names = modules(test, entry_point)
+    wanted = free_names(test) | free_names(source) | imported_names(test, names)
+    wanted = wanted - given - {"*"} | ({entry_point} if entry_point else set())
+    instrumented, asserts = instrument(test) if kind in ("script", "check") else (test, [])
+    return Plan(
+        helpers=kept,
+        test=instrumented,
+        asserts=asserts,
+        wanted=sorted(wanted),
+        modules=sorted(names),
+        has_classes=bool(classes(prompt)) or any(map(_is_class_name, wanted)),
+    )
 
 
 def global_names(source: str) -> tuple[set[str], set[str]]:
@@ -69,9 +106,9 @@ def classes(prompt: str) -> set[str]:
     return {node.name for node in ast.parse(prompt).body if isinstance(node, ast.ClassDef)}
 
 
-def modules(source: str, entry_point: str | None, usual: str) -> set[str]:
-    """The modules by which `source` imports the program: the `usual` one, and what holds its entry point."""
-    found = {usual}
+def modules(source: str, entry_point: str | None) -> set[str]:
+    """The modules by which `source` imports the program: the usual one, and what holds its entry point."""
+    found = {USUAL_MODULE}
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.ImportFrom) or not node.module or node.level:
             continue
@@ -90,7 +127,7 @@ def imported_names(source: str, module_names: set[str]) -> set[str]:
     }
 
 
-def instrument(source: str) -> tuple[ast.Module, list[str]]:
+def instrument(source: str) -> tuple[str, list[str]]:
     """The test with every assert reporting to the `Record`, and the asserts' names by their number.
 
     Where nothing could catch an assert's failure, the test goes on after it, so that the later asserts
@@ -99,7 +136,7 @@ def instrument(source: str) -> tuple[ast.Module, list[str]]:
     tree = ast.parse(source)
     transformer = _Asserts(catches=any(map(_can_catch, ast.walk(tree))))
     tree = transformer.visit(tree)
-    return ast.fix_missing_locations(tree), transformer.names
+    return ast.unparse(tree), transformer.names
 
 
 def _can_catch(node: ast.AST) -> bool:
@@ -132,8 +169,7 @@ class _Asserts(ast.NodeTransformer):
             new = ast.parse(f"try:\n {body}\nexcept {RECORD}.Exception: {RECORD}.raised({number})").body[0]
         else:
             new = ast.parse(f"{report}; raise AssertionError").body[0]
-        for part in ast.walk(new):
-            ast.copy_location(part, node)
+        ast.copy_location(new, node)
         branch = new.body[0] if isinstance(new, ast.Try) else new
         assert isinstance(branch, ast.If)
         branch.test = node.test
@@ -142,3 +178,7 @@ class _Asserts(ast.NodeTransformer):
             assert isinstance(raising, ast.Raise) and raising.exc is not None
             raising.exc = ast.Call(raising.exc, [node.msg], [])
         return new
+
+
+def _is_class_name(name: str) -> bool:
+    return name[:1].isupper() and (len(name) == 1 or not name.isupper())
