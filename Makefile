@@ -1,0 +1,33 @@
+# The commands of this repository. Everything runs in .venv, which `make setup` makes.
+BIN := .venv/bin
+# What `make test` passes to pytest, e.g. `make test PYTEST_ARGS="-x tests/tasks"`.
+PYTEST_ARGS ?=
+
+.PHONY: help setup demo test check bench lock clean
+
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: ## make .venv and see that programs can be isolated here
+	@sh scripts/setup.sh
+
+demo: setup ## train a small model from nothing, then write its report (about 10 minutes on 2 cores)
+	$(BIN)/coderl train --config configs/demo.toml
+
+test: setup ## run the tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: setup ## lint, formatting, strict types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy tests
+
+bench: setup ## run the benchmarks
+	$(BIN)/python -m pytest -m bench tests/bench $(PYTEST_ARGS)
+
+lock: setup ## write requirements/cpu.lock.txt anew from what .venv holds
+	$(BIN)/python scripts/lock.py
+
+clean: ## remove what set-up and the tools made (not runs/)
+	rm -rf .venv .venv.lock build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
