@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from sandbox import judging
 from sandbox.cell import Cell, End
 from sandbox.inside import codec, wire
 from sandbox.process import Clock, Process, pump
@@ -170,8 +171,6 @@ def _stdio(job: Job, work: Stdio, cell: Cell, ledger: Ledger) -> None:
 
 def _judge(job: Job, work: Judge, program_cell: Cell, judge_cell: Cell) -> Outcome:
     """The judge's process drives the program's over a socket pair; the program's ends with it."""
-    from sandbox import judging
-
     limits = job.limits
     ends = socket.socketpair()
     processes: list[Process] = []

@@ -141,12 +141,18 @@ def _mounts(code: Path, scratch_bytes: int) -> list[str]:
         elif path.is_dir():
             arguments += ["--ro-bind", name, name]
     if not prefix.startswith("/usr"):
-        arguments += ["--ro-bind", prefix, prefix]
+        arguments += [*_folders(Path(prefix).parent), "--ro-bind", prefix, prefix]
     for name in ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime"):
         arguments += ["--ro-bind-try", name, name]
     tmpfs = ["--perms", "1777", "--size", str(scratch_bytes), "--tmpfs"]
     arguments += ["--proc", "/proc", "--dev", "/dev", *tmpfs, "/tmp", *tmpfs, "/dev/shm"]
     return [*arguments, "--ro-bind", str(code), STAGE]
+
+
+def _folders(path: Path) -> list[str]:
+    """`path` and its parents, open to all: bwrap makes a mount's missing parents for its own user alone."""
+    folders = [*reversed(path.parents), path][1:]
+    return [part for folder in folders for part in ("--perms", "0755", "--dir", str(folder))]
 
 
 def _interpreter() -> str:
@@ -161,7 +167,7 @@ def _boot(role: Role) -> tuple[str, ...]:
 
 def _judge_packages() -> list[str]:
     """Mounts of what test programs import, taken from our own environment: those packages, nothing else."""
-    arguments: list[str] = []
+    arguments = _folders(Path(_PACKAGES))
     for name in _JUDGE_DISTRIBUTIONS:
         try:
             distribution = importlib.metadata.distribution(name)

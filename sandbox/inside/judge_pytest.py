@@ -34,9 +34,9 @@ class _Reporter:
             error = error_data("CollectError", str(report.longrepr), phase)
             self._record.units.append(Unit("collection", executions=1, error=error))
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(hookwrapper=True)  # the form that Debian's pytest 7.2 knows too
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-        report: pytest.TestReport = yield
+        report: pytest.TestReport = (yield).get_result()
         unit = self._units[_function_name(item)]
         unit.executions += report.when == "call"
         if not report.passed or hasattr(report, "wasxfail"):
@@ -44,7 +44,6 @@ class _Reporter:
         if report.when == "teardown":
             self._record.last_value = None
             self._record.progress()
-        return report
 
     def _fail(self, unit: Unit, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
         if unit.error is not None:
