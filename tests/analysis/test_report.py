@@ -131,9 +131,7 @@ def test_the_page_stays_small_at_20_000_completions(tmp_path: Path) -> None:
     path = tmp_path / "many.jsonl"
     with path.open("w") as file:
         for index in range(20_000):
-            program = (
-                f"def f(x):\n    return {index}\n" + "    # filler to make it as long as real ones\n" * 20
-            )
+            program = f"def f(x):\n    return {index}\n" + "    # filler, to be as long as usual\n" * 20
             test = {"name": "f(1)", "passed": False, "status": "ok", "actual": str(index), "expected": "2"}
             row = {"task_id": f"t{index % 200}", "passed": False, "program": program, "tests": [test] * 10}
             file.write(json.dumps(row) + "\n")
@@ -141,9 +139,7 @@ def test_the_page_stays_small_at_20_000_completions(tmp_path: Path) -> None:
     assert out.stat().st_size < 15_000_000
     data = page(out)
     assert sum(len(row["cells"]) for row in data["grids"][0]["tasks"]) == 20_000
-    assert any(
-        re.match(r"[\d,]+ completions are shown without their program", note) for note in data["notes"]
-    )
+    assert re.search(r"[\d,]+ completions are shown without their program", "\n".join(data["notes"]))
 
 
 @pytest.mark.parametrize(

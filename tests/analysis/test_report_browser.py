@@ -30,8 +30,17 @@ pytestmark = [
     pytest.mark.timeout(300),
 ]
 
-FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
---disable-component-update --disable-sync --window-size=1280,900""".split()
+FLAGS = [
+    "--headless",
+    "--no-sandbox",  # tests may run as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1280,900",
+]
 
 HOSTILE = (
     "<img src=x onerror='window.pwned=1'></script><script>window.pwned=1</script>"
@@ -54,6 +63,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 def visit(browser: Any, path: Path, fragment: str = "") -> None:
     """Load afresh, and wait until the page's script has started."""
     browser.get("about:blank")
+    browser.get_log("performance")  # what the browser's own start page asked for
     browser.get(path.as_uri() + fragment)
     WebDriverWait(browser, 60).until(
         lambda b: b.execute_script("return document.documentElement.dataset.ready")
@@ -100,7 +110,7 @@ def test_filter_deep_link_drill_down_and_keyboard(browser: Any, run_folder: Path
     assert browser.current_url.endswith(f"#f={data['issues'][1]['id']}")
     assert "can only concatenate" in one(browser, "#panel h2").text
     hit = one(browser, "#panel .code li.hit")
-    assert hit.text == "    return str(x) + 1".strip() or hit.text == "    return str(x) + 1"
+    assert hit.text.strip() == "return str(x) + 1"
     assert one(browser, "#panel .tests tbody").text.split() == ["fails", "f(1)", "2", "3"]
     press(browser, Keys.ESCAPE)
     assert not shown(browser, "#panel")
@@ -146,11 +156,8 @@ def test_the_grid_is_walked_by_arrows_and_opened_by_enter(browser: Any, run_fold
 def test_attempts_are_shown_in_turn(browser: Any, run_folder: Path) -> None:
     path = report.write(run_folder)
     records = json.loads(path.with_suffix(".json").read_text())["records"]
-    index = next(
-        i
-        for i, r in enumerate(records)
-        if [p.get("passed") for p in r.get("timeline", [])][::2] == [False, True]
-    )
+    verdicts = [[part.get("passed") for part in record.get("timeline", [])] for record in records]
+    index = verdicts.index([False, None, True])  # attempt, remark, attempt
     visit(browser, path, f"#r={index}")
     text = one(browser, "#panel .timeline").text
     assert "Attempt 1 fails" in text
@@ -162,6 +169,7 @@ def test_attempts_are_shown_in_turn(browser: Any, run_folder: Path) -> None:
 
 def test_hostile_text_is_shown_and_does_nothing(browser: Any, run_folder: Path, tmp_path: Path) -> None:
     fences = f"```\n{HOSTILE}\n```"
+    test = {"name": HOSTILE, "passed": False, "status": HOSTILE, "actual": HOSTILE, "expected": HOSTILE}
     row = {
         "task_id": HOSTILE,
         "completion": f"{HOSTILE}{fences}{HOSTILE}{fences}",
@@ -171,9 +179,7 @@ def test_hostile_text_is_shown_and_does_nothing(browser: Any, run_folder: Path, 
         "status": HOSTILE,
         "phase": "call",
         "error": {"type": HOSTILE, "message": HOSTILE, "frames": [{"line": 1, "source": HOSTILE}]},
-        "tests": [
-            {"name": HOSTILE, "passed": False, "status": HOSTILE, "actual": HOSTILE, "expected": HOSTILE}
-        ],
+        "tests": [test],
     }
     revised = row | {"blocks": [{"code": HOSTILE, "passed": False}, {"code": f"{HOSTILE}!", "passed": True}]}
     verdicts = tmp_path / "hostile.jsonl"
@@ -190,10 +196,8 @@ def test_hostile_text_is_shown_and_does_nothing(browser: Any, run_folder: Path, 
     visit(browser, path, f"#f={data['issues'][0]['id']}")
     one(browser, "#filter").send_keys("<img src=x onerror=alert(1)>")
     assert browser.execute_script("return window.pwned") is None
-    assert (
-        browser.execute_script("return document.querySelectorAll('img, iframe, object, embed').length") == 0
-    )
-    assert browser.execute_script("return document.querySelectorAll('script').length") == 2
+    for selector, expected in {"img, iframe, object, embed": 0, "script": 2}.items():
+        assert len(browser.find_elements(By.CSS_SELECTOR, selector)) == expected
     quiet(browser)
 
 
@@ -201,25 +205,15 @@ def test_20_000_cells_are_painted_soon(browser: Any, tmp_path: Path) -> None:
     verdicts = tmp_path / "many.jsonl"
     with verdicts.open("w") as file:
         for index in range(20_000):
-            test = {
-                "name": "f(1)",
-                "passed": False,
-                "status": "ok",
-                "actual": str(index % 700),
-                "expected": "2",
-            }
+            test = {"name": "f(1)", "passed": False, "status": "ok", "actual": str(index % 700)}
             program = f"def f(x):\n    return {index}\n" + "    # filler\n" * 20
-            row = {
-                "task_id": f"t{index % 200}",
-                "passed": index % 3 == 0,
-                "program": program,
-                "tests": [test],
-            }
+            row = {"task_id": f"t{index % 200}", "passed": index % 3 == 0, "program": program}
+            row["tests"] = [test]
             file.write(json.dumps(row) + "\n")
     path = report.write(verdicts)
     visit(browser, path)
-    script = "return performance.getEntriesByType('paint').find(p => p.name === 'first-contentful-paint').startTime"
-    first_paint_ms = browser.execute_script(script)
+    paints = browser.execute_script("return performance.getEntriesByType('paint').map(p => p.toJSON())")
+    first_paint_ms = min(paint["startTime"] for paint in paints)
     assert len(browser.find_elements(By.CSS_SELECTOR, "#cells .row")) == 200
     assert first_paint_ms < 2000
     quiet(browser)
