@@ -10,6 +10,7 @@ import ast
 import gzip
 import json
 import sys
+import warnings
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -111,7 +112,8 @@ def literal(text: str) -> Any:
     except (ValueError, RecursionError):
         pass
     try:
-        return ast.literal_eval(text.strip())
+        with warnings.catch_warnings(action="ignore"):  # of invalid escapes, which datasets have
+            return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError) as error:
         raise ValueError(f"{type(error).__name__}: {error}"[:200]) from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 
 from tasks.fences import Rank, fenced_blocks
 
@@ -20,13 +21,14 @@ def called_function(test: str, program: str) -> str | None:
     Of several, the last defined: helpers come first. Neither text is run.
     """
     try:
-        defined = [node.name for node in ast.parse(program).body if isinstance(node, ast.FunctionDef)]
-        nodes = list(ast.walk(ast.parse(test)))
+        with warnings.catch_warnings(action="ignore"):  # of invalid escapes, which datasets have
+            top, nodes = ast.parse(program).body, list(ast.walk(ast.parse(test)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     called = {
         node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
+    defined = [node.name for node in top if isinstance(node, ast.FunctionDef)]
     return next((name for name in reversed(defined) if name in called), None)
 
 

@@ -13,8 +13,8 @@ from tasks.rows import Row
 class Hub:
     """Where a dataset lives on the hub, and which of its splits has which role.
 
-    `configs`: all those that have the split are read, in order. `files`, split to JSON files, replace a loading
-    script (`datasets` 4 runs none).
+    `configs`: all those that have the split are read, in order. `files`, split to JSON files, replace a
+    loading script (`datasets` 4 runs none).
     """
 
     repo: str

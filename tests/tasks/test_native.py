@@ -1,0 +1,279 @@
+"""The native format: what is written is read back, what is malformed is named."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from tasks import native
+from tasks.datasets import load
+from tasks.errors import TaskError
+from tasks.types import CallTest, Compare, JudgeTest, ReferenceTests, StdioTest, Task
+
+SCHEMA = json.loads((Path(native.__file__).parent / "task.schema.json").read_text())
+
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(min_value=2**64, max_value=2**200),
+    st.floats(),
+    st.complex_numbers(allow_nan=False),
+    text,
+    st.binary(max_size=9),
+    st.sampled_from([int, str, ValueError, ..., range(3, 9, 2)]),
+)
+hashables = st.one_of(st.integers(), text, st.tuples(st.integers(), text), st.frozensets(st.integers()))
+values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.lists(inner, max_size=4).map(tuple),
+        st.dictionaries(hashables, inner, max_size=4),
+        st.sets(hashables, max_size=4),
+        st.binary(max_size=5).map(bytearray),
+    ),
+    max_leaves=12,
+)
+names = st.text("abc", min_size=1, max_size=5)
+compares = st.builds(
+    Compare,
+    kind=st.sampled_from(["equal", "close", "truth", "is", "evalplus"]),
+    atol=st.floats(0, 1),
+    rtol=st.floats(0, 1),
+    note=text,
+)
+call_tests = st.builds(
+    CallTest,
+    function=names,
+    args=st.lists(values, max_size=3).map(tuple),
+    kwargs=st.dictionaries(names, values, max_size=2),
+    expected=values,
+    compare=compares,
+    name=text,
+)
+stdio_tests = st.builds(
+    StdioTest, stdin=text, stdout=text, float_tolerance=st.none() | st.floats(0, 1), name=text
+)
+judge_tests = st.builds(
+    JudgeTest,
+    kind=st.sampled_from(["script", "check", "unittest", "pytest"]),
+    source=st.text("xy\n", min_size=1),
+    name=text,
+)
+inputs = st.lists(st.lists(values, max_size=3).map(tuple), min_size=1, max_size=3).map(tuple)
+tasks = st.builds(
+    Task,
+    id=names,
+    prompt=text,
+    tests=st.one_of(
+        st.lists(call_tests, min_size=1, max_size=3).map(tuple),
+        st.lists(stdio_tests, min_size=1, max_size=3).map(tuple),
+        st.lists(judge_tests, min_size=1, max_size=2).map(tuple),
+        st.builds(ReferenceTests, function=names, inputs=inputs, compare=compares),
+    ),
+    style=st.sampled_from(["complete", "instruct"]),
+    entry_point=st.none() | names,
+    context=text,
+    reference=st.none() | text,
+    wrong=st.lists(text, max_size=2).map(tuple),
+    source=text,
+    level=text,
+    cpu_seconds=st.none() | st.floats(0.1, 100),
+    memory_bytes=st.none() | st.integers(1, 2**40),
+    metadata=st.dictionaries(text, text, max_size=2),
+)
+
+
+def row(**changes: object) -> dict[str, Any]:
+    return {
+        "id": "add",
+        "prompt": "Add.",
+        "entry_point": "add",
+        "tests": {"call": [{"args": [1, 2], "expected": 3}]},
+        **changes,
+    }
+
+
+def write(path: Path, *rows: object) -> Path:
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    return path
+
+
+def load_one(path: Path, **changes: object) -> Task:
+    (task,) = native.load(write(path / "t.jsonl", row(**changes)))
+    return task
+
+
+def load_value(path: Path, node: object) -> object:
+    task = load_one(path, tests={"call": [{"expected": node}]})
+    assert isinstance(task.tests, tuple) and isinstance(task.tests[0], CallTest)
+    return task.tests[0].expected
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+@given(st.lists(tasks, min_size=1, max_size=3, unique_by=lambda task: task.id))
+def test_what_is_dumped_is_loaded(tmp_path: Path, written: list[Task]) -> None:
+    path = tmp_path / "tasks.jsonl"
+    native.dump(written, path)
+    read = native.load(path)
+    assert list(map(canonical, read)) == list(map(canonical, written))
+    assert len(path.read_text().splitlines()) == len(written)
+
+
+def canonical(value: object) -> object:
+    """Equal for equal values of equal types (`1 == 1.0 == True`; nan is not itself; sets have no order)."""
+    if isinstance(value, float):
+        return ("float", "nan" if math.isnan(value) else repr(value))
+    if isinstance(value, (set, frozenset)):
+        return (type(value), frozenset(map(canonical, value)))
+    if isinstance(value, dict):
+        return ("dict", tuple((canonical(k), canonical(v)) for k, v in value.items()))
+    if isinstance(value, (list, tuple)):
+        return (type(value), tuple(map(canonical, value)))
+    if hasattr(value, "__dataclass_fields__"):
+        return (type(value), tuple(canonical(getattr(value, f)) for f in value.__dataclass_fields__))
+    if isinstance(value, (bytearray, complex)):
+        return (type(value), repr(value))
+    return (type(value), value)
+
+
+@pytest.mark.parametrize(
+    ("node", "value"),
+    [
+        ({"t": [1, [2]]}, (1, [2])),
+        ({"set": [1, 2]}, {1, 2}),
+        ({"d": [1, "one", {"t": [2]}, "two"]}, {1: "one", (2,): "two"}),
+        ({"a": 1, "b": {"t": []}}, {"a": 1, "b": ()}),
+        ({"only": {"x": 1, "y": 2}}, {"only": {"x": 1, "y": 2}}),
+        ({}, {}),
+        ({"t": [1], "d": []}, {"t": [1], "d": []}),  # two keys: a dict, not a tag
+        ({"d": ["set", 1]}, {"set": 1}),
+        ({"float": "inf"}, math.inf),
+        ({"complex": [0.0, 1.0]}, 1j),
+        ({"bytes": "aGk="}, b"hi"),
+        ({"int": "0x10000000000000000"}, 2**64),
+        ({"range": [0, 5, 1]}, range(5)),
+        ({"type": "int"}, int),
+        ({"ellipsis": 0}, ...),
+        ({"str": "7aCA"}, "\ud800"),
+        ({"opaque": ["a", "b"]}, {"opaque": ["a", "b"]}),  # not a tag of this format
+    ],
+)
+def test_values_are_json_with_tags(tmp_path: Path, node: object, value: object) -> None:
+    assert canonical(load_value(tmp_path, node)) == canonical(value)
+
+
+def test_arguments_keep_their_aliases(tmp_path: Path) -> None:
+    shared = [1]
+    task = Task(id="a", prompt="", tests=(CallTest(function="f", args=(shared, shared), expected=None),))
+    native.dump([task], tmp_path / "t.jsonl")
+    (read,) = native.load(tmp_path / "t.jsonl")
+    assert isinstance(read.tests, tuple) and isinstance(read.tests[0], CallTest)
+    assert read.tests[0].args[0] is read.tests[0].args[1]
+
+
+def test_the_entry_point_is_the_function_by_default(tmp_path: Path) -> None:
+    tests = load_one(tmp_path).tests
+    assert isinstance(tests, tuple) and tests == (CallTest(function="add", args=(1, 2), expected=3),)
+    reference = load_one(tmp_path, tests={"reference": {"inputs": [[1]]}}).tests
+    assert reference == ReferenceTests(function="add", inputs=((1,),))
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "problem"),
+    [
+        ({"id": 7}, "id", "not of type 'string'"),
+        ({"id": ""}, "id", "non-empty"),
+        ({"promt": "x"}, "(row)", "'promt' was unexpected"),
+        ({"tests": {}}, "tests", "enough properties|non-empty"),
+        ({"tests": {"call": []}}, "tests.call", "non-empty|too short"),
+        ({"tests": {"calls": [1]}}, "tests", "'calls' was unexpected"),
+        ({"tests": {"call": [{"args": []}]}}, "tests.call[0]", "'expected' is a required property"),
+        ({"tests": {"stdio": [{"stdin": ""}]}}, "tests.stdio[0]", "'stdout' is a required property"),
+        ({"tests": {"judge": [{"kind": "x", "source": "y"}]}}, "tests.judge[0].kind", "not one of"),
+        ({"cpu_seconds": 0}, "cpu_seconds", "exclusive minimum|less than or equal"),
+        ({"metadata": {"a": 1}}, "metadata.a", "not of type 'string'"),
+        ({"tests": {"call": [{"expected": {"set": [[]]}}]}}, "tests.call[0].expected", "not a value"),
+        ({"tests": {"call": [{"expected": {"t": 1}}]}}, "tests.call[0].expected", "not a value"),
+        ({"tests": {"call": [{"args": [{"ref": 5}], "expected": 1}]}}, "tests.call[0].args", "not a value"),
+        (
+            {"tests": {"reference": {"inputs": [[1], [{"float": "x"}]]}}},
+            "tests.reference.inputs[1]",
+            "not a value",
+        ),
+        ({"entry_point": None}, "tests.call[0].function", "the task has no entry_point"),
+    ],
+)
+def test_a_malformed_row_is_named_by_file_line_and_field(
+    tmp_path: Path, changes: dict[str, object], field: str, problem: str
+) -> None:
+    path = write(tmp_path / "t.jsonl", row(), row(**{"id": "b", **changes}))
+    with pytest.raises(TaskError, match=problem) as error:
+        native.load(path)
+    assert str(error.value).startswith(f"{path}, line 2: field {field!r}: ")
+
+
+def test_a_deep_value_is_a_task_error_not_a_crash(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    line = json.dumps(row(id="deep")).replace("[1, 2]", "[" * 900 + "]" * 900)
+    path.write_text(line + "\n")
+    with pytest.raises(TaskError, match=r"line 1: "):
+        native.load(path)
+
+
+def test_what_is_not_plain_is_not_dumped(tmp_path: Path) -> None:
+    task = Task(id="a", prompt="", tests=(CallTest(function="f", args=(object(),), expected=None),))
+    with pytest.raises(TaskError, match="task 'a': .*a object is not a plain value"):
+        native.dump([task], tmp_path / "t.jsonl")
+
+
+def test_load_by_spec_and_limit(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.jsonl", row(), row(id="b"))
+    assert load(str(path), split="train") == native.load(path)
+    assert [task.id for task in load(str(path), limit=1)] == ["add"]
+
+
+def test_the_schema_follows_the_types() -> None:
+    def fields(kind: type) -> set[str]:
+        return set(kind.__dataclass_fields__)  # type: ignore[attr-defined]
+
+    defs = SCHEMA["$defs"]
+    assert set(SCHEMA["properties"]) == fields(Task)
+    for name, kind in (("call", CallTest), ("stdio", StdioTest), ("judge", JudgeTest)):
+        assert set(defs[name]["properties"]) == fields(kind)
+    assert set(defs["reference"]["properties"]) == fields(ReferenceTests)
+    assert set(defs["compare"]["properties"]) == fields(Compare)
+    assert set(defs["compare"]["properties"]["kind"]["enum"]) == set(
+        get_args(get_type_hints(Compare)["kind"])
+    )
+    assert set(defs["judge"]["properties"]["kind"]["enum"]) == set(
+        get_args(get_type_hints(JudgeTest)["kind"])
+    )
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_the_example_in_the_readme_is_right(tmp_path: Path) -> None:
+    readme = (Path(native.__file__).parent / "README.md").read_text()
+    lines = readme.partition('    {"id": "add"')[2].partition("\n\n")[0]
+    (tmp_path / "t.jsonl").write_text('{"id": "add"' + " ".join(lines.split("\n")) + "\n")
+    (task,) = native.load(tmp_path / "t.jsonl")
+    namespace: dict[str, Any] = {}
+    exec(task.reference or "", namespace)  # our own text
+    assert isinstance(task.tests, tuple) and isinstance(task.tests[0], CallTest)
+    assert namespace["add"](*task.tests[0].args) == task.tests[0].expected
+
+
+def test_real_tasks_survive(tmp_path: Path, data: Path) -> None:
+    for spec in (f"mbpp={data}/mbpp/mbpp.jsonl", f"mbppplus={data}/mbppplus/MbppPlus.jsonl.gz"):
+        written = load(spec)
+        native.dump(written, tmp_path / "t.jsonl")
+        assert native.load(tmp_path / "t.jsonl") == written
