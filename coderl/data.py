@@ -34,11 +34,12 @@ class Data:
         return self.train[order[position]]
 
 
-def load_data(config: RunConfig, prompt_length: Callable[[Task], int]) -> Data:
-    """Load both sets, drop overlaps (unless allowed) and prompts that do not fit.
+def load_data(config: RunConfig) -> Data:
+    """Load both sets and drop overlaps, unless allowed.
 
     Raises:
-        ConfigError: nothing is left to train on or to evaluate.
+        TaskError: a data set is unknown, missing or malformed.
+        ConfigError: nothing is left to train on.
     """
     data = config.data
     train = load(data.train, split="train", limit=data.train_count)
@@ -46,16 +47,31 @@ def load_data(config: RunConfig, prompt_length: Callable[[Task], int]) -> Data:
     overlap = overlapping(train, evaluation)
     if not data.allow_overlap:
         train = [task for task in train if task.id not in overlap]
-    too_long = [t.id for t in [*train, *evaluation] if prompt_length(t) > config.sampler.max_prompt_tokens]
-    train = [task for task in train if task.id not in set(too_long)]
-    evaluation = [task for task in evaluation if task.id not in set(too_long)]
-    for key, tasks in (("data.train", train), ("data.evaluation", evaluation)):
-        if not tasks:
-            raise ConfigError(
-                f"{key}: no task is left ({len(overlap)} overlap with evaluation, {len(too_long)} have prompts over "
-                "sampler.max_prompt_tokens); choose other data, raise the limit, or set data.allow_overlap=true"
-            )
-    return Data(train, evaluation, sorted(overlap), too_long)
+    _require(
+        train, "data.train", f"{len(overlap)} tasks also occur in evaluation; set data.allow_overlap=true"
+    )
+    _require(evaluation, "data.evaluation", "it holds no task with tests")
+    return Data(train, evaluation, sorted(overlap), [])
+
+
+def fitting(data: Data, prompt_length: Callable[[Task], int], limit: int) -> Data:
+    """`data` without the tasks whose prompt is over `limit` tokens.
+
+    Raises:
+        ConfigError: nothing is left.
+    """
+    too_long = {t.id for t in [*data.train, *data.evaluation] if prompt_length(t) > limit}
+    train = [task for task in data.train if task.id not in too_long]
+    evaluation = [task for task in data.evaluation if task.id not in too_long]
+    why = f"every prompt is over {limit} tokens; raise sampler.max_prompt_tokens"
+    _require(train, "data.train", why)
+    _require(evaluation, "data.evaluation", why)
+    return Data(train, evaluation, data.overlapping, sorted(too_long))
+
+
+def _require(tasks: list[Task], key: str, why: str) -> None:
+    if not tasks:
+        raise ConfigError(f"{key}: no task is left: {why}")
 
 
 def overlapping(train: Sequence[Task], evaluation: Sequence[Task]) -> set[str]:

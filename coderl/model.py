@@ -53,17 +53,22 @@ class Policy:
         self.tokenizer.save_pretrained(folder)
 
 
+def require_model(folder: Path) -> None:
+    """Raises `ModelError` where `folder` cannot be a transformers model."""
+    if not (folder / "config.json").is_file():
+        raise ModelError(
+            f"no model at {folder}: expected a transformers folder with config.json, weights and tokenizer; "
+            "set model.path to one, or leave it out to use the built-in model"
+        )
+
+
 def load_policy(folder: Path, config: ModelConfig) -> Policy:
     """Load a transformers folder.
 
     Raises:
         ModelError: the folder is missing or does not hold a causal language model.
     """
-    if not (folder / "config.json").is_file():
-        raise ModelError(
-            f"no model at {folder}: expected a transformers folder with config.json, weights and tokenizer; "
-            "set model.path to one, or leave it out to use the built-in model"
-        )
+    require_model(folder)
     gpu = torch.cuda.is_available()
     dtype = (
         torch.bfloat16 if config.dtype == "bfloat16" or (config.dtype == "auto" and gpu) else torch.float32

@@ -24,12 +24,12 @@ import sandbox
 from coderl import checkpoint, warmup
 from coderl.collapse import CollapseMonitor
 from coderl.config import RunConfig
-from coderl.data import Data, load_data
+from coderl.data import Data, fitting, load_data
 from coderl.display import Display
 from coderl.errors import CollapseError, MismatchError
 from coderl.evaluate import Evaluation, compile_rate, entropy, evaluate
 from coderl.learner import Learner, Probe, Update
-from coderl.model import Policy, load_policy
+from coderl.model import Policy, load_policy, require_model
 from coderl.rollouts import Collector
 from coderl.runfolder import RunFolder
 from coderl.sampler import Sampler
@@ -197,15 +197,18 @@ def _record(run: Run, batch: Batch, probe: Probe, update: Update, published: flo
 def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[Run]:
     """Build (or reload) everything a run needs; closes the sandbox at the end.
 
-    The sandbox is probed first, so that a machine without one fails before minutes of warm-up.
+    What can be wrong is tried first: sandbox, model folder and data, before a run folder is made.
     """
     with sandbox.open_pool(slots=config.sandbox.slots, backend=config.sandbox.backend) as pool:
+        if config.model.path is not None:
+            require_model(Path(config.model.path))
+        data = load_data(config)
         folder = RunFolder(config.folder) if resume else RunFolder.create(config, sys.argv)
         last = checkpoint.latest(folder.path / "checkpoints") if resume else None
         warm = _warm_model(config, folder, display, rebuild=last is None)
         start = last or warm
         policy = load_policy(start, config.model)
-        data = load_data(config, lambda task: len(policy.prompt_tokens(task)))
+        data = fitting(data, lambda task: len(policy.prompt_tokens(task)), config.sampler.max_prompt_tokens)
         display.start(config, data, pool.backend)
         sampler = Sampler(start, config.sampler, stop_token_ids=policy.stop_token_ids, seed=config.seed)
         learner = Learner(policy, config, warm=load_policy(warm, config.model).model)

@@ -25,7 +25,9 @@ def test_configs_are_shipped() -> None:
 
 
 def test_overrides_are_typed_and_bare_words_are_strings() -> None:
-    config = load(None, ["learner.learning_rate=3e-5", "data.train=humaneval", "train.control=true", "name=x1"])
+    config = load(
+        None, ["learner.learning_rate=3e-5", "data.train=humaneval", "train.control=true", "name=x1"]
+    )
     assert config.learner.learning_rate == 3e-5
     assert (config.data.train, config.train.control, config.name) == ("humaneval", True, "x1")
     assert config.model_copy(update={"name": "run"}).train.steps == RunConfig().train.steps

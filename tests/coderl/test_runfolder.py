@@ -45,7 +45,9 @@ def batch(step: int) -> Batch:
     infra = Verdict(task_id="a", passed=False, score=None, status=Status.INFRA, phase="infra")
     rollouts = [
         Rollout(task, 0, [1], [5, 6], [-1.0, -0.5], "text", False, step, "prog", (), failed, (), 0.5, -1.0),
-        Rollout(task, 1, [1], [5], [-1.0], "text", True, step, "prog", ("one", "prog"), infra, (failed, infra)),
+        Rollout(
+            task, 1, [1], [5], [-1.0], "text", True, step, "prog", ("one", "prog"), infra, (failed, infra)
+        ),
     ]
     return Batch(step, [Group(task, rollouts)])
 
@@ -61,7 +63,12 @@ def test_rollouts_round_trip_and_infra_is_null_not_zero(config: RunConfig) -> No
         "    return 1 / 0",
     )
     assert first["logprob_sum"] == -1.5 and first["tokens"] == [5, 6]
-    assert (second["reward"], second["score"], second["passed"], second["status"]) == (None, None, None, "infra")
+    assert (second["reward"], second["score"], second["passed"], second["status"]) == (
+        None,
+        None,
+        None,
+        "infra",
+    )
     assert second["blocks"] == [{"code": "one", "passed": False}, {"code": "prog", "passed": None}]
 
 

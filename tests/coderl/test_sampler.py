@@ -62,7 +62,9 @@ def test_logprobs_are_the_learners_at_the_sampling_temperature(sampler: Sampler,
     assert largest_difference(policy, draw(sampler, policy)) < 1e-4
 
 
-def test_published_weights_are_sampled_from_and_stale_ones_are_noticed(sampler: Sampler, policy: Policy) -> None:
+def test_published_weights_are_sampled_from_and_stale_ones_are_noticed(
+    sampler: Sampler, policy: Policy
+) -> None:
     sampler.publish(policy.model.state_dict().items(), version=1)
     with torch.no_grad():
         for parameter in policy.model.parameters():
@@ -73,7 +75,9 @@ def test_published_weights_are_sampled_from_and_stale_ones_are_noticed(sampler: 
     assert sampler.policy_version == 2
 
 
-def test_the_same_seeds_give_the_same_completions_whatever_else_is_sampled(sampler: Sampler, policy: Policy) -> None:
+def test_the_same_seeds_give_the_same_completions_whatever_else_is_sampled(
+    sampler: Sampler, policy: Policy
+) -> None:
     sampler.publish(policy.model.state_dict().items(), version=3)
     first, again = draw(sampler, policy), draw(sampler, policy)
     assert [c.tokens for c in first] == [c.tokens for c in again]

@@ -19,7 +19,9 @@ SIZE = {
 }
 
 
-@pytest.fixture(params=[(LlamaConfig, LlamaForCausalLM), (Qwen2Config, Qwen2ForCausalLM)], ids=["llama", "qwen2"])
+@pytest.fixture(
+    params=[(LlamaConfig, LlamaForCausalLM), (Qwen2Config, Qwen2ForCausalLM)], ids=["llama", "qwen2"]
+)
 def model(request: pytest.FixtureRequest) -> PreTrainedModel:
     config, cls = request.param
     torch.manual_seed(0)
@@ -65,8 +67,12 @@ def test_entropy_and_full_kl_match_their_definitions(model: PreTrainedModel) -> 
     p = torch.log_softmax(model(input_ids=ids).logits[0, -1], -1)
     q = torch.log_softmax(other(input_ids=ids).logits[0, -1], -1)
     assert scores.entropy_BT is not None and scores.kl_BT is not None
-    assert float(scores.entropy_BT.detach()[0, 0]) == pytest.approx(float(-(p.exp() * p).sum().detach()), abs=1e-5)
-    assert float(scores.kl_BT.detach()[0, 0]) == pytest.approx(float((p.exp() * (p - q)).sum().detach()), abs=1e-5)
+    assert float(scores.entropy_BT.detach()[0, 0]) == pytest.approx(
+        float(-(p.exp() * p).sum().detach()), abs=1e-5
+    )
+    assert float(scores.kl_BT.detach()[0, 0]) == pytest.approx(
+        float((p.exp() * (p - q)).sum().detach()), abs=1e-5
+    )
 
 
 def test_microbatches_cover_every_row_once_within_the_budget() -> None:
