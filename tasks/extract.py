@@ -38,7 +38,7 @@ _THINK = re.compile(r"^[ \t]*<(think|thinking|reasoning)>|</(?:think|thinking|re
 # A line that may begin a program, at the left margin.
 _START = re.compile(
     r"(?:async +)?def +\w+ *\(|class +\w+ *[:(]|import +\w|from +[\w.]+ +import\b|@\w|#!|\"\"\"|'''"
-    r"|[\w.\[\]]+(?: *, *[\w.\[\]]+)* *(?:[-+*/]|//|:[^=]*)?=[^=]"
+    r"|[\w.\[\]]+(?: *, *[\w.\[\]]+)* *(?:[-+*/]|//|: *[\w.]+(?:\[[^=]*\])? *)?=[^=]"
     r"|(?:if|for|while|with|try|match)\b.*: *(?:#.*)?$|[\w.]+\(.*\) *(?:#.*)?$"
 )
 _KEYWORD = re.compile(
@@ -162,8 +162,8 @@ def _unfenced(text: str) -> tuple[str, ...]:
         kept.append(line)
         for found in _TRIPLE_QUOTE.findall(line):
             quote = found if quote is None else None if quote == found else quote
-    return ("\n".join(kept),)
+    return ("\n".join(kept).rstrip() + "\n",)
 
 
 def _is_prose(line: str) -> bool:
-    return bool(_PROSE.match(line)) and not _KEYWORD.match(line)
+    return bool(_PROSE.match(line)) and not (_KEYWORD.match(line) or _START.match(line))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 _FENCE = re.compile(r"([ \t]*)(`{3,}|~{3,})[ \t]*([^\s`]*)[^`]*$")
 _FENCE_AFTER_PROSE = re.compile(r"[^`]*(```)(python|py)[ \t]*$", re.IGNORECASE)
@@ -36,8 +37,7 @@ class Block:
     closed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Fence:
+class _Fence(NamedTuple):
     indent: int
     mark: str
     tag: str
@@ -55,6 +55,8 @@ def fenced_blocks(text: str) -> list[Block]:
 
     A fence tagged as Python within an open block closes that and begins another: the model forgot to.
     """
+    if "```" not in text and "~~~" not in text:
+        return []
     blocks: list[Block] = []
     opening: _Fence | None = None
     lines: list[str] = []
@@ -68,8 +70,8 @@ def fenced_blocks(text: str) -> list[Block]:
         else:
             lines.append(line)
     if opening is not None:
-        if lines and lines[-1].strip() in ("`", "``", "~", "~~"):
-            lines.pop()  # the closing fence, cut off
+        if lines and lines[-1].strip() in ("", "`", "``", "~", "~~"):
+            lines.pop()  # the text's end, or the closing fence cut off
         blocks += _block(opening, lines, closed=False)
     return blocks
 
@@ -78,15 +80,17 @@ def _fence(line: str) -> _Fence | None:
     if len(line) > _MAX_FENCE_LINE or not ("```" in line or "~~~" in line):
         return None
     if found := _FENCE.match(line):
-        return _Fence(len(found[1].expandtabs(4)), found[2], found[3].lower().strip("{}."))
+        return _Fence(_indent(found[1]), found[2], found[3].lower().strip("{}."))
     if found := _FENCE_AFTER_PROSE.match(line):
         return _Fence(0, found[1], found[2].lower())
     return None
 
 
 def _block(fence: _Fence, lines: list[str], *, closed: bool) -> list[Block]:
-    """The block between two fences, moved left by the opening one's indentation; none where it is blank."""
-    text = "".join(_outdent(line, fence.indent) + "\n" for line in lines)
+    """The block between two fences, moved left where it was indented with them; none where it is blank."""
+    first = next((line for line in lines if line.strip()), "")
+    columns = min(fence.indent, _indent(first))
+    text = "".join(_outdent(line, columns) + "\n" for line in lines)
     if not text.strip():
         return []
     rank = Rank.PYTHON if fence.is_python else Rank.OTHER if fence.tag in _OTHER else Rank.UNKNOWN
@@ -99,6 +103,8 @@ def _outdent(line: str, columns: int) -> str:
     """`line` without up to `columns` columns of white space."""
     if not columns:
         return line
-    space = len(line) - len(line.lstrip(" \t"))
-    head = line[:space].expandtabs(4)
-    return head[columns:] + line[space:]
+    return " " * (_indent(line) - columns) + line.lstrip(" \t")
+
+
+def _indent(line: str) -> int:
+    return len(line[: len(line) - len(line.lstrip(" \t"))].expandtabs(4))
