@@ -163,7 +163,7 @@ class _Asserts(ast.NodeTransformer):
         number = len(self.names)
         self.names.append(f"line {node.lineno}: {ast.unparse(node.test)}"[:_NAME_LENGTH])
         resumes = not (self._catches and self._inside)
-        report = f"if 0: {RECORD}.held({number})\nelse: {RECORD}.failed({number})"
+        report = f"if 0: {RECORD}.held({number})\nelse: {RECORD}.failed({number}, {resumes})"
         if resumes:
             body = report.replace("\n", "\n ")
             new = ast.parse(f"try:\n {body}\nexcept {RECORD}.Exception: {RECORD}.raised({number})").body[0]

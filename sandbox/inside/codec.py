@@ -39,6 +39,10 @@ class CodecError(ValueError):
     """The value or text cannot cross: too large, too deep, cyclic where that is not allowed, or malformed."""
 
 
+class TooLarge(CodecError):
+    """The value or text takes more than its limit."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Opaque:
     """What a decoder gets for a value that is not plain. Equal to itself only."""
@@ -98,9 +102,9 @@ def load(text: str, max_bytes: int = MAX_BYTES) -> Any:
 
 def _check_size(text: str, max_bytes: int) -> None:
     if len(text) > max_bytes:
-        raise CodecError(f"value takes more than {max_bytes} bytes")
+        raise TooLarge(f"value takes more than {max_bytes} bytes")
     if len(text) > MAX_NODES and text.count(",") + text.count("[") + text.count("{") > MAX_NODES:
-        raise CodecError(f"more than {MAX_NODES} values")
+        raise TooLarge(f"more than {MAX_NODES} values")
 
 
 class Encoder:
@@ -197,7 +201,7 @@ class Encoder:
     def _spend(self, size: int) -> None:
         self._budget -= size
         if self._budget < 0:
-            raise CodecError(f"value takes more than {self._max_bytes} bytes")
+            raise TooLarge(f"value takes more than {self._max_bytes} bytes")
 
 
 def _dict_items(value: dict[Any, Any]) -> Iterable[object]:

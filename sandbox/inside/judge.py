@@ -57,7 +57,7 @@ class Judge:
         self.record = record
         self.helpers: dict[str, Any] = {}
         self.names: dict[str, Any] = {}  # what the program provides of what it owes
-        self._requests_before = 0
+        self._requests_before = 0  # the test's own are those after
 
     def run(self) -> bool:
         """Whether the test passed. Raises what ended it."""
@@ -80,11 +80,7 @@ class Judge:
         run = {"script": self._run_script, "check": self._run_script}.get(self.kind, self._run_tests)
         ended = run(namespace)
         self.record.check_intact()
-        return ended and self.used_program and any(unit.executions for unit in self.record.units)
-
-    @property
-    def used_program(self) -> bool:
-        return self.record.requests > self._requests_before
+        return ended and any(unit.executions for unit in self.record.units)
 
     def look_up(self, name: str, module: object) -> Any:
         """A name of the program's module: a helper of the prompt's stays the prompt's."""
@@ -124,7 +120,7 @@ class Judge:
         exec(compile(self.plan["test"], "<test>", "exec", dont_inherit=True), namespace)
         if self.kind == "check":
             namespace["check"](self.names[self.entry_point or ""])
-        return True
+        return not self.record.resumed
 
     def _run_tests(self, namespace: dict[str, Any]) -> bool:
         if self.kind == "pytest":
@@ -137,32 +133,40 @@ class Judge:
         return result.wasSuccessful() and not result.skipped and not result.expectedFailures
 
     def result(self) -> dict[str, Any]:
+        """Runs the test; the result frame."""
         record = self.record
-        passed, error = False, None
+        passed, ended_by = False, None
         try:
             passed = self.run()
         except (ProgramFailure, UnsupportedTest):
             pass  # on record
-        except BaseException as problem:
-            error = record.describe(problem)
-        error = record.failure or error
-        reached_end = error is None
-        error = error or next((unit.error for unit in record.units if unit.error), None)
-        unsupported = record.unsupported
-        if record.failure is None and not self.used_program and (error is None or error["phase"] == "wrong"):
-            cause = f": {error['type']}: {error['message']}" if error else ""
-            unsupported = unsupported or f"the test never used the program{cause}"
+        except BaseException as error:
+            ended_by = record.describe(error)
+        ended_by = record.failure or ended_by
+        failed = ended_by or next((unit.error for unit in record.units if unit.error), None)
+        unsupported = record.unsupported or self._unused(failed)
         if unsupported is not None:
-            error = error_data("UnsupportedTest", unsupported, "import")
-        passed = passed and error is None
-        units = [unit.data(credit=reached_end and unsupported is None) for unit in record.units]
+            ended_by = failed = error_data("UnsupportedTest", unsupported, "import")
+            passed = False
+        units = record.units
+        if passed:  # it may have tried an assert, and lived with its failure
+            units, failed = [Unit(unit.name, executions=1) for unit in units], None
         return {
             "passed": passed,
             "requests": record.requests,
-            "units": [unit | {"passed": True} for unit in units] if passed else units,
-            "error": error,
+            "units": [unit.data(credit=ended_by is None) for unit in units],
+            "error": failed,
             "unsupported": unsupported,
         }
+
+    def _unused(self, failed: dict[str, Any] | None) -> str | None:
+        """A test that never used the program says nothing of it, unless it is the program that fell short."""
+        if self.record.requests > self._requests_before or self.record.failure is not None:
+            return None
+        if failed is not None and failed["phase"] != "wrong":
+            return None
+        cause = f": {failed['type']}: {failed['message']}" if failed else ""
+        return f"the test never used the program{cause}"
 
 
 class UnitTestResult(unittest.TestResult):

@@ -29,7 +29,21 @@ BUILTIN_ERRORS = {
     if isinstance(value, type) and issubclass(value, Exception) and not issubclass(value, ExceptionGroup)
 }
 # Operators between two objects of the program's, by the names of their special methods.
-ARITHMETIC = "add sub mul matmul truediv floordiv mod pow lshift rshift and or xor".split()
+ARITHMETIC = [
+    "add",
+    "sub",
+    "mul",
+    "matmul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "lshift",
+    "rshift",
+    "and",
+    "or",
+    "xor",
+]
 
 
 class BrokenPeer(Exception):

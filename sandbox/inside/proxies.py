@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from unittest import SkipTest
 
 from sandbox.inside.codec import CodecError, Decoder, Encoder

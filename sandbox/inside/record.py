@@ -50,6 +50,7 @@ class Record:
     missing: set[str] = field(default_factory=set)  # those that it was asked for and does not define
     requests: int = 0
     last_value: object = None
+    resumed: bool = False  # an assert failed, and the test went on only to see the others
     failure: dict[str, Any] | None = None
     unsupported: str | None = None
     report: Callable[[], None] = lambda: None  # tells the host that the test goes on
@@ -82,13 +83,16 @@ class Record:
         self.last_value = None
         self.progress()
 
-    def failed(self, number: int) -> None:
+    def failed(self, number: int, resumed: bool) -> None:
+        """A false assert; the unmodified test would have ended here where this one is resumed."""
         unit = self.units[number]
+        self.resumed |= resumed
         self._fail(unit, error_data("AssertionError", unit.name, "wrong"))
 
     def raised(self, number: int) -> None:
         error = sys.exception() if sys.version_info >= (3, 12) else sys.exc_info()[1]
         assert error is not None
+        self.resumed = True
         self._fail(self.units[number], self.describe(error))
 
     def _fail(self, unit: Unit, error: dict[str, Any]) -> None:
