@@ -11,7 +11,7 @@ import math
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from sandbox import judging
@@ -127,7 +127,7 @@ def _calls(job: Job, work: Calls, cell: Cell, ledger: Ledger) -> None:
     finally:
         process.close()
     ledger.add(end)
-    ledger.tests += results
+    ledger.tests += _within(results, end.cpu_seconds)
     if end.memory and len(results) == len(calls) and all(test.status is Status.OK for test in results):
         ledger.tests[-1] = _stopped(process, end, "call")  # some of its processes died of it, though not all
     if len(results) == len(calls):
@@ -249,6 +249,13 @@ def _finish(process: Process) -> End:
         clock_seconds = 5.0
     process.drain_all()
     return process.end
+
+
+def _within(tests: list[TestOutcome], cpu_seconds: float) -> list[TestOutcome]:
+    """`tests`, with the CPU times that they claim struck out where they exceed what was measured together."""
+    if sum(test.cpu_seconds for test in tests) <= cpu_seconds:
+        return tests
+    return [replace(test, cpu_seconds=0.0) for test in tests]
 
 
 def _result(frame: dict[str, Any], failure: Any, job: Job, cpu_seconds: float) -> TestOutcome:

@@ -121,6 +121,19 @@ def set_no_new_privileges() -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
+def drop_inheritable_capabilities() -> None:
+    """Of the capabilities, keep none that a program could inherit."""
+    version, sets = 0x20080522, 3
+    header = struct.pack("@Ii", version, 0)
+    data = ctypes.create_string_buffer(2 * sets * 4)  # two of {effective, permitted, inheritable}
+    if _libc.capget(header, data) != 0:
+        raise OSError(ctypes.get_errno(), "capget")
+    words = list(struct.unpack("@6I", data.raw))
+    words[2] = words[5] = 0
+    if _libc.capset(header, struct.pack("@6I", *words)) != 0:
+        raise OSError(ctypes.get_errno(), "capset")
+
+
 def install_filter() -> None:
     """Deny the system calls above to this process and its descendants, for good."""
     program = _assemble()

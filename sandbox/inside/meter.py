@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 WRITABLE = ("/tmp", "/dev/shm")
 _CGROUP = "/sys/fs/cgroup"
+_PAGE = os.sysconf("SC_PAGESIZE")
+_INODE_BYTES = 1024  # of kernel memory, about
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -22,7 +24,7 @@ class Mark:
 
 
 def tmpfs_use() -> list[tuple[int, int]]:
-    """(blocks, inodes) used of each writable place: equal numbers mean that nothing was left there."""
+    """(pages, inodes) used of each writable place: equal numbers mean that nothing was left there."""
     use = []
     for place in WRITABLE:
         found = os.statvfs(place)
@@ -78,7 +80,6 @@ class ProcMeter:
     def __init__(self) -> None:
         self._of_the_dead = 0.0
         self._baseline_bytes = _anonymous_bytes("self")
-        self._places_before = [blocks for blocks, _ in tmpfs_use()]
 
     def start(self) -> Mark:
         self._of_the_dead = 0.0
@@ -92,10 +93,7 @@ class ProcMeter:
 
     def memory_bytes(self) -> int:
         """Private and shared memory of all processes, beyond what they share with the supervisor; files."""
-        files = sum(
-            (os.statvfs(place).f_blocks - os.statvfs(place).f_bfree) * os.statvfs(place).f_frsize
-            for place in WRITABLE
-        )
+        files = sum(pages * _PAGE + inodes * _INODE_BYTES for pages, inodes in tmpfs_use())
         return files + sum(max(0, _anonymous_bytes(pid) - self._baseline_bytes) for pid in _others())
 
     def reaped(self, usage: resource.struct_rusage) -> None:

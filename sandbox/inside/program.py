@@ -161,9 +161,7 @@ def _call(module: ModuleType, call: dict[str, Any], value_bytes: int) -> dict[st
         return {"failure": describe(error, "call")}
     try:
         return {"value": codec.encode(value, max_bytes=value_bytes)}
-    except codec.CodecError as error:
-        return {"failure": describe(error, "call")}
-    except BaseException as error:  # out of stack or memory while encoding
+    except BaseException as error:  # CodecError; or out of stack or memory on the way
         return {"failure": describe(error, "call")}
 
 

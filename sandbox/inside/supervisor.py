@@ -292,6 +292,7 @@ def main(argv: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # pid 1 ignores what it has no handler for
     confine.set_dumpable(False)
     confine.set_no_new_privileges()
+    confine.drop_inheritable_capabilities()
     resource.setrlimit(resource.RLIMIT_NOFILE, (OWN_FILES, OWN_FILES))
     if "control_fd" in settings:
         control = socket.socket(fileno=settings["control_fd"])
