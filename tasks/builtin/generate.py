@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 
 from tasks.builtin.levels import Composition, draw, mixture
@@ -62,20 +63,18 @@ def build(composition: Composition) -> Task | None:
     prompt, lines, popular = composition.prompt, composition.lines, composition.popular
     rng = random.Random(prompt)
     pool, expected, agrees = _candidates(lines, popular, rng)
-    must_fail = mutants(lines) + (mutants(popular) if popular else [])
-    kills = [[o != e for o, e in zip(outcomes(m, pool), expected, strict=True)] for m in must_fail]
+    needs = [(KILLS, mutant) for mutant in mutants(lines) + (mutants(popular) if popular else [])]
+    needs += [(1, mistake) for mistake in _mistakes(composition)]
+    rows = [
+        _Row(need, [o != e for o, e in zip(outcomes(wrong, pool), expected, strict=True)])
+        for need, wrong in needs
+    ]
     chosen: list[int] = []
     for agree, total in ((False, TESTS - POPULAR_PASSES), (True, TESTS)) if popular else ((True, TESTS),):
-        chosen = _choose(
-            [i for i, a in enumerate(agrees) if a == agree],
-            total,
-            kills,
-            expected,
-            chosen,
-        )
+        chosen = _choose([i for i, a in enumerate(agrees) if a == agree], total, rows, expected, chosen)
         if len(chosen) < total:
             return None
-    if any(sum(kill[i] for i in chosen) < KILLS for kill in kills):
+    if any(row.missing(chosen) > 0 for row in rows):
         return None
     rng.shuffle(chosen)
     digest = behaviour(lines)
@@ -103,6 +102,33 @@ def mutants(lines: tuple[str, ...]) -> list[tuple[str, ...]]:
     return list(dict.fromkeys([(), *(lines[:i] + lines[i + 1 :] for i in range(len(lines)))]))
 
 
+def _mistakes(composition: Composition) -> list[tuple[str, ...]]:
+    """The reference with one usual bug, one neighbouring constant, or two neighbouring lines swapped."""
+    lines = composition.lines
+    found = [
+        (*lines[:i], wrong, *lines[i + 1 :])
+        for i, step in enumerate(composition.steps)
+        for wrong in (*step.bugs, *step.near)
+    ]
+    return found + [(*lines[:i], lines[i + 1], lines[i], *lines[i + 2 :]) for i in range(len(lines) - 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A wrong program: `fails` says for each candidate input whether it fails; `need` failures make a kill.
+
+    One that fails on no candidate is taken for a right program, unless it needs several failures.
+    """
+
+    need: int
+    fails: list[bool]
+
+    def missing(self, chosen: Sequence[int]) -> int:
+        if self.need == 1 and not any(self.fails):
+            return 0
+        return self.need - sum(self.fails[i] for i in chosen)
+
+
 def _candidates(
     lines: tuple[str, ...], popular: tuple[str, ...] | None, rng: random.Random
 ) -> tuple[list[list[int]], list[Value], list[bool]]:
@@ -128,30 +154,23 @@ def _candidates(
 def _choose(
     candidates: Sequence[int],
     total: int,
-    kills: Sequence[Sequence[bool]],
+    rows: Sequence[_Row],
     expected: Sequence[Value],
     chosen: Sequence[int],
 ) -> list[int]:
-    """`chosen` extended to `total` tests, greedily those that fail the mutants with the fewest kills yet.
+    """`chosen` extended to `total` tests, greedily those that fail most of the wrong programs still to kill.
 
     Shorter where the rule on constants leaves too few candidates.
     """
-    chosen, candidates = list(chosen), list(candidates)
+    chosen = list(chosen)
     while len(chosen) < total:
-        needy = [kill for kill in kills if sum(kill[i] for i in chosen) < KILLS]
+        unkilled = [row for row in rows if row.missing(chosen) > 0]
         values = [expected[i] for i in chosen]
         candidates = [i for i in candidates if i not in chosen and values.count(expected[i]) < SAME_EXPECTED]
         if not candidates:
             break
-        # Among equals the first drawn, so that tests stay typical; fresh expected values before repeats.
+        # Among equals fresh expected values before repeats, then the first drawn, so that tests stay typical.
         chosen.append(
-            max(
-                candidates,
-                key=lambda i: (
-                    sum(kill[i] for kill in needy),
-                    -values.count(expected[i]),
-                    -i,
-                ),
-            )
+            max(candidates, key=lambda i: (sum(r.fails[i] for r in unkilled), -values.count(expected[i]), -i))
         )
     return chosen

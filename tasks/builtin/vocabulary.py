@@ -13,7 +13,7 @@ from tasks.builtin.programs import write
 # Idioms first (a line's frame is one piece), then words and symbols with the space before them.
 _PIECE = re.compile(
     r"# (?:write|review) f\(x\):|```python\n|```\n|def f\(x\):\n|    x = |    return x\n"
-    r"| for v in x| for i in range\(len\(x\)\)|\[:i \+ 1\]|\[:i\]| for a, b in zip\(x, x\[1:\]\)| for a, b in zip\(x, x\)| if v|\[v"
+    r"| for v in x| if v|\[v| for i in range\(len\(x\)\)|\[:i(?: \+ 1)?\]| for a, b in zip\(x, x(?:\[1:\])?\)"
     r"| ?[A-Za-z_]+| ?-?\d| [^\w\s]+|\]\n|\)\n|[^\w\s]|\s"
 )
 
