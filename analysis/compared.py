@@ -82,22 +82,41 @@ def task_measures(columns: Sequence[Column]) -> list[Measure]:
     ]
 
 
+REVISION_MEASURES = [
+    Measure(
+        "Responses with several attempts",
+        "Share of responses that hold more than one code block",
+        lambda task: task.several_blocks / task.samples if task.samples else None,
+        "",
+    ),
+    Measure(
+        "Talk of correction without a second attempt",
+        "Share of responses with words such as 'wait' or 'mistake' but no second code block",
+        lambda task: task.talk_only / task.samples if task.samples else None,
+        "",
+    ),
+]
+
+
 def measure_table(columns: Sequence[Column]) -> list[dict[str, Any]]:
     """A row a measure: a value for each column, and its paired difference from the first column."""
-    rows = []
-    for measure in task_measures(columns):
-        values = [_values(column.group, measure.per_task) for column in columns]
-        if any(values):
-            rows.append(
-                {
-                    "name": measure.name,
-                    "about": measure.about,
-                    "better": measure.better,
-                    "values": [as_data(bootstrap_mean(list(value.values()))) for value in values],
-                    "differences": [_difference(values[0], other) for other in values[1:]],
-                }
-            )
-    return rows + _correction_rows(columns)
+    rows = [_row(measure, columns) for measure in task_measures(columns)]
+    tasks = [task for column in columns for task in column.group.tasks.values()]
+    if any(task.several_blocks or task.talk_only for task in tasks):
+        rows += _correction_rows(columns)
+        rows += [_row(measure, columns) for measure in REVISION_MEASURES]
+    return [row for row in rows if any(row["values"])]
+
+
+def _row(measure: Measure, columns: Sequence[Column]) -> dict[str, Any]:
+    values = [_values(column.group, measure.per_task) for column in columns]
+    return {
+        "name": measure.name,
+        "about": measure.about,
+        "better": measure.better,
+        "values": [as_data(bootstrap_mean(list(value.values()))) for value in values],
+        "differences": [_difference(values[0], other) for other in values[1:]],
+    }
 
 
 def changes(columns: Sequence[Column]) -> list[dict[str, Any]]:
@@ -133,8 +152,6 @@ def as_data(estimate: Estimate) -> dict[str, Any] | None:
 
 def _correction_rows(columns: Sequence[Column]) -> list[dict[str, Any]]:
     revisions = [[_revisions(task) for task in column.group.tasks.values()] for column in columns]
-    if not any(r.wrong_right + r.wrong_wrong + r.right_wrong + r.right_right for rs in revisions for r in rs):
-        return []
     kinds = [
         ("Self-correction", "Of responses whose first attempt fails, the share whose last passes", "higher"),
         ("Harm", "Of responses whose first attempt passes, the share whose last fails", "lower"),

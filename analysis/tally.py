@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from analysis.fingerprint import Fingerprint, fingerprint
 from analysis.labels import label
+from analysis.measures.correction import talks_of_correction
 from analysis.rows import TRAINING, Row
 
 EXAMPLES_AT_EACH_END = 3
@@ -47,6 +48,9 @@ class TaskTally:
     fresh_samples: int = 0
     """Completions whose first attempt has a verdict, and how many of those attempts pass."""
     fresh_passed: int = 0
+    several_blocks: int = 0
+    talk_only: int = 0
+    """Completions that speak of a correction and hold one block or none."""
 
 
 @dataclass(slots=True)
@@ -113,6 +117,10 @@ def _add_to_task(task: TaskTally, row: Row, mark: Fingerprint | None) -> None:
         task.by_type[row.error_type or row.phase] += 1
         task.by_l1[mark.l1] += 1
         task.by_l2[mark.l2] += 1
+    if len(row.blocks) > 1:
+        task.several_blocks += 1
+    else:
+        task.talk_only += talks_of_correction(row.completion)
     first, last = _first_and_last(row)
     if first is not None:
         task.fresh_samples += 1

@@ -6,10 +6,30 @@ first and last block were both graded.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analysis.intervals import Estimate, bootstrap_mean
+
+_FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+_TALK = re.compile(
+    r"\b(?:wait|oops|actually|mistake|(?:not|in)correct|i was wrong|(?:is|was|looks) wrong|off by one"
+    r"|let me (?:fix|check|correct|re)|to (?:fix|correct) (?:this|that|it)|corrected|check(?:ing)? again)\b",
+    re.IGNORECASE,
+)
+_LONGEST_TALK = 50_000
+
+
+def talks_of_correction(completion: str) -> bool:
+    """Whether the text outside of code blocks speaks of an error or of checking again.
+
+    A word list: it says nothing of whether anything was corrected. Only completions with fenced code are
+    looked at, since of others the text cannot be told from the code.
+    """
+    if "```" not in completion:
+        return False
+    return _TALK.search(_FENCED.sub(" ", completion[:_LONGEST_TALK])) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,20 @@ def test_a_policy_that_only_draws_again_has_no_excess_correction() -> None:
     assert excess_correction([Revisions(0, 0, 1, 1, 2, 2)]).tasks == 0
 
 
+@pytest.mark.parametrize(
+    ("completion", "talks"),
+    [
+        ("```python\nx = 1\n```\nWait, this fails on an empty list.", True),
+        ("```python\nx = 1  # oops\n```\nDone.", False),
+        ("def f(x):\n    # wait, that is wrong\n    return x\n", False),
+        ("```python\nx = 1\n", False),
+        ("Let me check again.\n```python\nx = 1", True),
+    ],
+)
+def test_talk_of_correction_is_looked_for_outside_of_code(completion: str, talks: bool) -> None:
+    assert talks_of_correction(completion) is talks
+
+
 def test_errors_are_fixed_introduced_or_persistent_by_task() -> None:
     change = error_change({"t": {"a", "b"}, "u": {"a"}, "only-before": {"z"}}, {"t": {"b", "c"}, "u": set()})
     assert change.fixed == {("t", "a"), ("u", "a")}

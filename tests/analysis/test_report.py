@@ -127,6 +127,7 @@ def test_runs_that_cannot_be_compared_are_named(tmp_path: Path, run_maker: RunMa
         compare.write(base, [other], tmp_path / "c.html")
 
 
+@pytest.mark.slow
 def test_the_page_stays_small_at_20_000_completions(tmp_path: Path) -> None:
     path = tmp_path / "many.jsonl"
     with path.open("w") as file:

@@ -201,6 +201,7 @@ def test_hostile_text_is_shown_and_does_nothing(browser: Any, run_folder: Path, 
     quiet(browser)
 
 
+@pytest.mark.slow
 def test_20_000_cells_are_painted_soon(browser: Any, tmp_path: Path) -> None:
     verdicts = tmp_path / "many.jsonl"
     with verdicts.open("w") as file:
