@@ -12,6 +12,12 @@ from analysis.measures.correction import (
     excess_correction,
     harm_rate,
     self_correction_rate,
+    talks_of_correction,
+)
+    Revisions,
+    excess_correction,
+    harm_rate,
+    self_correction_rate,
 )
 from analysis.measures.diversity import (
     error_entropy,
