@@ -1,0 +1,68 @@
+"""What every room's tests share: real sandboxes, real data, and skips that cannot hide anything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+# Before anything loads a Hugging Face library: a test that needs the hub must fail at once, not wait for it.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import sandbox
+from sandbox.errors import BackendError, NoBackendError
+from sandbox.protocol import Runner
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", params=["docker", "bubblewrap"])
+def pool(request: pytest.FixtureRequest) -> Iterator[Runner]:
+    """A warm pool of two slots on each backend that works here."""
+    try:
+        opened = sandbox.open_pool(slots=2, backend=request.param)
+    except (BackendError, NoBackendError) as error:
+        pytest.skip(f"no {request.param} here: {error}")
+    with opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder that holds the attacks, and `data/` with the real data sets."""
+    folder = Path(os.environ.get("CODERL_DATA", REPOSITORY.parent / "shared" / "data")).parent
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}: set CODERL_DATA to a folder `data` of it")
+    return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`-m docker` selects what runs on a Docker engine: also each test with a parameter of that name."""
+    for item in items:
+        if "docker" in getattr(item, "callspec", item).__dict__.get("params", {}).values():
+            item.add_marker("docker")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device, and torch sees none")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With CODERL_REQUIRE_DOCKER=1 (as in CI) a skipped Docker test is a failed one."""
+    report = yield
+    if (
+        report.skipped
+        and item.get_closest_marker("docker")
+        and os.environ.get("CODERL_REQUIRE_DOCKER") == "1"
+    ):
+        report.outcome = "failed"
+        report.longrepr = f"CODERL_REQUIRE_DOCKER=1 and this was skipped: {report.longrepr}"
+    return report
