@@ -14,11 +14,6 @@ from analysis.measures.correction import (
     self_correction_rate,
     talks_of_correction,
 )
-    Revisions,
-    excess_correction,
-    harm_rate,
-    self_correction_rate,
-)
 from analysis.measures.diversity import (
     error_entropy,
     mean_rarefied_distinct,
