@@ -1,0 +1,167 @@
+"""What a user gets from `pip install`: the built wheel, in an environment of its own, used from a folder that holds
+files named like our packages."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import venv
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import pytest
+import typer
+
+from coderl.cli import app
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+ROOMS = ("analysis", "coderl", "sandbox", "tasks")
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+
+
+@dataclass(frozen=True)
+class Installed:
+    command: Path  # the `coderl` script
+    folder: Path  # where it is run: holds a tasks.py that fails when imported
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        return subprocess.run(
+            [str(self.command), *arguments],
+            cwd=self.folder,
+            env=environment | {"COLUMNS": "100", "NO_COLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+
+
+def files_of_the_rooms() -> set[str]:
+    return {
+        path.relative_to(REPOSITORY).as_posix()
+        for room in ROOMS
+        for path in (REPOSITORY / room).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    yield path
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from commands(inner, (*path, name))
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy: setuptools leaves a build folder beside what it builds, and reads the last one."""
+    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, source)
+    for name in (*ROOMS, "tests"):
+        shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--wheel-dir", str(out)]
+    built = subprocess.run([*PIP, "wheel", *options, str(source)], capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    (file,) = out.glob("*.whl")
+    return file
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The wheel in an empty environment, which borrows our dependencies by a path file.
+
+    A path file adds the folder alone and does not read the path files in it, so an editable install of coderl in
+    the borrowed folder stays out.
+    """
+    folder = tmp_path_factory.mktemp("installed")
+    venv.create(folder / "venv", symlinks=True)
+    python = folder / "venv" / "bin" / "python"
+    options = ["--no-deps", "--no-index", "--quiet"]
+    done = subprocess.run(
+        [*PIP, "--python", str(python), "install", *options, str(wheel)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    site = folder / "venv" / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+    (site / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    work = folder / "work"
+    work.mkdir()
+    for name in (*ROOMS, "tests"):
+        (work / f"{name}.py").write_text(
+            f"raise ImportError('the {name}.py of the working folder was imported')\n"
+        )
+    return Installed(folder / "venv" / "bin" / "coderl", work)
+
+
+def test_the_wheel_holds_every_file_of_the_rooms_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+        metadata = next(name for name in archive.namelist() if name.endswith("/METADATA"))
+        text = archive.read(metadata).decode()
+    assert held == files_of_the_rooms()
+    assert "Requires-Python: <3.14,>=3.11" in text
+    assert "License-Expression: Apache-2.0" in text
+
+
+def test_the_wheel_is_what_runs(installed: Installed) -> None:
+    """Else every test below would speak of the repository."""
+    python = installed.command.parent / "python"
+    program = "import coderl, sandbox, tasks, analysis; print(*{m.__file__ for m in (coderl, sandbox, tasks, analysis)})"
+    # -P as in the installed script: the working folder is not on the path.
+    ran = subprocess.run(
+        [str(python), "-P", "-c", program], cwd=installed.folder, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert all(str(installed.command.parent.parent) in file for file in ran.stdout.split()), ran.stdout
+
+
+@pytest.mark.parametrize(
+    "path", commands(typer.main.get_command(app)), ids=lambda path: " ".join(path) or "coderl"
+)
+def test_every_command_explains_itself(installed: Installed, path: tuple[str, ...]) -> None:
+    ran = installed.run(*path, "--help")
+    assert ran.returncode == 0, ran.stderr
+    assert " ".join(("coderl", *path)) in ran.stdout
+
+
+def test_the_known_datasets_are_listed(installed: Installed) -> None:
+    ran = installed.run("tasks", "list")
+    assert ran.returncode == 0, ran.stderr
+    assert "humaneval" in ran.stdout and "mbpp" in ran.stdout
+
+
+def test_a_training_configuration_is_resolved(installed: Installed) -> None:
+    ran = installed.run("train", "--dry-run", "train.steps=7")
+    assert ran.returncode == 0, ran.stderr
+    assert tomllib.loads(ran.stdout)["train"]["steps"] == 7
+
+
+def test_completions_are_graded_in_the_sandbox(installed: Installed) -> None:
+    """The cell's own files, and the image's, travel in the wheel."""
+    task = {
+        "id": "double",
+        "prompt": "Write a function double(x).",
+        "entry_point": "double",
+        "tests": {"call": [{"args": [4], "expected": 8}]},
+    }
+    (installed.folder / "tasks.jsonl").write_text(json.dumps(task) + "\n")
+    rows = [
+        {"task_id": "double", "completion": f"```python\ndef double(x):\n    return x {operator} 2\n```"}
+        for operator in "*-"
+    ]
+    (installed.folder / "completions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    arguments = ("--tasks", "tasks.jsonl", "--completions", "completions.jsonl", "--out", "verdicts.jsonl")
+    ran = installed.run("grade", *arguments)
+    if "no sandbox backend works here" in ran.stderr:
+        pytest.skip(ran.stderr)
+    assert ran.returncode == 0, ran.stderr
+    verdicts = [json.loads(line) for line in (installed.folder / "verdicts.jsonl").read_text().splitlines()]
+    assert [verdict["passed"] for verdict in verdicts] == [True, False]
