@@ -134,9 +134,10 @@ def instrument(source: str) -> tuple[str, list[str]]:
     count too. The unmodified test would have ended there and failed; so does this one, at its end.
     """
     tree = ast.parse(source)
-    transformer = _Asserts(catches=any(map(_can_catch, ast.walk(tree))))
+    own = {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
+    transformer = _Asserts(catches=any(map(_can_catch, ast.walk(tree))), own=own)
     tree = transformer.visit(tree)
-    return ast.unparse(tree), transformer.names
+    return ast.unparse(ast.fix_missing_locations(tree)), transformer.names
 
 
 def _can_catch(node: ast.AST) -> bool:
@@ -146,8 +147,9 @@ def _can_catch(node: ast.AST) -> bool:
 
 
 class _Asserts(ast.NodeTransformer):
-    def __init__(self, catches: bool) -> None:
+    def __init__(self, catches: bool, own: set[str]) -> None:
         self.names: list[str] = []
+        self._own = own  # functions of the test: theirs are the asserts, not calls of them
         self._catches = catches  # somewhere in the test, so that only the outermost level is safe
         self._inside = 0  # of functions other than `check`, and of statements that can catch
 
@@ -160,24 +162,39 @@ class _Asserts(ast.NodeTransformer):
         return node
 
     def visit_Assert(self, node: ast.Assert) -> ast.AST:
-        number = len(self.names)
-        self.names.append(f"line {node.lineno}: {ast.unparse(node.test)}"[:_NAME_LENGTH])
-        resumes = not (self._catches and self._inside)
-        report = f"if 0: {RECORD}.held({number})\nelse: {RECORD}.failed({number}, {resumes})"
-        if resumes:
-            body = report.replace("\n", "\n ")
-            new = ast.parse(f"try:\n {body}\nexcept {RECORD}.Exception: {RECORD}.raised({number})").body[0]
-        else:
-            new = ast.parse(f"{report}; raise AssertionError").body[0]
-        ast.copy_location(new, node)
-        branch = new.body[0] if isinstance(new, ast.Try) else new
+        number, resumes = self._number(node, node.test)
+        failure = f"{RECORD}.failed({number}, {resumes})"
+        branch = ast.parse(f"if 0: {RECORD}.held({number})\nelse: {failure}; raise AssertionError").body[0]
         assert isinstance(branch, ast.If)
         branch.test = node.test
-        if not resumes and node.msg is not None:
-            raising = branch.orelse[1]
-            assert isinstance(raising, ast.Raise) and raising.exc is not None
-            raising.exc = ast.Call(raising.exc, [node.msg], [])
-        return new
+        if resumes:
+            branch.orelse.pop()
+            return self._resuming(node, number, branch)
+        if node.msg is not None:
+            branch.orelse[1] = ast.Raise(ast.Call(ast.Name("AssertionError", ast.Load()), [node.msg], []))
+        return ast.copy_location(branch, node)
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | list[ast.AST]:
+        """A call such as `numpy.testing.assert_allclose(...)` is an assert, too."""
+        call = node.value
+        name = ast.unparse(call.func).rpartition(".")[2] if isinstance(call, ast.Call) else ""
+        if not name.startswith("assert") or name in self._own:
+            return self.generic_visit(node)
+        number, resumes = self._number(node, call)
+        held = ast.parse(f"{RECORD}.held({number})").body[0]
+        return self._resuming(node, number, node, held) if resumes else [node, ast.copy_location(held, node)]
+
+    def _number(self, node: ast.stmt, what: ast.expr) -> tuple[int, bool]:
+        """The next assert's number, and whether the test can go on after its failure."""
+        self.names.append(f"line {node.lineno}: {ast.unparse(what)}"[:_NAME_LENGTH])
+        return len(self.names) - 1, not (self._catches and self._inside)
+
+    def _resuming(self, node: ast.stmt, number: int, *body: ast.stmt) -> ast.AST:
+        source = f"try: pass\nexcept {RECORD}.Exception: {RECORD}.raised({number})"
+        attempt = ast.parse(source).body[0]
+        assert isinstance(attempt, ast.Try)
+        attempt.body = list(body)
+        return ast.copy_location(attempt, node)
 
 
 def _is_class_name(name: str) -> bool:

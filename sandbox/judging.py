@@ -19,7 +19,7 @@ from sandbox.protocol import ErrorInfo, Frame, Job, Judge, Outcome, Phase, Statu
 
 def program_payload(job: Job, work: Judge) -> bytes:
     """What `serve` reads: the program, and nothing of its test."""
-    return json.dumps({"program": job.program}).encode()
+    return json.dumps({"program": job.program, "output_bytes": job.limits.output_bytes}).encode()
 
 
 def judge_payload(job: Job, work: Judge) -> bytes:

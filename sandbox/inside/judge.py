@@ -80,7 +80,11 @@ class Judge:
         run = {"script": self._run_script, "check": self._run_script}.get(self.kind, self._run_tests)
         ended = run(namespace)
         self.record.check_intact()
-        return ended and any(unit.executions for unit in self.record.units)
+        if ended and not self.record.units:
+            self.record.refuse("the test holds no assert and no test function")
+        if ended and not any(unit.executions for unit in self.record.units):
+            self.record.spoil("NoAssert", "the test came to its end without an assert", "wrong")
+        return ended
 
     def look_up(self, name: str, module: object) -> Any:
         """A name of the program's module: a helper of the prompt's stays the prompt's."""
@@ -140,7 +144,7 @@ class Judge:
             passed = self.run()
         except (ProgramFailure, UnsupportedTest):
             pass  # on record
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the boundary to the test
             ended_by = record.describe(error)
         ended_by = record.failure or ended_by
         failed = ended_by or next((unit.error for unit in record.units if unit.error), None)

@@ -3,7 +3,8 @@
 What a proxy may be used for follows from one rule: no verdict is left to the program. Calling it, its
 attributes, items and iteration yield values that the test then compares itself. An operator hands the
 program the other operand, and takes its word for the result; so operators work only between two objects
-of the program's, and these and `in` only where the test is about classes. Any other use fails the test.
+of the program's, and these, and `in` by its own `__contains__`, only where the test is about classes. Any
+other use fails the test.
 
 `is` needs no rule: a proxy is identical to nothing but itself, as any plain value might be to nothing.
 """
@@ -212,8 +213,10 @@ class Candidate(Peer):
         return self.ask(do, one, other)
 
     def contains(self, container: object, item: object) -> bool:
-        if not self.has_classes:
-            self.record.spoil("OpaqueValue", "`in` on an object that is not plain", "wrong")
+        if (
+            not self.has_classes
+        ):  # its own __contains__ would be told the item; so its items are compared here
+            return any(each is item or each == item for each in iter(container))  # type: ignore[call-overload]
         return bool(self.ask_exact(bool, "contains", container, item))
 
     def next_item(self, iterator: Proxy) -> Any:
@@ -229,6 +232,14 @@ class Candidate(Peer):
                 self.record.spoil(
                     "OpaqueValue", f"operator {do} on objects that are not plain: {names}", "wrong"
                 )
+
+    def _receive(self) -> dict[str, Any]:
+        """Also prints here what the program printed there, for tests that look at it."""
+        message = super()._receive()
+        text = message.get("stdout")
+        if type(text) is str:
+            sys.stdout.write(text.encode(errors="replace").decode())
+        return message
 
     # The judge's objects, on their way to the program: functions to call, and nothing else.
 
@@ -317,7 +328,7 @@ class Candidate(Peer):
         error: BaseException
         try:
             error = cls(*args) if BUILTIN_ERRORS.get(cls.__name__) is cls else cls.__new__(cls, *args)
-        except Exception:  # arguments that this class does not take; their text is enough
+        except Exception:  # noqa: BLE001 - arguments that this class does not take; their text is enough
             error = cls.__new__(cls)
             error.args = (text,)
         vars(error).update(

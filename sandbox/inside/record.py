@@ -130,6 +130,6 @@ class Record:
             phase, frames = "wrong", ()
         try:
             text = str(error)
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001 - any class of exception has its own __str__
             text = f"<no text: {type(problem).__name__}>"
         return error_data(type(error).__name__, text, phase, frames)

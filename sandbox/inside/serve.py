@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import operator
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -93,13 +94,20 @@ class JudgeIterator(JudgeFunction):
 
 
 class ProgramPeer(Peer):
-    def __init__(self, descriptor: int, source: str) -> None:
+    def __init__(self, descriptor: int, source: str, stdout: program.Capture) -> None:
         super().__init__(descriptor)
+        self._stdout = stdout
         self._source = source
         self._names: dict[str, Any] = {}
         self._described: set[int] = set()
         self._functions: dict[int, JudgeFunction] = {}
         self._judge_errors: dict[int, tuple[BaseException, int]] = {}  # by id: the error, its handle
+
+    def _send(self, message: dict[str, Any]) -> None:
+        if text := self._stdout.text():
+            message["stdout"] = text
+            self._stdout.restart()
+        super()._send(message)
 
     def perform(self, do: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
         if do == "load":
@@ -146,7 +154,7 @@ class ProgramPeer(Peer):
             return {"mine": self._judge_errors[id(error)][1]}
         try:
             text = str(error)
-        except Exception as problem:  # the program's own __str__
+        except Exception as problem:  # noqa: BLE001 - the program's own __str__
             text = f"<no text: {type(problem).__name__}>"
         try:
             args = Encoder(foreign=self.describe).node(error.args)
@@ -191,4 +199,5 @@ def _has(cls: type, name: str) -> bool:
 
 def main() -> None:
     payload = json.loads(wire.read_payload())
-    ProgramPeer(wire.RPC, payload["program"]).serve_until_end()
+    sys.stdout = sys.__stdout__ = stdout = program.Capture(payload["output_bytes"])  # type: ignore[assignment, misc]
+    ProgramPeer(wire.RPC, payload["program"], stdout).serve_until_end()

@@ -7,7 +7,6 @@ from typing import Literal
 
 from sandbox.protocol import Job, Judge, Limits, Outcome, Runner
 
-
 LIMITS = Limits(scratch_bytes=16 << 20)
 
 

@@ -242,10 +242,10 @@ HOSTILE = {
     "opaque without text": '{"opaque":["x",3]}',
     "handle where none is expected": '{"foreign":[1]}',
     "too many values": "[" + "0," * 2_000_000 + "0]",
-    "billion laughs": "[[]," + ",".join('[{"ref":%d},{"ref":%d}]' % (i, i) for i in range(1, 200)) + "]",
+    "billion laughs": "[[]," + ",".join(f'[{{"ref":{i}}},{{"ref":{i}}}]' for i in range(1, 200)) + "]",
     "shared text": '["' + "x" * 100_000 + '",[' + ",".join(['{"ref":0}'] * 1000) + "]]",
     "shared bytes": '[{"bytearray":"' + "QUFB" * 100_000 + '"},' + ",".join(['{"ref":1}'] * 1000) + "]",
-    "depth by references": "[[]," + ",".join('[{"ref":%d}]' % i for i in range(1, 1000)) + "]",
+    "depth by references": "[[]," + ",".join(f'[{{"ref":{i}}}]' for i in range(1, 1000)) + "]",
     "one hash for all": '{"set":['
     + ",".join('{"int":"%x"}' % (k * (2**61 - 1)) for k in range(50_000))
     + "]}",

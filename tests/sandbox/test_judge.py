@@ -191,6 +191,25 @@ PASSING: dict[str, tuple[str, str]] = {
         "try:\n  assert f(1) == 2\nexcept AssertionError:\n  pass\nassert f(1) == 1",
     ),
     "a program's own module name": ("def f(): return __name__", "assert f() != '__main__'"),
+    "printed text": (
+        "def f(x):\n  print('got', x)\n  return x\ndef g(h):\n  print('a')\n  h()\n  print('c')",
+        """
+        import contextlib, io
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            f(3)
+            g(lambda: print("b"))
+        assert out.getvalue() == "got 3\\na\\nb\\nc\\n"
+        """,
+    ),
+    "`in` on what is not plain": (
+        "import collections\ndef f(): return collections.deque([1, 2])\ndef g(): yield 3",
+        "assert 2 in f() and 3 not in f()\nassert 3 in g()\nassert len(f()) == 2 and f()[0] == 1",
+    ),
+    "numpy's asserts": (
+        "def f(x): return [x, x / 3]",
+        "import numpy as np\nnp.testing.assert_allclose(f(1.0), [1, 1 / 3])",
+    ),
     "imports of the program": (
         "def f(): return 1\nN = 4",
         "from solution import f\nimport solution\nassert f() == 1\nassert solution.N == 4",
@@ -228,6 +247,16 @@ def test_later_asserts_count_after_a_failed_one(pool: Runner) -> None:
     assert raised.error.phase == "call"
     (frame,) = raised.error.frames
     assert (frame.line, frame.function, frame.source) == (2, "f", "if x == 3: raise LookupError(x)")
+
+
+def test_a_librarys_assert_is_a_unit(pool: Runner) -> None:
+    test = (
+        "import numpy as np\nnp.testing.assert_allclose(f(1.0), 1)\nnp.testing.assert_allclose(f(2.0), 4)\n"
+    )
+    outcome = judge(pool, "def f(x): return 1.0", test + "assert f(3) == 1")
+    assert outcome.passed is False
+    assert [unit.passed for unit in outcome.tests] == [True, False, True]
+    assert outcome.tests[1].error and outcome.tests[1].error.phase == "wrong"
 
 
 def test_no_assert_counts_where_the_end_is_not_reached(pool: Runner) -> None:
@@ -345,6 +374,7 @@ def test_a_failure_says_where_it_arose(
         ("from unittest import mock\nwith mock.patch('solution.f'):\n    assert f(1)", "replaces 'f'"),
         ("import no_such_module\nassert f(1)", "never used the program: ModuleNotFoundError"),
         ("assert 1 == 1", "never used the program"),
+        ("f(1)", "holds no assert"),
         ("assert f(1) ==", "not Python: SyntaxError"),
     ],
 )
