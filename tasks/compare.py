@@ -45,7 +45,7 @@ EVALPLUS_NOTES: dict[str, dict[str, str]] = {
     },
 }
 
-_FAULTS = (TypeError, ValueError, ArithmeticError, RecursionError, MemoryError)
+_FAULTS = (TypeError, ValueError, LookupError, ArithmeticError, RecursionError, MemoryError)
 _NUMBERS = (int, float, complex)  # bool included: True == 1 in Python
 
 
@@ -69,6 +69,8 @@ def matches(actual: object, expected: object, compare: Compare, args: Sequence[o
                 return bool(actual == expected)
             case "close":
                 return _close(actual, expected, compare.atol, compare.rtol)
+            case "json":
+                return _json_equal(actual, expected)
             case "truth":
                 return bool(actual) is expected
             case "is":
@@ -110,6 +112,22 @@ def _close(actual: object, expected: object, atol: float, rtol: float) -> bool:
             _close(actual[key], e, atol, rtol) for key, e in expected.items()
         )
     return actual == expected
+
+
+def _json_equal(actual: object, expected: object) -> bool:
+    if isinstance(expected, list):
+        return (
+            isinstance(actual, (list, tuple))
+            and len(actual) == len(expected)
+            and all(_json_equal(a, e) for a, e in zip(actual, expected, strict=True))
+        )
+    if isinstance(expected, dict):
+        return (
+            isinstance(actual, dict)
+            and len(actual) == len(expected)
+            and all(key in actual and _json_equal(actual[key], e) for key, e in expected.items())
+        )
+    return bool(actual == expected)
 
 
 def _evalplus(actual: Any, expected: Any, compare: Compare, args: Sequence[Any]) -> bool:

@@ -14,11 +14,12 @@ class Compare:
     """How an actual value is held against the expected one (the rules are in tasks/compare.py).
 
     `equal`: Python's `==` between plain values. `close`: numbers within `atol + rtol * |expected|`,
-    inside containers too. `truth`: `bool(actual)` is `expected`, as `assert f(x)` asks. `is`: the very
-    constant (`None`, `True`, `False`). `evalplus`: evalplus's own rule, `note` naming the task's special one.
+    inside containers too. `json`: `==`, but a tuple is as good as the list that JSON makes of it.
+    `truth`: `bool(actual)` is `expected`, as `assert f(x)` asks. `is`: the very constant (`None`,
+    `True`, `False`). `evalplus`: evalplus's own rule, `note` naming the task's special one.
     """
 
-    kind: Literal["equal", "close", "truth", "is", "evalplus"] = "equal"
+    kind: Literal["equal", "close", "json", "truth", "is", "evalplus"] = "equal"
     atol: float = 0.0
     rtol: float = 0.0
     note: str = ""  # evalplus: see `compare.evalplus_compare`

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tasks.rows import Row, literal
-from tasks.types import CallTest, StdioTest
+from tasks.types import CallTest, Compare, StdioTest
 
 Cases = tuple[StdioTest, ...] | tuple[CallTest, ...]
 
@@ -53,6 +53,7 @@ def calls(
             function=function,
             args=tuple(_int_keys(value) for value in _arguments(row, field, given)),
             expected=_int_keys(wanted),
+            compare=Compare(kind="json"),
         )
         for given, wanted in zip(inputs, expected, strict=True)
     )

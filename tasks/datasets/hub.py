@@ -34,7 +34,7 @@ def hub_rows(name: str, hub: Hub, split: str | None) -> Iterator[Row]:
     """Rows of one split. Raises `TaskError` naming the local way where the hub cannot be read."""
     remedy = f"Give a local file instead: {name}=FILE (the same rows as JSON lines or array, may be gzipped)."
     try:
-        import datasets  # type: ignore[import-untyped]
+        import datasets
     except ImportError:
         raise TaskError(f"{name}: the package `datasets` is not installed. Install it. {remedy}") from None
     wanted = hub.split(split)

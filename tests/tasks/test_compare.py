@@ -43,6 +43,7 @@ kinds = st.sampled_from(
         EQUAL,
         Compare(kind="close", atol=1e-6),
         Compare(kind="close", rtol=1e-6),
+        Compare(kind="json"),
         Compare(kind="truth"),
         Compare(kind="is"),
         *(
@@ -75,6 +76,7 @@ def _holding(value):
     "compare",
     [
         EQUAL,
+        Compare(kind="json"),
         Compare(kind="truth"),
         Compare(kind="close", atol=9),
         evalplus_compare("mbpp", "are_equivalent", 0),

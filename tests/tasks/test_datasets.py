@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tasks.compare import matches
 from tasks.datasets import DATASETS, describe, load
 from tasks.datasets.livecodebench import pickled_string, unpack
 from tasks.errors import TaskError
@@ -190,6 +191,25 @@ def test_wrapped_outputs_and_int_keys(tmp_path: Path, outputs: object, expected:
     io = {"fn_name": "g", "inputs": [[1], [2]], "outputs": outputs}
     (task,) = load(f"apps={write(tmp_path, apps_row(input_output=json.dumps(io)))}")
     assert calls(task) == [("g", (1,), expected[0]), ("g", (2,), expected[1])]
+
+
+def test_a_returned_tuple_equals_the_list_that_json_has(tmp_path: Path) -> None:
+    io = {"fn_name": "g", "inputs": [[1], [2]], "outputs": [[[1, [2, {"a": [3]}]]], [[1, []]]]}
+    (task,) = load(f"apps={write(tmp_path, apps_row(input_output=json.dumps(io)))}")
+    assert isinstance(task.tests, tuple) and isinstance(task.tests[0], CallTest)
+    test = task.tests[0]
+    for right in ([1, [2, {"a": [3]}]], (1, (2, {"a": (3,)})), [True, (2.0, {"a": [3]})]):
+        assert matches(right, test.expected, test.compare)
+    for wrong in (
+        [1, [2, {"a": [4]}]],
+        (1, (2, {"b": [3]})),
+        (1,),
+        {1},
+        "x",
+        None,
+        (1, (2, {"a": 3, "b": 1})),
+    ):
+        assert not matches(wrong, test.expected, test.compare)
 
 
 def test_the_starter_code_or_the_solution_says_whether_it_is_a_method(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ values = st.recursive(
 names = st.text("abc", min_size=1, max_size=5)
 compares = st.builds(
     Compare,
-    kind=st.sampled_from(["equal", "close", "truth", "is", "evalplus"]),
+    kind=st.sampled_from(["equal", "close", "json", "truth", "is", "evalplus"]),
     atol=st.floats(0, 1),
     rtol=st.floats(0, 1),
     note=text,
