@@ -4,10 +4,12 @@ L0  phase and exception type:          `call:TypeError`
 L1  L0, the message's template and the normalised source line of the deepest candidate frame
 L2  L1 and a hash of the vector of (test, status, output)
 
-L1 names a kind of mistake and holds across tasks. L2 tells wrong answers apart, most of which have no
-exception; it is meant for comparing samples of one task. A fault of ours (INFRA) and a pass have no
-fingerprint. Raise `VERSION` with any change that alters a fingerprint: counts of different versions
-must not be compared.
+A wrong answer's error, where there is one, arose in the test that compares and not in the program: it
+counts for L2 only, so that L1 does not depend on how the tests were run.
+
+L1 names a kind of mistake and holds across tasks. L2 tells wrong answers apart; it is meant for
+comparing samples of one task. A fault of ours (INFRA) and a pass have no fingerprint. Raise `VERSION`
+with any change that alters a fingerprint: counts of different versions must not be compared.
 """
 
 from __future__ import annotations
@@ -59,11 +61,14 @@ def fingerprint(row: Row) -> Fingerprint | None:
     """The row's fingerprint; None where it passed or the fault was ours."""
     if row.phase in ("passed", "infra") or row.passed is None:
         return None
-    l0 = f"{row.phase}:{row.error_type}" if row.error_type else row.phase
-    template = message_template(row.error_type, row.error_message)
-    source = source_template(row.error_source)
+    wrong = row.phase == "wrong"
+    l0 = f"{row.phase}:{row.error_type}" if row.error_type and not wrong else row.phase
+    template = "" if wrong else message_template(row.error_type, row.error_message)
+    source = "" if wrong else source_template(row.error_source)
     l1 = _hash((l0, template, source))
     outputs = [part for test in row.tests for part in (test.name, test.status, mask_addresses(test.actual))]
+    if wrong and row.error_type:
+        outputs += [row.error_type, message_template(row.error_type, row.error_message)]
     return Fingerprint(l0, l1, f"{l1}.{_hash(outputs)}", template, source)
 
 

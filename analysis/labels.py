@@ -78,13 +78,14 @@ def _difference(failing: Sequence[Token], passing: Sequence[Token]) -> str:
     gone, new = missing - excess, excess - missing
     if not gone and not new:  # the same parts in another order
         return "variable misuse" if any(kind == "name" for kind, _ in missing) else _misuse(missing)
-    if all(_is_offset(part) for part in gone + new):
+    parts = gone + new
+    if all(_is_offset(part) for part in parts) and any(kind == "value" for kind, _ in parts):
         return "value misuse"
     if gone.total() - new.total() >= 2:
         return "missing logic"
     if new.total() - gone.total() >= 2:
         return "excess logic"
-    return _misuse(gone + new)
+    return _misuse(parts)
 
 
 def _misuse(parts: Counter[Token]) -> str:

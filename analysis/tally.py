@@ -114,7 +114,7 @@ def _add_to_task(task: TaskTally, row: Row, mark: Fingerprint | None) -> None:
     task.samples += 1
     task.passed += bool(row.passed)
     if mark is not None:
-        task.by_type[row.error_type or row.phase] += 1
+        task.by_type[mark.l0.split(":", 1)[-1]] += 1
         task.by_l1[mark.l1] += 1
         task.by_l2[mark.l2] += 1
     if len(row.blocks) > 1:

@@ -23,7 +23,7 @@ def write(run: Path, out: Path | None = None) -> Path:
     """
     source = load(run)
     columns = own_columns(source)
-    page = build(f"Run {source.run.name}", [source], columns)
+    page = build(f"{'Run' if source.run.is_folder else 'Verdicts'} {source.run.name}", [source], columns)
     if out is None:
         out = run / "report.html" if run.is_dir() else run.with_name(f"{run.name.split('.')[0]}.report.html")
     return save(page, {source.run.name: charts(source, columns)}, out)

@@ -79,6 +79,16 @@ def test_l2_tells_wrong_answers_apart_by_their_outputs() -> None:
     assert first.l1 == other.l1
 
 
+def test_the_assert_that_a_wrong_answer_broke_counts_for_l2_only() -> None:
+    plain = replace(FAILURE, phase="wrong", error_type="", error_message="", error_source="")
+    judged = replace(plain, error_type="AssertionError", error_message="line 3: f(1) == x")
+    other = replace(plain, error_type="AssertionError", error_message="line 3: f(2) == y")
+    marks = [fingerprint(row) for row in (plain, judged, other)]
+    assert [mark.l0 for mark in marks if mark] == ["wrong"] * 3
+    assert len({mark.l1 for mark in marks if mark}) == 1
+    assert len({mark.l2 for mark in marks if mark}) == 3
+
+
 def test_l2_ignores_addresses_in_outputs() -> None:
     def at(address: str) -> Row:
         return replace(FAILURE, tests=(Test("t", False, "ok", f"<object at {address}>", "1"),))
