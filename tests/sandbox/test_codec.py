@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.inside import codec
+from sandbox.inside import decoder
 from sandbox.inside.codec import CodecError, Decoder, Encoder, Opaque, decode, decode_all, encode, encode_all
 
 TEXT = st.text(st.characters(codec=None), max_size=8)  # lone surrogates too
@@ -280,7 +280,7 @@ JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-3, 5), st.floats(), st.text(max_size=4)),
     lambda inner: st.one_of(
         st.lists(inner, max_size=4),
-        st.dictionaries(st.sampled_from([*codec._DECODERS, "x"]), inner, min_size=1, max_size=2),
+        st.dictionaries(st.sampled_from([*decoder.TAGS, "x"]), inner, min_size=1, max_size=2),
     ),
     max_leaves=20,
 )
