@@ -16,8 +16,8 @@ Deviations from the papers:
 
 - Advantages divide by the sample standard deviation (Bessel) + 1e-4, as TRL does; the GRPO paper does not
   say which one it takes. Groups whose rewards are all equal get exactly 0, whatever the rounding.
-- psr, nsr, w_reinforce and rloo take the clipped token ratio when a batch is used for several optimizer
-  steps; with one on-policy step all of them are plain REINFORCE, as in their papers.
+- psr, nsr, w_reinforce (as their authors' code does, token mean included) and rloo take the clipped token
+  ratio when a batch is used for several optimizer steps; with one on-policy step all are plain REINFORCE.
 - psr, nsr and w_reinforce need a verdict: a reward of 1 or more is +1, anything less is -1.
 - rloo's sum over tokens is divided by max_tokens ("constant"), a factor that Adam removes.
 - k1 carries the ratio, rho (log pi - log ref): without it, its expected gradient on-policy is zero.
