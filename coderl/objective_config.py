@@ -81,8 +81,8 @@ class ObjectiveConfig(BaseModel):
         "sequence_mean: 1/(N |o_i|), token_mean: 1/(tokens of the batch), constant: 1/(N max_tokens)"
     )
     denominator: Literal["sampled", "kept"] = _own(
-        "N counts all graded completions, or only those whose advantage is not zero (the others then leave the "
-        "batch, KL and entropy included)"
+        "N counts all graded completions, or only those whose advantage is not zero (the others then leave "
+        "the batch, KL and entropy included)"
     )
     all_wrong: Literal["zero", "penalise"] = _own(
         "groups without a full solution whose rewards are all equal: no gradient, or advantage reward - 1"
