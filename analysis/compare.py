@@ -9,7 +9,7 @@ from analysis.columns import Column, last_column, load
 from analysis.errors import RunError
 from analysis.page import build
 from analysis.report import save
-from analysis.report.curves import charts
+from analysis.report.curves import comparison_charts
 
 
 def write(base: Path, candidates: Sequence[Path], out: Path) -> Path:
@@ -19,6 +19,9 @@ def write(base: Path, candidates: Sequence[Path], out: Path) -> Path:
     read, holds no evaluated completions, or shares no task with the baseline.
     """
     sources = [load(path) for path in (base, *candidates)]
+    if len({source.run.name for source in sources}) < len(sources):
+        for source in sources:
+            source.run.name = str(source.run.path)
     columns: list[Column] = []
     for path, source in zip((base, *candidates), sources, strict=True):
         column = last_column(source)
@@ -30,4 +33,4 @@ def write(base: Path, candidates: Sequence[Path], out: Path) -> Path:
             raise RunError(f"{path}: shares no task with {base}. Compare runs evaluated on the same tasks.")
         columns.append(column)
     page = build(" against ".join(column.label for column in columns), sources, columns)
-    return save(page, {source.run.name: charts(source, columns) for source in sources}, out)
+    return save(page, comparison_charts(sources, columns), out)

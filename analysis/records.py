@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -109,13 +110,19 @@ def _cell(row: Row, column: int, records: Records) -> list[Any]:
 
 def _grid(cells: dict[str, list[list[Any]]], column: Column) -> dict[str, Any]:
     shown, left_out, total = [], 0, 0
-    for task in sorted(cells):
+    for task in sorted(cells, key=_natural):
         total += len(cells[task])
         if total > GRID_CELLS:
             left_out += 1
         else:
             shown.append({"task": task, "cells": sorted(cells[task], key=lambda cell: int(cell[0]))})
     return {"column": column.label, "tasks": shown, "tasks_left_out": left_out}
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sorts `task/9` before `task/10`."""
+    parts = re.findall(r"[0-9]{1,18}|[^0-9]+", name)
+    return [(int(part), "") if part.isdecimal() and part.isascii() else (10**18, part) for part in parts]
 
 
 def _record(row: Row, l2: str, column: int | None) -> dict[str, Any]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from analysis.columns import load, own_columns
 from analysis.page import build
-from analysis.report.curves import charts
+from analysis.report.curves import run_charts
 from analysis.report.html import render
 from analysis.report.markdown import summary
 
@@ -26,12 +26,12 @@ def write(run: Path, out: Path | None = None) -> Path:
     page = build(f"{'Run' if source.run.is_folder else 'Verdicts'} {source.run.name}", [source], columns)
     if out is None:
         out = run / "report.html" if run.is_dir() else run.with_name(f"{run.name.split('.')[0]}.report.html")
-    return save(page, {source.run.name: charts(source, columns)}, out)
+    return save(page, run_charts(source, columns), out)
 
 
-def save(page: dict[str, Any], drawings: Mapping[str, list[str]], out: Path) -> Path:
-    """Write `page` as HTML (with the charts of each run), JSON and Markdown, each atomically."""
-    _write_atomically(out, render(page, drawings))
+def save(page: dict[str, Any], charts: Sequence[str], out: Path) -> Path:
+    """Write `page` as HTML with its charts, JSON and Markdown, each atomically."""
+    _write_atomically(out, render(page, charts))
     _write_atomically(out.with_suffix(".json"), json.dumps(page, indent=1))
     _write_atomically(out.with_suffix(".md"), summary(page))
     return out

@@ -119,7 +119,7 @@ def thin(series: Series) -> Series:
 def _figure(title: str, x_label: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(4.6, 2.7))
     FigureCanvasSVG(figure)
-    axes = figure.add_axes((0.11, 0.17, 0.87, 0.71))
+    axes = figure.add_axes((0.14, 0.17, 0.84, 0.71))  # fixed, so that charts align
     axes.set_title(title)
     axes.set_xlabel(x_label)
     axes.set_axisbelow(True)

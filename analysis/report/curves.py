@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
-from analysis.columns import Column, Source
+from analysis.columns import Column, Source, main_evaluation
 from analysis.passk import pass_at_k_intervals
 from analysis.report.charts import Series, area_chart, line_chart
 from analysis.rows import TRAINING
@@ -41,7 +41,7 @@ MOST_LINES = 6
 COMPOSITION_PARTS = 7
 
 
-def charts(source: Source, columns: Sequence[Column]) -> list[str]:
+def run_charts(source: Source, columns: Sequence[Column]) -> list[str]:
     """All charts of one run, those without data left out."""
     steps = source.run.steps
     drawn = [
@@ -52,6 +52,22 @@ def charts(source: Source, columns: Sequence[Column]) -> list[str]:
         class_mass(source),
         *(_step_chart(key.replace("_", " "), [(key, key)], steps) for key in _other_keys(steps)),
     ]
+    return [chart for chart in drawn if chart]
+
+
+def comparison_charts(sources: Sequence[Source], columns: Sequence[Column]) -> list[str]:
+    """Each measure once, with a line for every run."""
+    titles = {
+        key: f"{title}: {label}" if len(keys) > 1 else title
+        for title, keys in STEP_CHARTS
+        for key, label in keys
+    }
+    others = {key for source in sources for key in _other_keys(source.run.steps)}
+    titles |= {key: key.replace("_", " ") for key in sorted(others)}
+    drawn = [pass_at_1_of_runs(sources), pass_at_k_curves(columns)]
+    for key, title in titles.items():
+        series = [_series(source.run.name, key, source.run.steps) for source in sources]
+        drawn.append(line_chart(title, [one for one in series if one]))
     return [chart for chart in drawn if chart]
 
 
@@ -77,21 +93,31 @@ def pass_at_k_curves(columns: Sequence[Column]) -> str:
 
 def pass_at_k_over_steps(source: Source) -> str:
     """pass@1 and the largest logged pass@k of every evaluation, over steps."""
-    points: dict[str, list[tuple[int, float]]] = {}
-    for line in source.run.evals:
-        logged = line.get("pass_at_k")
-        if not isinstance(logged, dict) or not logged:
-            continue
-        ks = sorted(int(k) for k in logged if str(k).isdigit())
-        for k in dict.fromkeys([*ks[:1], *ks[-1:]]):
-            value = logged[str(k)]
-            if isinstance(value, int | float):
-                points.setdefault(f"{line.get('name')} pass@{k}", []).append((line["step"], float(value)))
-    series = [
-        Series(label, [x for x, _ in found], [y for _, y in found], markers=len(found) < 30)
-        for label, found in sorted(points.items())
-    ]
+    names = sorted({str(line.get("name")) for line in source.run.evals})
+    series = []
+    for name in names:
+        logged = [int(k) for line in source.run.evals for k in _logged(line, name) if k.isdigit()]
+        for k in dict.fromkeys([min(logged), max(logged)] if logged else []):
+            series.append(_evaluation_series(f"{name} pass@{k}", source, name, k))
     return line_chart("pass@k over training", series[:MOST_LINES])
+
+
+def pass_at_1_of_runs(sources: Sequence[Source]) -> str:
+    """pass@1 of every run's main evaluation, over steps."""
+    mains = [(source, main) for source in sources if (main := main_evaluation(source))]
+    series = [_evaluation_series(f"{s.run.name}, {main}", s, main, 1) for s, main in mains]
+    return line_chart("pass@1 over training", series)
+
+
+def _evaluation_series(label: str, source: Source, name: str, k: int) -> Series:
+    points = [(line["step"], _logged(line, name).get(str(k))) for line in source.run.evals]
+    found = [(step, float(value)) for step, value in points if _is_number(value)]
+    return Series(label, [x for x, _ in found], [y for _, y in found], markers=len(found) < 30)
+
+
+def _logged(line: dict[str, Any], name: str) -> dict[str, Any]:
+    logged = line.get("pass_at_k")
+    return logged if line.get("name") == name and isinstance(logged, dict) else {}
 
 
 def error_composition(source: Source) -> str:
@@ -122,12 +148,12 @@ def class_mass(source: Source) -> str:
 
 
 def _step_chart(title: str, keys: Sequence[tuple[str, str]], steps: Sequence[dict[str, Any]]) -> str:
-    series = []
-    for key, label in keys:
-        points = [(record["step"], float(record[key])) for record in steps if _is_number(record.get(key))]
-        if points:
-            series.append(Series(label, [x for x, _ in points], [y for _, y in points]))
-    return line_chart(title, series)
+    return line_chart(title, [one for key, label in keys if (one := _series(label, key, steps))])
+
+
+def _series(label: str, key: str, steps: Sequence[dict[str, Any]]) -> Series | None:
+    points = [(record["step"], float(record[key])) for record in steps if _is_number(record.get(key))]
+    return Series(label, [x for x, _ in points], [y for _, y in points]) if points else None
 
 
 def _other_keys(steps: Sequence[dict[str, Any]]) -> list[str]:
@@ -137,5 +163,5 @@ def _other_keys(steps: Sequence[dict[str, Any]]) -> list[str]:
     return sorted(found - known)
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)

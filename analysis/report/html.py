@@ -21,8 +21,8 @@ from markupsafe import Markup
 _SCRIPT_DATA = ("columns", "issues", "grids", "records", "prompts")
 
 
-def render(page: Mapping[str, Any], drawings: Mapping[str, list[str]]) -> str:
-    """HTML text. `drawings` holds each run's charts, as SVG of our own making."""
+def render(page: Mapping[str, Any], charts: Sequence[str]) -> str:
+    """HTML text. `charts` are SVG elements of our own making."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -32,7 +32,7 @@ def render(page: Mapping[str, Any], drawings: Mapping[str, list[str]]) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.from_string(_asset("report.html.j2")).render(
         page=page,
-        drawings={name: [Markup(svg) for svg in svgs] for name, svgs in drawings.items()},
+        charts=[Markup(svg) for svg in charts],
         style=Markup(_asset("report.css")),
         script=Markup(script),
         script_hash=digest,

@@ -106,6 +106,15 @@ def test_a_verdict_file_is_reported_beside_itself(tmp_path: Path) -> None:
     assert page(out)["measures"][0]["values"][0]["value"] == 0.5
 
 
+def test_tasks_stand_in_natural_order(tmp_path: Path) -> None:
+    path = tmp_path / "v.jsonl"
+    names = ["b", "t/10", "t/9", "9", "t/9/x", "1" * 5000]
+    path.write_text("".join(json.dumps({"task_id": name, "passed": True}) + "\n" for name in names))
+    tasks = [row["task"] for row in page(report.write(path))["grids"][0]["tasks"]]
+    assert tasks.index("9") == 0
+    assert [task for task in tasks if task.startswith(("b", "t"))] == ["b", "t/9", "t/9/x", "t/10"]
+
+
 def test_a_comparison_pairs_the_tasks_of_both_runs(tmp_path: Path, run_maker: RunMaker) -> None:
     base = run_maker(tmp_path / "base", gain=0.0)
     better = run_maker(tmp_path / "better", gain=0.4)
@@ -116,7 +125,15 @@ def test_a_comparison_pairs_the_tasks_of_both_runs(tmp_path: Path, run_maker: Ru
     change = data["changes"][0]
     assert change["shared_tasks"] == 20
     assert change["fixed"] > change["introduced"]
-    assert "base" in out.read_text()
+    assert out.read_text().count('aria-label="Reward in training: mean reward"') == 1  # both runs in one
+
+
+def test_runs_of_one_name_are_told_apart_by_their_paths(tmp_path: Path, run_maker: RunMaker) -> None:
+    first, second = run_maker(tmp_path / "a" / "demo"), run_maker(tmp_path / "b" / "demo")
+    labels = [
+        column["label"] for column in page(compare.write(first, [second], tmp_path / "c.html"))["columns"]
+    ]
+    assert labels == [f"{first}, step 12", f"{second}, step 12"]
 
 
 def test_runs_that_cannot_be_compared_are_named(tmp_path: Path, run_maker: RunMaker) -> None:
