@@ -11,6 +11,7 @@ from analysis.compared import as_data, changes, measure_table
 from analysis.inert import inert, one_line
 from analysis.issues import issue_list
 from analysis.passk import pass_at_k_intervals
+from analysis.reader import finite
 from analysis.records import collect
 from analysis.tally import Group, GroupKey
 
@@ -60,13 +61,13 @@ def evaluation_rows(source: Source) -> list[dict[str, Any]]:
                 "run": one_line(source.run.name),
                 "name": one_line(key.source),
                 "step": key.step,
-                "tasks": len(group.tasks) if group else line.get("tasks"),
+                "tasks": len(group.tasks) if group else finite(line.get("tasks")),
                 "samples": group.samples if group else None,
-                "infra": group.infra if group else line.get("infra_count"),
+                "infra": group.infra if group else finite(line.get("infra_count")),
                 "pass_at_k": _measured(group) if group else _logged(line),
-                "compile_rate": compile_rate(group) if group else line.get("compile_rate"),
-                "entropy": line.get("entropy"),
-                "class_mass": line.get("class_mass"),
+                "compile_rate": compile_rate(group) if group else finite(line.get("compile_rate")),
+                "entropy": finite(line.get("entropy")),
+                "class_mass": _shares(line.get("class_mass")),
             }
         )
     return rows
@@ -88,8 +89,18 @@ def _logged(line: dict[str, Any]) -> dict[str, Any]:
     logged = line.get("pass_at_k")
     if not isinstance(logged, dict):
         return {}
-    numbers = {k: v for k, v in logged.items() if isinstance(v, int | float)}
-    return {one_line(str(k)): {"value": v, "low": None, "high": None} for k, v in numbers.items()}
+    return {
+        k: {"value": value, "low": None, "high": None}
+        for k in map(str, logged)
+        if k.isascii() and k.isdigit() and len(k) < 7 and (value := finite(logged[k])) is not None
+    }
+
+
+def _shares(logged: object) -> dict[str, float]:
+    if not isinstance(logged, dict):
+        return {}
+    shares = {one_line(str(name)): finite(share) for name, share in logged.items()}
+    return {name: share for name, share in shares.items() if share is not None}
 
 
 def _run(source: Source) -> dict[str, Any]:

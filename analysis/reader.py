@@ -154,7 +154,14 @@ def _step_key(record: dict[str, Any], number: int) -> tuple[object, ...]:
 
 
 def _is_step(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
+
+
+def finite(value: object) -> float | None:
+    """A number that was logged; None for anything else, nan and infinity included."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e300:
+        return None
+    return float(value)
 
 
 def _json_object(line: str) -> dict[str, Any] | None:

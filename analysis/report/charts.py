@@ -15,10 +15,13 @@ from itertools import pairwise
 from typing import Any
 
 import matplotlib
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from analysis.inert import one_line
 
 MOST_POINTS = 400
 SERIES_COLOURS = [f"#a0000{index}" for index in range(8)]
@@ -31,6 +34,7 @@ _PLACEHOLDERS = {
 # Any: the keys of matplotlib's rc parameters are a type of 300 literals.
 _STYLE: Any = {
     "svg.fonttype": "none",
+    "text.parse_math": False,  # names may hold a dollar sign
     "svg.hashsalt": "coderl",  # the same data gives the same bytes
     "font.size": 9,
     "axes.edgecolor": _RULE,
@@ -66,15 +70,16 @@ class Series:
 
 def line_chart(title: str, series: Sequence[Series], *, x_label: str = "step", log2: bool = False) -> str:
     """An SVG element; "" where no series has a point. `log2` puts powers of two on the x axis."""
-    drawn = [thin(one) for one in series if len(one.x)]
+    drawn = [one for one in map(thin, series) if len(one.x)]
     if not drawn:
         return ""
     with matplotlib.rc_context(_STYLE):
         figure, axes = _figure(title, x_label)
         for index, one in enumerate(drawn):
             colour = SERIES_COLOURS[index % len(SERIES_COLOURS)]
-            single = one.markers or len(one.x) == 1
-            axes.plot(one.x, one.y, color=colour, label=one.label, marker="o" if single else "", markersize=4)
+            marker = "o" if one.markers or len(one.x) == 1 else ""
+            label = one_line(one.label, 60)
+            axes.plot(one.x, one.y, color=colour, label=label, marker=marker, markersize=4)
             if one.low is not None and one.high is not None:
                 axes.fill_between(one.x, one.low, one.high, color=colour, alpha=0.18, linewidth=0)
         if log2:
@@ -120,7 +125,7 @@ def _figure(title: str, x_label: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(4.6, 2.7))
     FigureCanvasSVG(figure)
     axes = figure.add_axes((0.14, 0.17, 0.84, 0.71))  # fixed, so that charts align
-    axes.set_title(title)
+    axes.set_title(one_line(title, 60))
     axes.set_xlabel(x_label)
     axes.set_axisbelow(True)
     return figure, axes
@@ -145,7 +150,6 @@ def _svg(figure: Figure, title: str) -> str:
     text = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", text)
     for placeholder, colour in _PLACEHOLDERS.items():
         text = text.replace(placeholder, colour)
-    label = title.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
-    opening = rf'<svg viewBox="\1" role="img" aria-label="{label}">'
-    opening = rf'<svg viewBox="\1" role="img" aria-label="{label}">'
-    return re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', opening, text, count=1)
+    box = re.search(r'viewBox="([\d. ]*)"', text)
+    opening = Markup('<svg viewBox="{}" role="img" aria-label="{}">')
+    return opening.format(box[1] if box else "", one_line(title, 60)) + Markup(text[text.index(">") + 1 :])

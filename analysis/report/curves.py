@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
 from analysis.columns import Column, Source, main_evaluation
 from analysis.passk import pass_at_k_intervals
+from analysis.reader import finite
 from analysis.report.charts import Series, area_chart, line_chart
 from analysis.rows import TRAINING
 
@@ -96,7 +97,12 @@ def pass_at_k_over_steps(source: Source) -> str:
     names = sorted({str(line.get("name")) for line in source.run.evals})
     series = []
     for name in names:
-        logged = [int(k) for line in source.run.evals for k in _logged(line, name) if k.isdigit()]
+        logged = [
+            int(k)
+            for line in source.run.evals
+            for k in _logged(line, name)
+            if k.isascii() and k.isdigit() and len(k) < 7
+        ]
         for k in dict.fromkeys([min(logged), max(logged)] if logged else []):
             series.append(_evaluation_series(f"{name} pass@{k}", source, name, k))
     return line_chart("pass@k over training", series[:MOST_LINES])
@@ -110,8 +116,8 @@ def pass_at_1_of_runs(sources: Sequence[Source]) -> str:
 
 
 def _evaluation_series(label: str, source: Source, name: str, k: int) -> Series:
-    points = [(line["step"], _logged(line, name).get(str(k))) for line in source.run.evals]
-    found = [(step, float(value)) for step, value in points if _is_number(value)]
+    points = [(line["step"], finite(_logged(line, name).get(str(k)))) for line in source.run.evals]
+    found = [(step, value) for step, value in points if value is not None]
     return Series(label, [x for x, _ in found], [y for _, y in found], markers=len(found) < 30)
 
 
@@ -138,8 +144,8 @@ def class_mass(source: Source) -> str:
     for line in source.run.evals:
         shares = line.get("class_mass")
         for name, share in shares.items() if isinstance(shares, dict) else ():
-            if isinstance(share, int | float):
-                points.setdefault(f"{line.get('name')} {name}", []).append((line["step"], float(share)))
+            if (value := finite(share)) is not None:
+                points.setdefault(f"{line.get('name')} {name}", []).append((line["step"], value))
     series = [
         Series(label, [x for x, _ in found], [y for _, y in found], markers=True)
         for label, found in sorted(points.items())
@@ -152,16 +158,13 @@ def _step_chart(title: str, keys: Sequence[tuple[str, str]], steps: Sequence[dic
 
 
 def _series(label: str, key: str, steps: Sequence[dict[str, Any]]) -> Series | None:
-    points = [(record["step"], float(record[key])) for record in steps if _is_number(record.get(key))]
+    logged = [(record["step"], finite(record.get(key))) for record in steps]
+    points = [(step, value) for step, value in logged if value is not None]
     return Series(label, [x for x, _ in points], [y for _, y in points]) if points else None
 
 
 def _other_keys(steps: Sequence[dict[str, Any]]) -> list[str]:
     """Numeric measures that this page has no chart for by name, such as a stage monitor's."""
     known = _UNDRAWN | {key for _, keys in STEP_CHARTS for key, _ in keys}
-    found = {key for record in steps for key, value in record.items() if _is_number(value)}
+    found = {key for record in steps for key, value in record.items() if finite(value) is not None}
     return sorted(found - known)
-
-
-def _is_number(value: Any) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)

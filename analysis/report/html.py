@@ -70,8 +70,8 @@ def p_value(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
-def count(value: int | None) -> str:
-    return "-" if value is None else f"{value:,}"
+def count(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"
 
 
 def sparkline(values: Sequence[float]) -> Markup:

@@ -97,6 +97,33 @@ def test_what_is_damaged_stands_in_the_report(run_folder: Path) -> None:
         assert "rollouts/step-000003.parquet: half-written or damaged" in text
 
 
+def test_hostile_logs_do_not_stop_the_report(run_folder: Path) -> None:
+    strange = "$x^{</svg><script>a&b_\u202e"
+    lines = [
+        {"kind": "step", "step": 10**30, "reward_mean": 1},
+        {
+            "kind": "step",
+            "step": 13,
+            "reward_mean": 10**400,
+            "entropy": float("nan"),
+            strange: 0.5,
+            "loss": "x",
+        },
+        {"kind": "eval", "step": 13, "name": strange, "pass_at_k": {"1": 0.5, "²": 1, "x": 2, "9" * 5000: 1}},
+        {"kind": "eval", "step": 14, "name": strange, "pass_at_k": [1], "tasks": "many", "compile_rate": {}},
+        {"kind": "eval", "step": 15, "name": 7, "class_mass": {strange: 0.5, "rare": None}, "entropy": True},
+        {"kind": "event", "step": 1, "event": strange, "detail": {strange: [strange]}},
+    ]
+    with (run_folder / "steps.jsonl").open("a") as file:
+        file.write("".join(json.dumps(line) + "\n" for line in lines))
+    out = report.write(run_folder)
+    html = out.read_text()
+    assert html.count("<script") == 2
+    assert "\u202e" not in html
+    assert "NaN" not in out.with_suffix(".json").read_text()
+    assert "line 16: not a step" in html
+
+
 def test_a_verdict_file_is_reported_beside_itself(tmp_path: Path) -> None:
     path = tmp_path / "verdicts.jsonl"
     rows = [{"task_id": "t", "passed": index % 2 == 0, "program": f"p{index}"} for index in range(8)]
