@@ -1,11 +1,11 @@
 """Errors of the sandbox. A program's failure is never one of these: it is an `Outcome`.
 
-    SandboxError
-    ├── NoBackendError      no backend works on this machine; lists each with its remedy
-    ├── BackendError        one backend cannot be used, with the remedy
-    │   └── ImageError      its image cannot be built
-    ├── CellLost            a cell died or broke its protocol: try elsewhere (inside the pool only)
-    └── PoolClosedError     the pool was closed before the job was done
+SandboxError
+├── NoBackendError      no backend works on this machine; lists each with its remedy
+├── BackendError        one backend cannot be used, with the remedy
+│   └── ImageError      its image cannot be built
+├── CellLost            a cell died or broke its protocol: try elsewhere (inside the pool only)
+└── PoolClosedError     the pool was closed before the job was done
 """
 
 from __future__ import annotations

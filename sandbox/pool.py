@@ -112,7 +112,7 @@ class Pool:
                     continue
                 try:
                     future.set_result(slot.run(job))
-                except BaseException as error:  # ours: the waiting caller has to learn of it
+                except BaseException as error:  # noqa: BLE001 - ours: whoever waits has to learn of it
                     future.set_exception(error)
         finally:
             slot.close()

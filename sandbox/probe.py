@@ -33,7 +33,10 @@ def open_bubblewrap(limits: Limits, report: Report) -> Backend:
 
 
 # In order of preference.
-OPENERS: dict[str, Callable[[Limits, Report], Backend]] = {"docker": open_docker, "bubblewrap": open_bubblewrap}
+OPENERS: dict[str, Callable[[Limits, Report], Backend]] = {
+    "docker": open_docker,
+    "bubblewrap": open_bubblewrap,
+}
 
 
 def open_backend(name: str, limits: Limits, report: Report = lambda line: None) -> Backend:

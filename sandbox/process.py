@@ -171,8 +171,6 @@ def pump(processes: Sequence[Process], timeout_seconds: float) -> None:
             process.transfer(numbers[descriptor])
         if process.cell.control.fileno() in ready:
             process.cell.read()
-            if process.end is not None:
-                process.drain_all()
 
 
 class Clock:
@@ -183,10 +181,12 @@ class Clock:
 
     _SLACK_SECONDS = 0.05  # how old the count at a test's beginning may be
 
-    def __init__(self, cell: Cell, limits: Limits, spent_cpu_seconds: float) -> None:
+    def __init__(self, cell: Cell, limits: Limits, *, spent_cpu_seconds: float, deadline: float) -> None:
+        """`spent_cpu_seconds`: by the job's earlier processes. `deadline`: of the job, by the monotonic clock."""
         self._cell = cell
         self._limits = limits
-        self._spent = spent_cpu_seconds  # by the job's earlier processes
+        self._spent = spent_cpu_seconds
+        self._deadline = deadline
         self._cpu_at_start = self._cpu = 0.0
         self._started = self._looked = time.monotonic()
 
@@ -199,27 +199,25 @@ class Clock:
 
     def remaining_seconds(self) -> float:
         """How long nothing can happen that `verdict` would report."""
-        limits = self._limits
-        used = self._cpu - self._cpu_at_start
-        allowed = min(limits.cpu_seconds - used, limits.total_cpu_seconds - self._spent - self._cpu)
         now = time.monotonic()
-        return max(0.01, min(self._looked + allowed - now, self._started + limits.wall_seconds - now))
+        return max(0.01, min(self._looked + self._cpu_left(), self._wall_end()) - now)
 
     def verdict(self) -> Status | None:
         """Whether the current test, or the job, is out of time."""
         now = time.monotonic()
-        if now - self._started >= self._limits.wall_seconds:
+        if now >= self._wall_end():
             return Status.WALL_TIMEOUT
-        if self.remaining_seconds() > 0.01:
+        if now < self._looked + self._cpu_left():
             return None
         self._look(now)
-        if self._cpu - self._cpu_at_start >= self._limits.cpu_seconds or self.exhausted:
-            return Status.CPU_TIMEOUT
-        return None
+        return Status.CPU_TIMEOUT if self._cpu_left() <= 0 else None
 
-    @property
-    def exhausted(self) -> bool:
-        return self._spent + self._cpu >= self._limits.total_cpu_seconds
+    def _cpu_left(self) -> float:
+        of_test = self._limits.cpu_seconds - (self._cpu - self._cpu_at_start)
+        return min(of_test, self._limits.total_cpu_seconds - self._spent - self._cpu)
+
+    def _wall_end(self) -> float:
+        return min(self._started + self._limits.wall_seconds, self._deadline)
 
     def _look(self, now: float) -> None:
         self._cpu = self._cell.cpu_seconds()

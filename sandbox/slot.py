@@ -65,25 +65,27 @@ class Slot:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return replace(self._attempt(job), attempts=attempt)
-            except CellLost as lost:
-                self._replace_all()
-                _log.warning("job %s, attempt %d: %s", job.id, attempt, lost)
-                evidence.append(f"attempt {attempt}: {lost}")
-                if lost.memory:
-                    return replace(_failed(job, Status.MEMORY, "; ".join(evidence)), attempts=attempt)
             except BackendError as error:
-                return replace(_failed(job, Status.INFRA, f"no cell could be opened: {error}"), attempts=attempt)
+                return _failed(job, Status.INFRA, f"no cell could be opened: {error}", attempt)
+            except (CellLost, OSError) as error:
+                self._give_up_cells()
+                _log.warning("job %s, attempt %d: %s", job.id, attempt, error)
+                evidence.append(f"attempt {attempt}: {error}")
+                if isinstance(error, CellLost) and error.memory:
+                    return _failed(job, Status.MEMORY, evidence[-1], attempt)
+        status, finding = self._whose_fault()
+        return _failed(job, status, "; ".join([*evidence, finding]), _ATTEMPTS)
+
+    def _whose_fault(self) -> tuple[Status, str]:
+        """Of a job that lost its cells again and again: ours, if a program known to be good fails too."""
         try:
             canary = self._attempt(CANARY)
-        except (CellLost, BackendError) as error:
-            self._replace_all()
-            evidence.append(f"a program known to be good failed there too: {error}")
-            return replace(_failed(job, Status.INFRA, "; ".join(evidence)), attempts=_ATTEMPTS)
+        except (CellLost, BackendError, OSError) as error:
+            self._give_up_cells()
+            return Status.INFRA, f"a program known to be good failed there too: {error}"
         if not canary_passed(canary):
-            evidence.append(f"a program known to be good failed there too: {canary}")
-            return replace(_failed(job, Status.INFRA, "; ".join(evidence)), attempts=_ATTEMPTS)
-        evidence.append("a program known to be good ran well there")
-        return replace(_failed(job, Status.KILLED, "; ".join(evidence)), attempts=_ATTEMPTS)
+            return Status.INFRA, f"a program known to be good failed there too: {canary}"
+        return Status.KILLED, "a program known to be good ran well there"
 
     def _attempt(self, job: Job) -> Outcome:
         """Run `job` once; cells that it left in doubt are replaced."""
@@ -115,7 +117,7 @@ class Slot:
                 self._stopped.wait(pause)
         return self._backend.open_cell(role, self._limits)
 
-    def _replace_all(self) -> None:
+    def _give_up_cells(self) -> None:
         if self._stopped.is_set():
             raise PoolClosedError("the pool was closed")
         self.close()
@@ -128,7 +130,7 @@ def canary_passed(outcome: Outcome) -> bool:
     return [test.value for test in outcome.tests] == [42]
 
 
-def _failed(job: Job, status: Status, detail: str) -> Outcome:
+def _failed(job: Job, status: Status, detail: str, attempts: int) -> Outcome:
     """The outcome of a job that has no results of its own; its tests all have `status`."""
     work = job.work
     count = len(work.calls) if isinstance(work, Calls) else len(work.inputs) if isinstance(work, Stdio) else 0
@@ -137,5 +139,6 @@ def _failed(job: Job, status: Status, detail: str) -> Outcome:
         status=status,
         tests=(TestOutcome(status=status),) * count,
         passed=False if isinstance(work, Judge) and status is not Status.INFRA else None,
+        attempts=attempts,
         detail=detail,
     )

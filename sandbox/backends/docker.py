@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import secrets
 import socket
@@ -15,6 +16,7 @@ from typing import Any, Protocol, cast
 import docker
 from docker.errors import APIError, DockerException, NotFound
 from docker.types import LogConfig, Mount
+from requests.exceptions import RequestException
 
 from sandbox.backends.base import (
     BOOT,
@@ -39,6 +41,10 @@ _OVERHEAD_BYTES: Mapping[Role, int] = {"program": 32 * MIB, "judge": 96 * MIB}  
 _PIDS = 256  # a second line: programs are bounded by RLIMIT_NPROC
 _INODES = 16384
 _CPUS = 1  # a program's processes together
+_ENGINE_ERRORS = (DockerException, RequestException)  # the SDK lets transport errors through
+
+
+_log = logging.getLogger(__name__)
 
 
 class Container(Protocol):
@@ -66,22 +72,29 @@ class ContainerKeeper:
             return
         except APIError as error:
             if error.status_code != 409:  # 409: its removal is under way
-                raise
+                _log.warning(
+                    "container %s is left for the next start to remove: %s", self.container.id[:12], error
+                )
+        except _ENGINE_ERRORS as error:
+            _log.warning(
+                "container %s is left for the next start to remove: %s", self.container.id[:12], error
+            )
 
     def autopsy(self) -> tuple[str, bool]:
         deadline = time.monotonic() + 2.0
         while True:
             try:
                 self.container.reload()
-            except DockerException as error:
+            except _ENGINE_ERRORS as error:
                 return f"the engine says: {as_text(error)}", False
             state = self.container.attrs["State"]
             if not state["Running"] or time.monotonic() > deadline:
                 break
             time.sleep(0.05)
         out_of_memory = bool(state["OOMKilled"]) and not state["Running"]
-        return f"container {state['Status']}, exit code {state['ExitCode']}, OOMKilled {state['OOMKilled']}", (
-            out_of_memory
+        return (
+            f"container {state['Status']}, exit code {state['ExitCode']}, OOMKilled {state['OOMKilled']}",
+            (out_of_memory),
         )
 
 
@@ -115,7 +128,7 @@ class DockerBackend:
                 control = self._accept(listener, keeper)
             folder.rmdir()
             cell = Cell(role, control, keeper)
-        except DockerException as error:
+        except _ENGINE_ERRORS as error:
             if keeper:
                 keeper.destroy()
             raise BackendError(f"the engine cannot run a container: {as_text(error)}") from error
@@ -135,7 +148,7 @@ class DockerBackend:
         memory = limits.memory_bytes + _OVERHEAD_BYTES[cell.role]
         try:
             keeper.container.update(mem_limit=memory, memswap_limit=memory)
-        except DockerException as error:
+        except _ENGINE_ERRORS as error:
             raise CellLost(f"the engine cannot change a container's memory limit: {as_text(error)}") from None
         keeper.memory_bytes = limits.memory_bytes
 
@@ -144,7 +157,7 @@ class DockerBackend:
         self._client.close()
 
     def _create(
-        self, role: Role, settings: dict[str, object], folder: Path, limits: Limits, memory: int
+        self, role: Role, settings: Mapping[str, object], folder: Path, limits: Limits, memory: int
     ) -> Container:
         tmpfs = f"rw,noexec,nosuid,nodev,mode=1777,size={limits.scratch_bytes},nr_inodes={_INODES}"
         container = self._client.containers.create(
@@ -199,7 +212,7 @@ def connect() -> Any:
     try:
         client = docker.from_env(timeout=60)
         client.ping()
-    except DockerException as error:
+    except _ENGINE_ERRORS as error:
         text = as_text(error)
         if "Permission denied" in text or "PermissionError" in text:
             raise BackendError(
@@ -243,4 +256,6 @@ def _owner() -> str:
 def _user_ids(client: Any) -> tuple[int, int]:
     """The range that programs' user ids come from, by what the engine maps."""
     options = " ".join(client.info().get("SecurityOptions") or ())
-    return (20_000, 60_000) if "userns" in options or "rootless" in options else (1_000_000_000, 2_000_000_000)
+    return (
+        (20_000, 60_000) if "userns" in options or "rootless" in options else (1_000_000_000, 2_000_000_000)
+    )

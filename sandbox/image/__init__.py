@@ -6,13 +6,15 @@ is a hash of what the image is made from, so building again is free.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +28,13 @@ ROLES: tuple[Role, ...] = ("program", "judge")
 BUILD_COMMAND = "python -m sandbox.image build"
 _FOLDER = Path(__file__).parent
 _JUDGE_PACKAGES = ("python3-numpy", "python3-pytest", "python3-pytest-timeout")
-_LEFT_OUT = ("./var/cache", "./var/lib/apt/lists", "./usr/share/doc", "./usr/share/man", "./usr/share/locale")
-_LEFT_OUT += ("./proc", "./sys", "./dev", "./etc/resolv.conf", "./var/log")
+_LEFT_OUT = tuple(
+    "./proc ./sys ./dev ./var/cache ./var/log ./var/lib/apt/lists ./usr/share/doc ./usr/share/man "
+    "./usr/share/locale ./etc/resolv.conf".split()
+)
+
+# debootstrap mounts /proc in its root: in a mount namespace of its own, so that we never delete through a mount.
+_ALONE = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
 
 Report = Callable[[str], None]
 
@@ -50,16 +57,35 @@ def ensure(client: Any, report: Report = lambda line: None) -> dict[Role, str]:
     """Image ids by role, built first where missing (a minute or two). Raises `ImageError`."""
     if (found := find(client)) is not None:
         return found
-    try:
-        _build_with_dockerfile(client, report)
-    except (BuildError, APIError) as error:
-        report(f"the base image cannot be had ({' '.join(str(error).split())[:200]})")
-        report("building on a debootstrap root instead")
-        _build_with_debootstrap(report)
-    found = find(client)
+    with _one_builder(report):
+        if (found := find(client)) is not None:
+            return found
+        try:
+            _build_with_dockerfile(client, report)
+        except (BuildError, APIError) as error:
+            report(f"the base image cannot be had ({' '.join(str(error).split())[:200]})")
+            report("building on a debootstrap root instead")
+            _build_with_debootstrap(report)
+        found = find(client)
     if found is None:
         raise ImageError("the sandbox image was built but cannot be found", f"Try again: `{BUILD_COMMAND}`.")
     return found
+
+
+@contextmanager
+def _one_builder(report: Report) -> Iterator[None]:
+    """Among this user's processes on this machine, only one builds; the others wait for it."""
+    path = Path(tempfile.gettempdir()) / f"coderl-image-{os.geteuid()}.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report("waiting for another process that builds the sandbox image")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _build_with_dockerfile(client: Any, report: Report) -> None:
@@ -80,12 +106,12 @@ def _build_with_debootstrap(report: Report) -> None:
     with tempfile.TemporaryDirectory(prefix="coderl-image-") as folder:
         root = Path(folder) / "root"
         report(f"installing Debian {suite} with python3 (debootstrap)")
-        _command(["debootstrap", "--variant=minbase", "--include=python3", suite, str(root), mirror])
+        _command([*_ALONE, "debootstrap", "--variant=minbase", "--include=python3", suite, str(root), mirror])
         report(f"importing {tag('program')}")
         _import(root, tag("program"))
         report(f"adding {', '.join(_JUDGE_PACKAGES)}")
         install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *_JUDGE_PACKAGES]
-        _command(["chroot", str(root), "env", "DEBIAN_FRONTEND=noninteractive", *install])
+        _command([*_ALONE, "chroot", str(root), "env", "DEBIAN_FRONTEND=noninteractive", *install])
         report(f"importing {tag('judge')}")
         _import(root, tag("judge"))
 
@@ -96,7 +122,8 @@ def _import(root: Path, name: str) -> None:
 
     excludes = [f"--exclude={path}/*" for path in _LEFT_OUT]
     archive = subprocess.Popen(
-        ["tar", "--create", "--numeric-owner", "--directory", str(root), *excludes, "."], stdout=subprocess.PIPE
+        ["tar", "--create", "--numeric-owner", "--directory", str(root), *excludes, "."],
+        stdout=subprocess.PIPE,
     )
     assert archive.stdout is not None
     repository, _, version = name.partition(":")

@@ -16,7 +16,11 @@ def main() -> int:
     action = parser.parse_args().action
     try:
         client = connect()
-        found = image.find(client) if action == "show" else image.ensure(client, lambda line: print(line, flush=True))
+        found = (
+            image.find(client)
+            if action == "show"
+            else image.ensure(client, lambda line: print(line, flush=True))
+        )
     except BackendError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -129,7 +129,9 @@ def _others() -> list[str]:
 def _anonymous_bytes(pid: str) -> int:
     try:
         with open(f"/proc/{pid}/status") as status:
-            return 1024 * sum(int(line.split()[1]) for line in status if line.startswith(("RssAnon", "RssShmem")))
+            return 1024 * sum(
+                int(line.split()[1]) for line in status if line.startswith(("RssAnon", "RssShmem"))
+            )
     except (FileNotFoundError, ProcessLookupError):
         return 0  # it ended while we looked
 

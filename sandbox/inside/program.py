@@ -15,7 +15,7 @@ import resource
 import sys
 import threading
 from types import CodeType, ModuleType, TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from sandbox.inside import codec, wire
 
@@ -75,19 +75,17 @@ def calls() -> None:
         wire.send(wire.RESULTS, frame)
 
 
-def stdio() -> None:
+def stdio() -> NoReturn:
     """Main of a `stdio` process. Payload: `program`. One frame, if the program lets us write it: `failure`,
     or None after a normal end. The exit status is the program's own."""
     payload: dict[str, Any] = json.loads(wire.read_payload())
     _open_standard_streams()
     sys.argv = [FILENAME]
     module, failure = load(payload["program"], "__main__", "call")
-    code = 0
-    if failure is not None:
-        code = failure["exit"] if "exit" in failure else 1
-    if code:
-        sys.stderr.write(f"{failure['type']}: {failure['message']}\n" if failure else "")
-    wire.send(wire.RESULTS, {"failure": failure if code else None, "cpu": _cpu_seconds()})
+    code: int = failure.get("exit", 1) if failure else 0
+    if failure and code:
+        sys.stderr.write(f"{failure['type']}: {failure['message']}\n")
+    wire.send(wire.RESULTS, {"failure": failure if code else None})
     threading._shutdown()  # type: ignore[attr-defined]  # an interpreter's normal end: threads, atexit, flush
     atexit._run_exitfuncs()
     sys.stdout.flush()
@@ -178,10 +176,14 @@ def _resolve(module: ModuleType, name: str) -> Any:
 
 def _capture_output(limit: int) -> tuple[Capture, Capture]:
     stdout, stderr = Capture(limit), Capture(limit)
-    sys.stdout = sys.__stdout__ = stdout  # type: ignore[assignment, misc]
-    sys.stderr = sys.__stderr__ = stderr  # type: ignore[assignment, misc]
-    sys.stdin = sys.__stdin__ = io.StringIO()  # type: ignore[assignment, misc]
+    _replace_streams(io.StringIO(), stdout, stderr)
     return stdout, stderr
+
+
+def _replace_streams(stdin: Any, stdout: Any, stderr: Any) -> None:
+    for name, stream in (("stdin", stdin), ("stdout", stdout), ("stderr", stderr)):
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
 
 
 def _output(stdout: Capture, stderr: Capture) -> dict[str, Any]:
@@ -198,10 +200,10 @@ def _output(stdout: Capture, stderr: Capture) -> dict[str, Any]:
 
 def _open_standard_streams() -> None:
     """Text streams over descriptors 0 to 2, as a fresh interpreter in a UTF-8 locale opens them."""
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)
-    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)
-    sys.stderr = sys.__stderr__ = open(
-        2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False
+    _replace_streams(
+        open(wire.STDIN, encoding="utf-8", errors="surrogateescape", closefd=False),
+        open(wire.STDOUT, "w", encoding="utf-8", errors="surrogateescape", closefd=False),
+        open(wire.STDERR, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False),
     )
 
 

@@ -10,6 +10,7 @@ peak_bytes, memory, clean}.
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import importlib
 import json
@@ -20,6 +21,8 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from sandbox.inside import confine, meter, wire
@@ -39,10 +42,18 @@ PRELOADED = (
 
 
 class Supervisor:
-    def __init__(self, control: socket.socket, *, uid: int | None, mains: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        control: socket.socket,
+        *,
+        uid: int | None,
+        mains: dict[str, Any],
+        fork_hooks: list[dict[str, Any]],
+    ) -> None:
         self._control = control
         self._uid = uid  # of the processes; None: they keep ours, the only one there is
         self._mains = mains
+        self._fork_hooks = fork_hooks
         self._meter = meter.open_meter()
         self._untouched = meter.tmpfs_use()
         self._run = 0
@@ -171,13 +182,13 @@ class Supervisor:
             self._control.detach()
             _place_descriptors(descriptors, header["fds"])
             os.setsid()
-            with open("/proc/self/oom_score_adj", "w") as oom_score:
-                oom_score.write("1000")
+            _die_first_when_memory_runs_out()
             self._drop_user()
             _set_limits(header["limits"], address_space=not self._meter.enforced)
             os.chdir(SCRATCH)
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            confine.set_dumpable(True)
+            for hook in self._fork_hooks:
+                os.register_at_fork(**hook)
             gc.enable()
             main = self._mains[header["main"]]
             code = 1
@@ -200,6 +211,12 @@ class Supervisor:
         return (json.loads(data), descriptors) if data else None
 
 
+def _die_first_when_memory_runs_out() -> None:
+    descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+    os.write(descriptor, b"1000")
+    os.close(descriptor)
+
+
 def _signal_all() -> None:
     try:
         os.kill(-1, signal.SIGKILL)
@@ -217,8 +234,6 @@ def _others_exist() -> bool:
 
 def _place_descriptors(descriptors: list[int], targets: list[int]) -> None:
     """Put `descriptors` at `targets`, /dev/null at 0 to 2 where none goes there, and close all others."""
-    import fcntl
-
     above = wire.RPC + 1
     held = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, above) for descriptor in descriptors]
     null = fcntl.fcntl(os.open("/dev/null", os.O_RDWR), fcntl.F_DUPFD, above)
@@ -286,6 +301,22 @@ def _preload(role: str) -> None:
             continue  # this cell's interpreter lacks it; a program that wants it gets the same error
 
 
+@contextmanager
+def _without_fork_hooks() -> Iterator[list[dict[str, Any]]]:
+    """Modules imported here do not register fork hooks with the interpreter; the list holds what they asked for.
+
+    The hooks of `threading` and `random` write to a hundred pages in each child, to no use: we have one thread,
+    and the same random numbers for each program make verdicts repeat. Programs register them for their own forks.
+    """
+    hooks: list[dict[str, Any]] = []
+    register = os.register_at_fork
+    os.register_at_fork = lambda **hook: hooks.append(hook)
+    try:
+        yield hooks
+    finally:
+        os.register_at_fork = register
+
+
 def main(argv: list[str]) -> None:
     """`argv`: one JSON object {role, uid, socket (a path) or control_fd}."""
     settings = json.loads(argv[0])
@@ -300,10 +331,11 @@ def main(argv: list[str]) -> None:
         control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         control.connect(settings["socket"])
     control.set_inheritable(False)
-    _preload(settings["role"])
-    mains = _load_mains(settings["role"])
+    with _without_fork_hooks() as fork_hooks:
+        _preload(settings["role"])
+        mains = _load_mains(settings["role"])
     confine.install_filter()
     gc.collect()
     gc.freeze()
     gc.disable()
-    Supervisor(control, uid=settings["uid"], mains=mains).serve()
+    Supervisor(control, uid=settings["uid"], mains=mains, fork_hooks=fork_hooks).serve()

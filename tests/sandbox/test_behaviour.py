@@ -33,7 +33,9 @@ def test_arguments_are_fresh_for_each_call_and_aliasing_is_kept(pool: Pool) -> N
 
 
 def test_methods_keywords_and_state_between_calls(pool: Pool) -> None:
-    program = "class A:\n    def m(self, x, y=0):\n        n.append(x)\n        return x - y, len(n)\nn = []\n"
+    program = (
+        "class A:\n    def m(self, x, y=0):\n        n.append(x)\n        return x - y, len(n)\nn = []\n"
+    )
     calls = (Call("A.m", (5,), {"y": 2}), Call("A.m", (7,)))
     outcome = pool.run(Job(id="t", program=program, work=Calls(calls), limits=LIMITS))
     assert [test.value for test in outcome.tests] == [(3, 1), (7, 2)]
@@ -145,7 +147,11 @@ def test_each_input_gets_a_fresh_process_and_its_streams(pool: Pool) -> None:
         ("print(1)\nraise ValueError('no')", Status.EXCEPTION, "1\n"),
         ("print(1", Status.COMPILE_ERROR, ""),
         ("import atexit\natexit.register(print, 'late')", Status.OK, "late\n"),
-        ("import threading\nthreading.Thread(target=print, args=('from a thread',)).start()", Status.OK, None),
+        (
+            "import threading\nthreading.Thread(target=print, args=('from a thread',)).start()",
+            Status.OK,
+            None,
+        ),
     ],
 )
 def test_how_a_script_ends(pool: Pool, program: str, status: Status, stdout: str | None) -> None:

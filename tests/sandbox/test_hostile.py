@@ -50,7 +50,9 @@ def test_the_total_cpu_time_bounds_a_job_of_many_timeouts(pool: Pool) -> None:
 
 
 def test_many_calls_each_within_its_time_cannot_exceed_the_total(pool: Pool) -> None:
-    program = "import time\ndef f(x):\n    t = time.process_time()\n    while time.process_time() < t + 0.2: pass\n"
+    program = (
+        "import time\ndef f(x):\n    t = time.process_time()\n    while time.process_time() < t + 0.2: pass\n"
+    )
     outcome = run_calls(pool, program, *range(40), limits=QUICK)
     assert statuses(outcome)[0] is Status.OK
     assert statuses(outcome)[-1] is Status.CPU_TIMEOUT
@@ -58,9 +60,7 @@ def test_many_calls_each_within_its_time_cannot_exceed_the_total(pool: Pool) -> 
 
 
 def test_cpu_time_of_children_counts(pool: Pool) -> None:
-    program = (
-        "import os\ndef f(x):\n    if os.fork() == 0:\n        while True: pass\n    os.wait()\n"  # the parent sleeps
-    )
+    program = "import os\ndef f(x):\n    if os.fork() == 0:\n        while True: pass\n    os.wait()\n"  # the parent sleeps
     assert statuses(run_calls(pool, program, 1, limits=QUICK)) == [Status.CPU_TIMEOUT]
 
 
@@ -259,7 +259,9 @@ def test_daemons_are_gone(pool: Pool, how: str) -> None:
 
 
 def test_a_daemon_that_holds_a_scripts_stdout_delays_nobody(pool: Pool) -> None:
-    program = "import os, time\nprint('out', flush=True)\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(60)\n"
+    program = (
+        "import os, time\nprint('out', flush=True)\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(60)\n"
+    )
     started = time.monotonic()
     assert run_stdio(pool, program, "").tests[0].stdout == "out\n"
     assert time.monotonic() - started < 2
@@ -447,7 +449,8 @@ def test_secrets_of_other_payloads_are_not_in_a_programs_memory(pool: Pool) -> N
 def test_program_and_judge_share_nothing(pool: Pool) -> None:
     """A program under a judge sees neither its process nor its files, and has one way to it: descriptor 5."""
     program = (
-        "import os\n"
+        "import ctypes, os\n"
+        "ctypes.CDLL(None).prctl(4, 1)  # PR_SET_DUMPABLE: /proc/self is then its own\n"
         "def look(x):\n"
         "    pids = [p for p in os.listdir('/proc') if p.isdigit()]\n"
         "    links = {}\n"
@@ -505,6 +508,11 @@ def test_a_cpu_limit_larger_than_the_first_look_is_honoured(pool: Pool) -> None:
     program = "import time\ndef f(x):\n    while time.process_time() < x: pass\n    return 'done'\n"
     limits = Limits(cpu_seconds=1.5, total_cpu_seconds=10.0, wall_seconds=20.0)
     outcome = pool.run(
-        Job(id="t", program=program, work=Calls((Call("f", (1.0,)),)), limits=replace(limits, scratch_bytes=32 * MIB))
+        Job(
+            id="t",
+            program=program,
+            work=Calls((Call("f", (1.0,)),)),
+            limits=replace(limits, scratch_bytes=32 * MIB),
+        )
     )
     assert outcome.tests[0].value == "done"
