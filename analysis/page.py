@@ -11,7 +11,7 @@ from analysis.compared import as_data, changes, measure_table
 from analysis.inert import inert, one_line
 from analysis.issues import issue_list
 from analysis.passk import pass_at_k_intervals
-from analysis.reader import finite
+from analysis.reader import finite, logged_pass_at_k
 from analysis.records import collect
 from analysis.tally import Group, GroupKey
 
@@ -86,14 +86,8 @@ def _measured(group: Group) -> dict[str, Any]:
 
 
 def _logged(line: dict[str, Any]) -> dict[str, Any]:
-    logged = line.get("pass_at_k")
-    if not isinstance(logged, dict):
-        return {}
-    return {
-        k: {"value": value, "low": None, "high": None}
-        for k in map(str, logged)
-        if k.isascii() and k.isdigit() and len(k) < 7 and (value := finite(logged[k])) is not None
-    }
+    shares = logged_pass_at_k(line.get("pass_at_k"))
+    return {k: {"value": share, "low": None, "high": None} for k, share in shares.items()}
 
 
 def _shares(logged: object) -> dict[str, float]:

@@ -164,6 +164,14 @@ def finite(value: object) -> float | None:
     return float(value)
 
 
+def logged_pass_at_k(value: object) -> dict[str, float]:
+    """An eval line's `pass_at_k`, k -> share; what is neither a number nor a k is left out."""
+    if not isinstance(value, dict):
+        return {}
+    shares = {k: finite(share) for k, share in value.items() if re.fullmatch(r"[1-9][0-9]{0,5}", k)}
+    return {k: share for k, share in shares.items() if share is not None}
+
+
 def _json_object(line: str) -> dict[str, Any] | None:
     try:
         record = json.loads(line)

@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.columns import Column, Source, main_evaluation
 from analysis.passk import pass_at_k_intervals
-from analysis.reader import finite
+from analysis.reader import finite, logged_pass_at_k
 from analysis.report.charts import Series, area_chart, line_chart
 from analysis.rows import TRAINING
 
@@ -97,12 +97,7 @@ def pass_at_k_over_steps(source: Source) -> str:
     names = sorted({str(line.get("name")) for line in source.run.evals})
     series = []
     for name in names:
-        logged = [
-            int(k)
-            for line in source.run.evals
-            for k in _logged(line, name)
-            if k.isascii() and k.isdigit() and len(k) < 7
-        ]
+        logged = [int(k) for line in source.run.evals for k in _logged(line, name)]
         for k in dict.fromkeys([min(logged), max(logged)] if logged else []):
             series.append(_evaluation_series(f"{name} pass@{k}", source, name, k))
     return line_chart("pass@k over training", series[:MOST_LINES])
@@ -116,14 +111,13 @@ def pass_at_1_of_runs(sources: Sequence[Source]) -> str:
 
 
 def _evaluation_series(label: str, source: Source, name: str, k: int) -> Series:
-    points = [(line["step"], finite(_logged(line, name).get(str(k)))) for line in source.run.evals]
+    points = [(line["step"], _logged(line, name).get(str(k))) for line in source.run.evals]
     found = [(step, value) for step, value in points if value is not None]
     return Series(label, [x for x, _ in found], [y for _, y in found], markers=len(found) < 30)
 
 
-def _logged(line: dict[str, Any], name: str) -> dict[str, Any]:
-    logged = line.get("pass_at_k")
-    return logged if line.get("name") == name and isinstance(logged, dict) else {}
+def _logged(line: dict[str, Any], name: str) -> dict[str, float]:
+    return logged_pass_at_k(line.get("pass_at_k")) if str(line.get("name")) == name else {}
 
 
 def error_composition(source: Source) -> str:
