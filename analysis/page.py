@@ -81,8 +81,7 @@ def compile_rate(group: Group) -> float | None:
 
 
 def _measured(group: Group) -> dict[str, Any]:
-    counts = [(task.samples, task.passed) for task in group.tasks.values() if task.samples]
-    return {str(k): as_data(estimate) for k, estimate in pass_at_k_intervals(counts).items()}
+    return {str(k): as_data(estimate) for k, estimate in pass_at_k_intervals(group.counts()).items()}
 
 
 def _logged(line: dict[str, Any]) -> dict[str, Any]:

@@ -65,6 +65,11 @@ class Group:
     by_l1: Counter[str] = field(default_factory=Counter)
     tasks: dict[str, TaskTally] = field(default_factory=dict)
 
+    def counts(self) -> list[tuple[int, int]]:
+        """(samples, passed) of each task with samples, by name, so that resampling repeats."""
+        ordered = (task for _, task in sorted(self.tasks.items()))
+        return [(task.samples, task.passed) for task in ordered if task.samples]
+
 
 @dataclass(slots=True)
 class Issue:

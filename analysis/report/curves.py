@@ -76,8 +76,7 @@ def pass_at_k_curves(columns: Sequence[Column]) -> str:
     """pass@k against k, with 95% intervals, for every column."""
     series = []
     for column in columns:
-        counts = [(task.samples, task.passed) for task in column.group.tasks.values() if task.samples]
-        found = pass_at_k_intervals(counts)
+        found = pass_at_k_intervals(column.group.counts())
         ks = sorted(found)
         series.append(
             Series(

@@ -38,6 +38,8 @@ def test_a_report_holds_what_the_run_did(run_folder: Path) -> None:
     rates = [column["passed"] / column["samples"] for column in data["columns"]]
     assert [value["value"] for value in first["values"]] == pytest.approx(rates, abs=0.02)
     assert [issue["label"] for issue in data["issues"]] == ["logic", "mapping"]
+    evaluations = {f"{row['name']}, step {row['step']}": row["pass_at_k"]["1"] for row in data["evaluations"]}
+    assert first["values"] == [evaluations[column["label"]] for column in data["columns"]]
     assert "pass@1" in out.read_text()
     assert "| pass@1 |" in out.with_suffix(".md").read_text()
 
