@@ -333,6 +333,8 @@ def test_a_test_runner_is_not_talked_into_a_pass(pool: Runner, kind: str, body: 
 
 SCAN = """
     import re
+    import ctypes
+    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: its memory is its own to read
     PATTERN = re.compile(b"4[2]47-judge-[a-z]+")
     def f(g):
         g(1)
