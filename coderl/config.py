@@ -34,8 +34,8 @@ class WarmupConfig(Section):
     """Supervised training of the built-in model on imperfect demonstrations."""
 
     level: str = Field("builtin:mix", description="level whose demonstrations are learned")
-    steps: int = Field(400, ge=1, description="optimizer steps")
-    batch_size: int = Field(96, ge=1, description="demonstrations a step")
+    steps: int = Field(300, ge=1, description="optimizer steps")
+    batch_size: int = Field(64, ge=1, description="demonstrations a step")
     learning_rate: float = Field(2e-3, gt=0)
     wrong_rate: float = Field(0.5, ge=0, le=1, description="share of demonstrations that are wrong")
     layers: int = Field(4, ge=1)
@@ -88,6 +88,9 @@ class RewardConfig(Section):
     kind: str = Field("fraction", description="all_passed, fraction, or module:function")
     truncated: Literal["grade", "zero", "mask"] = Field(
         "grade", description="completions cut by max_tokens: graded as they are, worth 0, or left out"
+    )
+    overlong_buffer: int = Field(
+        0, ge=0, description="DAPO's soft overlong punishment over the last tokens before max_tokens; 0: off"
     )
 
 

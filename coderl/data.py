@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from coderl.config import RunConfig
 from coderl.errors import ConfigError
@@ -67,6 +67,21 @@ def fitting(data: Data, prompt_length: Callable[[Task], int], limit: int) -> Dat
     _require(train, "data.train", why)
     _require(evaluation, "data.evaluation", why)
     return Data(train, evaluation, data.overlapping, sorted(too_long))
+
+
+def within(data: Data, rates: Mapping[str, float], low: float, high: float) -> Data:
+    """`data` with only those training tasks whose measured pass rate is above `low` and below `high`.
+
+    Raises:
+        ConfigError: nothing is left.
+    """
+    train = [task for task in data.train if low < rates[task.id] < high]
+    _require(
+        train,
+        "data.train",
+        f"no measured pass rate lies between {low:g} and {high:g}; widen data.prefilter_*",
+    )
+    return replace(data, train=train)
 
 
 def _require(tasks: list[Task], key: str, why: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from analysis.passk import mean_pass_at_k
 from coderl.rollouts import Collector
 from coderl.runfolder import RunFolder
-from coderl.types import Batch
+from coderl.types import Batch, Group
 from tasks.types import Task
 
 
@@ -84,6 +84,14 @@ def summarise(batch: Batch, name: str, samples: int) -> Evaluation:
         infra_count=sum(r.verdict is None or r.verdict.score is None for r in rollouts),
         class_mass={name: count / classes.total() for name, count in sorted(classes.items())},
     )
+
+
+def pass_rate(group: Group) -> float:
+    """Share of a group's graded completions that pass; 0 where none could be graded."""
+    graded = [
+        r.verdict.passed for r in group.rollouts if r.verdict is not None and r.verdict.score is not None
+    ]
+    return sum(graded) / max(1, len(graded))
 
 
 def compile_rate(batch: Batch) -> float:

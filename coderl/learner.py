@@ -162,7 +162,7 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
         for group in microbatches(rows, self.config.learner.tokens_per_microbatch):
             loss, group_stats = self._loss([used[i] for i in group], old)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             total += float(loss.detach())
             stats += group_stats
         norm = float(

@@ -59,7 +59,7 @@ class Collector:
             SandboxOutageError: over half of the completions could not be graded by our fault.
         """
         groups = [Group(task) for task in tasks]
-        requests = []
+        requests: list[Request] = []
         for index, task in enumerate(tasks):
             tokens = self.policy.prompt_tokens(task)
             for sample in range(samples):
@@ -118,8 +118,15 @@ class Collector:
             rollout.block_verdicts = (*verdicts[1:], verdicts[0])
         rollout.solution_class = solution_class(rollout.task, verdicts[0])
         rollout.reward = self.reward(rollout.verdict)
-        if rollout.truncated and self.config.reward.truncated != "grade" and rollout.reward is not None:
-            rollout.reward = 0.0 if self.config.reward.truncated == "zero" else None
+        reward = self.config.reward
+        if rollout.reward is None:
+            return
+        if rollout.truncated and reward.truncated != "grade":
+            rollout.reward = 0.0 if reward.truncated == "zero" else None
+        elif reward.overlong_buffer:
+            rollout.reward += objectives.soft_overlong(
+                len(rollout.tokens), max_tokens=self.config.sampler.max_tokens, buffer=reward.overlong_buffer
+            )
 
 
 def _check_outage(batch: Batch) -> None:

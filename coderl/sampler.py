@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -93,12 +93,17 @@ class Sampler:
         try:
             while engine.has_unfinished_requests():
                 for done in engine.step():
-                    output = done.outputs[0]
-                    tokens = list(output.token_ids)
-                    logprobs = [entry[t].logprob for entry, t in zip(output.logprobs, tokens, strict=True)]
-                    yield Completion(int(done.request_id), tokens, logprobs, output.finish_reason == "length")
+                    yield _completion(done)
         finally:  # an interrupted consumer must not leave requests behind
             engine.abort_request([str(r.key) for r in requests])
+
+
+def _completion(done: Any) -> Completion:
+    """From vLLM's RequestOutput."""
+    output = done.outputs[0]
+    tokens = list(output.token_ids)
+    logprobs = [entry[token].logprob for entry, token in zip(output.logprobs, tokens, strict=True)]
+    return Completion(int(done.request_id), tokens, logprobs, output.finish_reason == "length")
 
 
 def _start(model: Path, config: SamplerConfig, seed: int) -> LLM:
@@ -112,7 +117,7 @@ def _start(model: Path, config: SamplerConfig, seed: int) -> LLM:
     from vllm import LLM
 
     gpu = torch.cuda.is_available()
-    options = {"gpu_memory_utilization": config.gpu_memory_fraction} if gpu else {}
+    options: dict[str, Any] = {"gpu_memory_utilization": config.gpu_memory_fraction} if gpu else {}
     try:
         return LLM(
             str(model),

@@ -73,7 +73,8 @@ def score(
     ids_BT = torch.zeros(len(rows), width, dtype=torch.long)
     attention_BT = torch.zeros(len(rows), width, dtype=torch.long)
     mask_BT = torch.zeros(len(rows), longest, dtype=torch.bool)
-    source, target = [], []
+    source: list[int] = []
+    target: list[int] = []
     for b, row in enumerate(rows):
         ids_BT[b, : len(row)] = torch.tensor(row.prompt + row.completion)
         attention_BT[b, : len(row)] = 1

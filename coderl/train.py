@@ -9,9 +9,11 @@ data.batch -> Collector.collect -> advantages -> Learner.probe -> Learner.update
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,15 +26,17 @@ import sandbox
 from coderl import checkpoint, warmup
 from coderl.collapse import CollapseMonitor
 from coderl.config import RunConfig
-from coderl.data import Data, fitting, load_data
+from coderl.data import Data, fitting, load_data, within
 from coderl.display import Display
 from coderl.errors import CollapseError, MismatchError
-from coderl.evaluate import Evaluation, compile_rate, entropy, evaluate
+from coderl.evaluate import Evaluation, compile_rate, entropy, evaluate, pass_rate
 from coderl.learner import Learner, Probe, Update
+from coderl.metrics import Metrics
 from coderl.model import Policy, load_policy, require_model
 from coderl.rollouts import Collector
 from coderl.runfolder import RunFolder
 from coderl.sampler import Sampler
+from coderl.stages import StageMonitor
 from coderl.types import Batch
 from tasks.grade import Grader
 from tasks.rewards import load_reward
@@ -53,7 +57,10 @@ class Run:
     sampler: Sampler
     collector: Collector
     display: Display
+    metrics: Metrics
     monitor: CollapseMonitor = field(default_factory=CollapseMonitor)
+    stages: StageMonitor = field(default_factory=StageMonitor)
+    solved: set[str] = field(default_factory=set)  # training tasks solved at least once
     step: int = 0
     stop_requested: bool = False
 
@@ -110,9 +117,17 @@ def evaluate_held_out(run: Run, samples: int, name: str = "held-out") -> Evaluat
         on_progress=run.display.evaluating,
     )
     run.display.evaluation(result)
+    run.metrics.add(f"eval/{name}", run.step, {f"pass@{k}": v for k, v in result.pass_at_k.items()})
     if name == "held-out":
         run.monitor.evaluation(result.pass_at_k.get(1, 0.0))
+        # Evaluations on the way draw fewer samples than the first: the largest k that all of them have.
+        run.stages.evaluation(result.pass_at_k.get(_common_k(run.config), 0.0))
     return result
+
+
+def _common_k(config: RunConfig) -> int:
+    """The largest power of two within the samples of every evaluation."""
+    return 1 << (min(config.eval.samples, config.eval.final_samples).bit_length() - 1)
 
 
 def check_mismatch(run: Run, probe: Probe) -> None:
@@ -131,7 +146,12 @@ def check_mismatch(run: Run, probe: Probe) -> None:
 
 def save_checkpoint(run: Run) -> None:
     folder = run.folder.path / "checkpoints"
-    state = {"learner": run.learner.state(), "monitor": run.monitor.state()}
+    state = {
+        "learner": run.learner.state(),
+        "monitor": run.monitor.state(),
+        "stages": run.stages.state(),
+        "solved": sorted(run.solved),
+    }
     checkpoint.save(folder, run.step, run.policy, state)
     checkpoint.prune(folder, run.config.train.keep_checkpoints, protect=_last_healthy(run))
 
@@ -181,9 +201,11 @@ def _record(run: Run, batch: Batch, probe: Probe, update: Update, published: flo
         "seconds_publish": published,
         "seconds_total": time.monotonic() - started,
         "policy_version": batch.rollouts[0].policy_version,
+        **_stage_measures(run, batch),
     }
     run.folder.write_rollouts(batch)
     run.folder.log("step", run.step, **fields)
+    run.metrics.add("train", run.step, fields)
     run.monitor.step(
         run.step,
         compile_rate=fields["compile_rate"],
@@ -191,6 +213,26 @@ def _record(run: Run, batch: Batch, probe: Probe, update: Update, published: flo
         pass_rate=fields["pass_rate"],
     )
     run.display.step(run.step, run.config.train.steps, fields)
+
+
+def _stage_measures(run: Run, batch: Batch) -> dict[str, Any]:
+    """What the stage monitor reads off a batch, and its verdict (see coderl/stages.py)."""
+    shares, distinct, newly = [], [], set()
+    for group in batch.groups:
+        programs = Counter(r.program for r in group.rollouts)
+        shares.append(programs.most_common(1)[0][1] / len(group.rollouts))
+        passing = {r.program for r in group.rollouts if r.verdict is not None and r.verdict.passed}
+        distinct.append(len(passing))
+        if passing and group.task.id not in run.solved:
+            newly.add(group.task.id)
+    run.solved |= newly
+    measures = {
+        "top_share": sum(shares) / len(shares),
+        "distinct_passing": sum(distinct) / len(distinct),
+        "first_solved": len(newly),
+    }
+    stage = run.stages.step(entropy=entropy(batch), **measures)
+    return {**measures, "stage": stage}
 
 
 @contextlib.contextmanager
@@ -213,8 +255,13 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
         sampler = Sampler(start, config.sampler, stop_token_ids=policy.stop_token_ids, seed=config.seed)
         learner = Learner(policy, config, warm=load_policy(warm, config.model).model)
         collector = Collector(config, policy, sampler, Grader(pool), load_reward(config.reward.kind))
-        run = Run(config, folder, data, policy, learner, sampler, collector, display)
-        with _graceful_stop(run):
+        metrics = Metrics(
+            folder.path / "tensorboard", after=int(last.name.rpartition("-")[2]) if last else None
+        )
+        run = Run(config, folder, data, policy, learner, sampler, collector, display, metrics)
+        with metrics, _graceful_stop(run):
+            if config.data.prefilter_samples:
+                _prefilter(run)
             if last is None:
                 _begin(run)
             else:
@@ -252,11 +299,36 @@ def _begin(run: Run) -> None:
     save_checkpoint(run)
 
 
+def _prefilter(run: Run) -> None:
+    """Leave out training tasks that the warm model nearly always or nearly never solves.
+
+    Measured once; a resumed run reads what was measured then.
+    """
+    config = run.config.data
+    record = run.folder.path / "prefilter.json"
+    if record.exists():
+        rates = json.loads(record.read_text())
+    else:
+        batch = run.collector.collect(
+            run.data.train,
+            config.prefilter_samples,
+            step=0,
+            stream="prefilter",
+            on_progress=run.display.sampling,
+        )
+        rates = {group.task.id: pass_rate(group) for group in batch.groups}
+        run.folder.write_text(record.name, json.dumps(rates))
+    run.data = within(run.data, rates, config.prefilter_low, config.prefilter_high)
+    run.display.note(f"{len(run.data.train)} of {len(rates)} training tasks have a useful pass rate")
+
+
 def _reload(run: Run, last: Path) -> None:
     state = checkpoint.load_state(last)
     run.step = int(state["step"])
     run.learner.load_state(state["learner"])
     run.monitor = CollapseMonitor.from_state(state["monitor"])
+    run.stages = StageMonitor.from_state(state["stages"])
+    run.solved = set(state["solved"])
     run.sampler.policy_version = run.step
     run.folder.rewind(run.step)
     run.folder.log("event", run.step, event="resume", detail=last.name)

@@ -53,7 +53,7 @@ def train(warmup: Warmup, steps: int, *, on_step: Callable[[int, float], None] |
         scores = score(model, rows)
         loss = -scores.logp_BT.sum() / scores.mask_BT.sum()
         warmup.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         warmup.optimizer.step()
         warmup.steps += 1

@@ -11,6 +11,7 @@ import typer
 def register(app: typer.Typer) -> None:
     app.command()(report)
     app.command()(compare)
+    app.command()(dynamics)
 
 
 def report(
@@ -34,3 +35,39 @@ def compare(
     from analysis import compare as room
 
     typer.echo(f"report: {room.write(base, candidates, out)}")
+
+
+def dynamics(
+    out: Annotated[Path, typer.Option(help="folder for dynamics.jsonl and dynamics.svg")] = Path("dynamics"),
+    objective: Annotated[str, typer.Option(help="grpo, grpo_n, gspo, gspo_n, nsr, ...")] = "grpo",
+    steps: Annotated[int, typer.Option(min=1)] = 700,
+    group_size: Annotated[int, typer.Option(min=2, help="completions a prompt, G")] = 16,
+    inner_steps: Annotated[
+        int, typer.Option(min=1, help="updates on each batch; more than one is off-policy")
+    ] = 1,
+    binary: Annotated[
+        bool, typer.Option("--binary", help="0/1 rewards: the popular action earns nothing")
+    ] = False,
+    kl_coef: Annotated[float, typer.Option(min=0)] = 0.0,
+    seed: Annotated[int, typer.Option()] = 0,
+) -> None:
+    """Simulate the two stages: a softmax policy over a popular, a rare optimal and a wrong action."""
+    from pydantic import ValidationError
+
+    from coderl.dynamics import Options, run
+    from coderl.errors import ConfigError
+
+    try:
+        options = Options.model_validate(
+            {
+                "objective": {"name": objective, "kl_coef": kl_coef},
+                "steps": steps,
+                "group_size": group_size,
+                "inner_steps": inner_steps,
+                "seed": seed,
+                **({"reward_popular": 0.0} if binary else {}),
+            }
+        )
+    except ValidationError as error:
+        raise ConfigError("; ".join(f"{e['loc'][-1]}: {e['msg']}" for e in error.errors())) from None
+    typer.echo(f"simulation: {run(options, out)}")
