@@ -131,7 +131,8 @@ def _hidden(model: PreTrainedModel, ids_BT: Tensor, attention_BT: Tensor, source
     states = model.get_decoder()(
         input_ids=ids_BT, attention_mask=attention_BT, use_cache=False
     ).last_hidden_state
-    return states.reshape(-1, states.shape[-1])[source_K]
+    selected: Tensor = states.reshape(-1, states.shape[-1])[source_K]
+    return selected
 
 
 def _head(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
@@ -144,6 +145,8 @@ def _head(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
         out: Tensor = layer(hidden)
         if scale:
             out = out / scale
-        return cap * torch.tanh(out / cap) if cap else out
+        if cap:
+            out = cap * torch.tanh(out / cap)
+        return out
 
     return logits

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import sandbox
-from analysis import report
 from coderl import warmup
 from coderl.config import RunConfig
 from coderl.display import Display
@@ -33,6 +32,8 @@ def run_training(config: RunConfig, *, resume: bool) -> None:
             f"run folder {config.folder} cannot be written: {error.strerror or error}; free disk space, then "
             f"continue with `coderl train --resume {config.folder}`"
         ) from error
+    from analysis import report  # loads plotting and statistics libraries: not before they are needed
+
     path = report.write(config.folder)
     print(outcome(run.folder))
     print(f"report: {path}")
