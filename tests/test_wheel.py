@@ -24,6 +24,7 @@ from coderl.cli import app
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 ROOMS = ("analysis", "coderl", "sandbox", "tasks")
+JUNK = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}  # what tools leave in folders
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 
 
@@ -50,7 +51,7 @@ def files_of_the_rooms() -> set[str]:
         path.relative_to(REPOSITORY).as_posix()
         for room in ROOMS
         for path in (REPOSITORY / room).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not JUNK & set(path.parts)
     }
 
 
@@ -67,7 +68,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, source)
     for name in (*ROOMS, "tests"):
-        shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns(*JUNK))
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--wheel-dir", str(out)]
     built = subprocess.run([*PIP, "wheel", *options, str(source)], capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
@@ -124,7 +125,7 @@ def test_the_wheel_is_what_runs(installed: Installed) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", commands(typer.main.get_command(app)), ids=lambda path: " ".join(path) or "coderl"
+    "path", list(commands(typer.main.get_command(app))), ids=lambda path: " ".join(path) or "coderl"
 )
 def test_every_command_explains_itself(installed: Installed, path: tuple[str, ...]) -> None:
     ran = installed.run(*path, "--help")
