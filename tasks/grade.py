@@ -47,16 +47,41 @@ class Grader:
         """
         if not program or not program.strip():
             return _done(no_code(task.id))
+        limits = limits or limits_of(task, self._limits)
+        if isinstance(task.tests, ReferenceTests):
+            return self._submit_referenced(task, task.tests, program, limits)
         works = works_of(task)
         if not works:
             return _done(infra(task.id, "the task has no tests"))
-        limits = limits or limits_of(task, self._limits)
-        jobs = [Job(id=task.id, program=program, work=work, limits=limits) for work in works]
-        outcomes = [self._runner.submit(job) for job in jobs]
-        if not isinstance(task.tests, ReferenceTests):
-            return _when_done(outcomes, lambda: _verdict(task, _results(outcomes)))
-        expected = self._references.expected(task, task.tests)
-        return _when_done([*outcomes, expected], lambda: _referenced(task, outcomes[0], expected))
+        outcomes = [
+            self._runner.submit(Job(id=task.id, program=program, work=w, limits=limits)) for w in works
+        ]
+        verdict: Future[Verdict] = Future()
+        _when_done(outcomes, lambda: _verdict(task, _results(outcomes)), verdict)
+        return verdict
+
+    def _submit_referenced(
+        self, task: Task, tests: ReferenceTests, program: str, limits: Limits
+    ) -> Future[Verdict]:
+        """Runs `program` once the reference has answered: only then is known how much it may return."""
+        verdict: Future[Verdict] = Future()
+
+        def run(done: Future[Expected]) -> None:
+            try:
+                expected = done.result()
+                room = replace(limits, value_bytes=max(limits.value_bytes, expected.encoded_bytes // 2))
+                (work,) = works_of(task)
+                outcome = self._runner.submit(Job(id=task.id, program=program, work=work, limits=room))
+            except ReferenceFailed as error:
+                verdict.set_result(infra(task.id, str(error)))
+            except Exception as error:  # noqa: BLE001  # delivered to whoever waits
+                verdict.set_exception(error)
+            else:
+                answers = _answers(tests, expected)
+                _when_done([outcome], lambda: call_verdict(task.id, answers, outcome.result()), verdict)
+
+        self._references.expected(task, tests).add_done_callback(run)
+        return verdict
 
     def grade(self, task: Task, programs: Iterable[str | None]) -> list[Verdict]:
         """The verdicts on `programs`, in their order."""
@@ -119,17 +144,11 @@ def _verdict(task: Task, outcomes: Sequence[Outcome]) -> Verdict:
     return judge_verdict(task.id, outcomes)
 
 
-def _referenced(task: Task, outcome: Future[Outcome], expected: Future[Expected]) -> Verdict:
-    assert isinstance(task.tests, ReferenceTests)
-    try:
-        values = expected.result()
-    except ReferenceFailed as error:
-        return infra(task.id, str(error))
-    tests = [
-        CallTest(function=task.tests.function, args=args, expected=value, compare=task.tests.compare)
-        for args, value in zip(task.tests.inputs, values, strict=True)
+def _answers(tests: ReferenceTests, expected: Expected) -> list[CallTest]:
+    return [
+        CallTest(function=tests.function, args=args, expected=value, compare=tests.compare)
+        for args, value in zip(tests.inputs, expected.values, strict=True)
     ]
-    return call_verdict(task.id, tests, outcome.result())
 
 
 def _calls(task: Task) -> tuple[CallTest, ...]:
@@ -165,9 +184,10 @@ def _done(verdict: Verdict) -> Future[Verdict]:
     return future
 
 
-def _when_done(futures: Sequence[Future[Any]], function: Callable[[], Verdict]) -> Future[Verdict]:
-    """A future of `function()`, called in the thread that finishes the last of `futures`."""
-    result: Future[Verdict] = Future()
+def _when_done(
+    futures: Sequence[Future[Any]], function: Callable[[], Verdict], verdict: Future[Verdict]
+) -> None:
+    """Sets `verdict` to `function()`, called in the thread that finishes the last of `futures`."""
     lock = Lock()
     waiting = len(futures)
 
@@ -178,10 +198,9 @@ def _when_done(futures: Sequence[Future[Any]], function: Callable[[], Verdict]) 
             if waiting:
                 return
         try:
-            result.set_result(function())
+            verdict.set_result(function())
         except Exception as error:  # noqa: BLE001  # delivered to whoever waits
-            result.set_exception(error)
+            verdict.set_exception(error)
 
     for future in futures:
         future.add_done_callback(one_done)
-    return result

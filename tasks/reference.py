@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
@@ -17,9 +18,8 @@ from tasks.compare import reference_value
 from tasks.errors import TaskError
 from tasks.types import ReferenceTests, Task
 
-Expected = tuple[object, ...]
-
 _VERSION = 1  # of the cache: part of every key
+_NO_BOUND = 1 << 30  # bytes of a value of ours
 _LIMITS = Limits(
     cpu_seconds=60,
     total_cpu_seconds=600,
@@ -36,6 +36,14 @@ class ReferenceFailed(TaskError):
 def default_cache_dir() -> Path:
     """`$XDG_CACHE_HOME/coderl/references`, by default under `~/.cache`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "coderl" / "references"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a reference returned, one value an input, and how many bytes the values take encoded."""
+
+    values: tuple[object, ...]
+    encoded_bytes: int
 
 
 class References:
@@ -70,20 +78,21 @@ class References:
 
         def finish(done: Future[Outcome]) -> None:
             try:
-                values = _values(task.id, tests, done.result())
-                _write(file, values)
+                outcome = done.result()
+                if outcome.status is Status.INFRA:
+                    self._futures.pop(task.id, None)  # a later program tries again
+                expected = _write(file, _values(task.id, tests, outcome))
             except Exception as error:  # noqa: BLE001  # delivered to whoever waits
-                self._futures.pop(task.id, None)  # a later program tries again
                 future.set_exception(error)
             else:
-                future.set_result(values)
+                future.set_result(expected)
 
         calls = Calls(tuple(Call(tests.function, args) for args in tests.inputs))
         job = Job(id=f"{task.id}#reference", program=program, work=calls, limits=_LIMITS)
         self._runner.submit(job).add_done_callback(finish)
 
 
-def _values(task_id: str, tests: ReferenceTests, outcome: Outcome) -> Expected:
+def _values(task_id: str, tests: ReferenceTests, outcome: Outcome) -> tuple[object, ...]:
     for number, got in enumerate(outcome.tests):
         if got.status is not Status.OK:
             reason = f"{got.error.type}: {got.error.message}" if got.error else got.status.value
@@ -96,7 +105,7 @@ def _values(task_id: str, tests: ReferenceTests, outcome: Outcome) -> Expected:
 
 def _key(program: str, tests: ReferenceTests) -> str:
     digest = hashlib.sha256()
-    inputs = (codec.encode(args, max_bytes=1 << 30) for args in tests.inputs)
+    inputs = (codec.encode(args, max_bytes=_NO_BOUND) for args in tests.inputs)
     for part in (str(_VERSION), program, tests.function, tests.compare.note, *inputs):
         digest.update(f"{len(part)}:".encode())
         digest.update(part.encode("utf-8", "surrogatepass"))
@@ -107,15 +116,17 @@ def _read(file: Path, count: int) -> Expected | None:
     """What an earlier run kept; None where there is nothing, or nothing whole."""
     try:
         with gzip.open(file, "rt", encoding="ascii") as stream:
-            values = tuple(codec.decode(text, max_bytes=1 << 30) for text in json.load(stream))
-    except (OSError, EOFError, ValueError):
+            texts = json.load(stream)
+        values = tuple(codec.decode(text, max_bytes=_NO_BOUND) for text in texts)
+    except (OSError, EOFError, ValueError, TypeError):
         return None
-    return values if len(values) == count else None
+    return Expected(values, sum(map(len, texts))) if len(values) == count else None
 
 
-def _write(file: Path, values: Expected) -> None:
+def _write(file: Path, values: tuple[object, ...]) -> Expected:
     file.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps([codec.encode(value, max_bytes=1 << 30) for value in values])
+    texts = [codec.encode(value, max_bytes=_NO_BOUND) for value in values]
     with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".tmp-", delete=False) as stream:
-        stream.write(gzip.compress(text.encode("ascii"), mtime=0))
+        stream.write(gzip.compress(json.dumps(texts).encode("ascii"), compresslevel=1, mtime=0))
     os.replace(stream.name, file)
+    return Expected(values, sum(map(len, texts)))
