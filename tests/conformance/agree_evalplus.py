@@ -1,0 +1,150 @@
+"""Do our HumanEval+ verdicts agree with evalplus's own, on the outputs of a real model?
+
+    python -m tests.conformance.agree_evalplus --work FOLDER [--samples 20] [--backend NAME] [--slots N]
+
+Takes the first samples of each task from CodeT's CodeGen-16B completions (`$CODERL_DATA/codet_samples`) and grades the
+same programs twice: by our grader, and by `evalplus.eval.untrusted_check`. evalplus runs programs in its own process, so
+it is given a virtual environment of its own (FOLDER/venv, made by pip) and a bubblewrap jail without network that sees only
+that environment, the data and FOLDER/out. What was done is kept in FOLDER and not done again.
+
+Each difference is printed with both sides' evidence. Exit status 1: there is a difference that `EXPLAINED` does not name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import gzip
+import json
+import re
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import sandbox
+from sandbox.protocol import Limits
+from tasks.datasets import load
+from tasks.extract import extract
+from tasks.grade import Grader
+from tasks.types import Task
+from tests.conformance.grade_references import DATA, SETS
+
+SAMPLES = (
+    DATA / "codet_samples" / "HumanEval_codegen16B_temp0.8_topp0.95_num100_max300_code_solution.jsonl.gz"
+)
+EVALPLUS = "0.3.1"
+LIMITS = Limits(cpu_seconds=2, total_cpu_seconds=12)  # evalplus stops at the first second that is too long
+EXPLAINED = {
+    "HumanEval/32": "evalplus 0.3.1 skips the bookkeeping of find_zero's oracle, so that no program can pass",
+}
+
+
+def programs(tasks: list[Task], samples: int) -> Iterator[dict[str, Any]]:
+    """The programs to grade. CodeT's file has its own order, and prompts without their examples."""
+    left = {task.id: task for task in tasks}
+    with gzip.open(SAMPLES, "rt", encoding="utf-8") as stream:
+        for row in map(json.loads, stream):
+            name = re.findall(r"def (\w+)\(", row["prompt"])[-1]
+            alike = [task for task in left.values() if task.entry_point == name]
+            task = max(alike, key=lambda t: difflib.SequenceMatcher(None, t.prompt, row["prompt"]).ratio())
+            del left[task.id]
+            for number, completion in enumerate(row["samples"][:samples]):
+                yield {"task_id": task.id, "sample": number, "program": extract(completion, task).program}
+
+
+def evalplus_verdicts(work: Path, programs_file: Path) -> list[dict[str, Any]]:
+    """evalplus's verdicts, in the order of the programs: each has `verdicts` of base and plus inputs."""
+    out = work / "out" / "evalplus.jsonl"
+    if not out.exists():
+        environment = _environment(work / "venv")
+        out.parent.mkdir(exist_ok=True)
+        base = Path(sys.base_prefix).resolve()
+        code = Path(__file__).with_name("evalplus_verdicts.py")
+        data = (DATA / SETS["humanevalplus"].file).resolve()
+        mounts = [("/usr", "/usr"), (base, base), (environment, environment), (data, "/data.jsonl.gz")]
+        mounts += [(code, "/evalplus_verdicts.py"), (programs_file.resolve(), "/programs.jsonl")]
+        command = ["bwrap", "--unshare-all", "--die-with-parent", "--proc", "/proc", "--dev", "/dev"]
+        command += [
+            part for name in ("lib", "lib64", "bin") for part in ("--symlink", f"usr/{name}", f"/{name}")
+        ]
+        command += [str(part) for outside, inside in mounts for part in ("--ro-bind", outside, inside)]
+        command += ["--tmpfs", "/tmp", "--bind", str(out.parent.resolve()), "/out"]
+        command += [str(environment / "bin" / "python"), "/evalplus_verdicts.py", "/data.jsonl.gz"]
+        subprocess.run([*command, "/programs.jsonl", "/out/.tmp-evalplus.jsonl", "1", "1"], check=True)
+        (out.parent / ".tmp-evalplus.jsonl").rename(out)
+    return [json.loads(line) for line in out.read_text().splitlines()]
+
+
+def _environment(folder: Path) -> Path:
+    if not (folder / "installed").exists():
+        venv.create(folder, with_pip=True)
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q"]
+        subprocess.run([*pip, "--no-deps", f"evalplus=={EVALPLUS}"], check=True)
+        subprocess.run([*pip, "numpy", "psutil"], check=True)  # what evalplus.eval imports
+        (folder / "installed").touch()
+    return folder.resolve()
+
+
+def our_verdicts(
+    work: Path, tasks: list[Task], rows: list[dict[str, Any]], backend: str, slots: int
+) -> list[Any]:
+    """Ours, in the order of the programs: `passed` and, for people, the first failed test."""
+    out = work / "ours.jsonl"
+    if not out.exists():
+        by_id = {task.id: task for task in tasks}
+        found: dict[int, dict[str, Any]] = {}
+        started = time.monotonic()
+        with sandbox.open_pool(slots, backend) as pool:
+            items = ((by_id[row["task_id"]], row["program"], LIMITS) for row in rows)
+            for index, verdict in Grader(pool).grade_all(items, window=16):
+                failed = next((test for test in verdict.tests if not test.passed), None)
+                why = f"{verdict.phase} {verdict.error or failed or verdict.detail}"
+                found[index] = {
+                    "passed": verdict.passed if verdict.score is not None else None,
+                    "why": why[:600],
+                }
+                if len(found) % 100 == 0:
+                    print(
+                        f"ours: {len(found)}/{len(rows)}, {time.monotonic() - started:.0f} s", file=sys.stderr
+                    )
+        out.write_text("".join(json.dumps(found[index]) + "\n" for index in range(len(rows))))
+    return [json.loads(line) for line in out.read_text().splitlines()]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--samples", type=int, default=20)
+    parser.add_argument("--backend", default="auto")
+    parser.add_argument("--slots", type=int, default=2)
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    tasks = load(f"humanevalplus={DATA / SETS['humanevalplus'].file}")
+    rows = list(programs(tasks, options.samples))
+    programs_file = options.work / "programs.jsonl"
+    programs_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    theirs = evalplus_verdicts(options.work, programs_file)
+    ours = our_verdicts(options.work, tasks, rows, options.backend, options.slots)
+    unexplained, counts = 0, {"both pass": 0, "both fail": 0, "explained": 0, "different": 0}
+    for row, their, our in zip(rows, theirs, ours, strict=True):
+        passed = [status for status, _ in their["verdicts"]] == ["pass", "pass"]
+        if passed is our["passed"]:
+            counts["both pass" if passed else "both fail"] += 1
+            continue
+        reason = EXPLAINED.get(row["task_id"])
+        counts["explained" if reason else "different"] += 1
+        unexplained += reason is None
+        print(
+            f"{row['task_id']} sample {row['sample']}: evalplus {their['verdicts']}, ours {our['passed']}: {our['why']}"
+        )
+        print(f"    {reason or 'NOT EXPLAINED'}")
+    print(json.dumps({"programs": len(rows), **counts}))
+    return 1 if unexplained else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
