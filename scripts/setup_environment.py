@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import platform
 import shutil
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +29,7 @@ LOG = VENV / "coderl-setup.log"
 LOCK = ROOT / "requirements" / "cpu.lock.txt"
 UNFINISHED = "unfinished"
 
-ENVIRONMENT_GIB = 5  # free space asked for where .venv goes: it takes 3.1 GiB with torch's CPU build
+ENVIRONMENT_GIB = 5  # free space asked for where .venv goes: it takes 3.2 GiB with torch's CPU build
 TEMPORARY_GIB = 2  # and for pip's temporary files: the downloads, together
 
 CPU_TORCH = "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make setup"
@@ -87,10 +89,17 @@ def read_state() -> tuple[str, str] | None:
 
 def key(version: str) -> str:
     """Of everything that an environment depends on. Its own place counts: its scripts name it."""
-    digest = hashlib.sha256(f"{version}\n{ROOT}\n".encode())
-    for path in (LOCK, ROOT / "pyproject.toml", Path(__file__)):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    tools = pyproject.pop("tool", {})  # of these only setuptools has a say in what is installed
+    made_from = [
+        version,
+        str(ROOT),
+        LOCK.read_text(),
+        pyproject,
+        tools.get("setuptools"),
+        Path(__file__).read_text(),
+    ]
+    return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
 
 def create_venv() -> None:
