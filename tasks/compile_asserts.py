@@ -20,6 +20,7 @@ from tasks.literals import NotLiteral, evaluate, iterate
 from tasks.types import CallTest, Compare, JudgeTest
 
 MAX_CALLS = 10_000
+_NAME_LENGTH = 200
 _MODULES = {
     *("bisect", "collections", "copy", "datetime", "functools", "heapq", "itertools"),
     *("json", "math", "operator", "random", "re", "string", "sys", "typing"),
@@ -32,7 +33,7 @@ def compile_asserts(
 ) -> tuple[CallTest, ...] | None:
     """The calls that `test` makes, in order; None where a judge must run it.
 
-    Calls that belong to the same static assert share a name (`assert 1`, in the order of the text).
+    Calls that belong to the same static assert share a name, the one that a judge would give it.
     `prompt` is the code of the task's prompt: what it names, other than the entry point, is not the program's.
     """
     if test.kind not in ("script", "check"):
@@ -54,10 +55,6 @@ class _Compiler:
         self._module = module
         self._entry_point = entry_point
         self._prompt_names = set(re.findall(r"\w+", prompt))
-        self._numbers = {
-            node: number
-            for number, node in enumerate((n for n in ast.walk(module) if isinstance(n, ast.Assert)), start=1)
-        }
         self._hidden = frozenset(_bound_names(module))
         self._names: dict[str, object] = {}
         self._candidate: str | None = None  # the parameter of `check`, while in its body
@@ -207,7 +204,7 @@ class _Compiler:
                 kwargs=kwargs,
                 expected=expected,
                 compare=compare,
-                name=f"assert {self._numbers[node]}",
+                name=f"line {node.lineno}: {ast.unparse(node.test)}"[:_NAME_LENGTH],
             )
         )
 

@@ -6,7 +6,7 @@ Every comparison with an expected value is made here, on the host. Pure function
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sandbox.protocol import ErrorInfo, Outcome, Phase, Status, TestOutcome
 from tasks.compare import matches, same_output, short
@@ -69,10 +69,9 @@ def judge_verdict(task_id: str, outcomes: Sequence[Outcome]) -> Verdict:
     """Takes over what judges say; a test that never reached its end is a failed unit of its own."""
     graded: list[_Graded] = []
     for outcome in outcomes:
-        parts = [_graded_assert(f"test {n}", got) for n, got in enumerate(outcome.tests, start=1)]
+        parts = [_graded_assert(f"test {n}", got, outcome) for n, got in enumerate(outcome.tests, start=1)]
         if outcome.passed:  # the unmodified test decides: it may try an assert and live with its failure
-            parts = [_Graded(TestResult(name=p.result.name, passed=True, status=Status.OK)) for p in parts]
-            parts = parts or [_Graded(TestResult(name="test", passed=True, status=Status.OK))]
+            parts = [_passed(part.result.name) for part in parts] or [_passed("test")]
         elif all(part.result.passed for part in parts):
             parts.append(_failed("end of test", _status(outcome), outcome.error))
         graded += parts
@@ -119,11 +118,21 @@ def _graded_output(test: StdioTest, name: str, got: TestOutcome) -> _Graded:
     )
 
 
-def _graded_assert(name: str, got: TestOutcome) -> _Graded:
+def _graded_assert(name: str, got: TestOutcome, outcome: Outcome) -> _Graded:
     name = got.name or name
-    if got.passed is True and got.status is Status.OK:
-        return _Graded(TestResult(name=name, passed=True, status=Status.OK))
-    return _failed(name, got.status, got.error)
+    if got.passed and got.status is Status.OK:
+        return _passed(name)
+    if got.status is Status.OK and got.error is None:  # never reached: the program failed elsewhere
+        return _failed(name, outcome.status, outcome.error)
+    error = None if got.error and got.error.phase == "wrong" else got.error  # a wrong value raised nothing
+    failed = _failed(name, got.status, error)
+    if error is None and got.value is not None:
+        failed = replace(failed, result=replace(failed.result, actual=short(got.value)))
+    return failed
+
+
+def _passed(name: str) -> _Graded:
+    return _Graded(TestResult(name=name, passed=True, status=Status.OK))
 
 
 def _failed(name: str, status: Status, error: ErrorInfo | None, expected: str = "") -> _Graded:

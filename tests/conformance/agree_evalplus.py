@@ -2,8 +2,8 @@
 
     python -m tests.conformance.agree_evalplus --work FOLDER [--samples 20] [--backend NAME] [--slots N]
 
-Takes the first samples of each task from CodeT's CodeGen-16B completions (`$CODERL_DATA/codet_samples`) and grades the
-same programs twice: by our grader, and by `evalplus.eval.untrusted_check`. evalplus runs programs in its own process, so
+Takes the first samples of each task from CodeT's CodeGen-16B completions (`$CODERL_DATA/codet_samples`) and grades each
+twice: by our grader, after our extraction, and by `evalplus.eval.untrusted_check`, as prompt + completion. evalplus runs programs in its own process, so
 it is given a virtual environment of its own (FOLDER/venv, made by pip) and a bubblewrap jail without network that sees only
 that environment, the data and FOLDER/out. What was done is kept in FOLDER and not done again.
 
@@ -53,7 +53,12 @@ def programs(tasks: list[Task], samples: int) -> Iterator[dict[str, Any]]:
             task = max(alike, key=lambda t: difflib.SequenceMatcher(None, t.prompt, row["prompt"]).ratio())
             del left[task.id]
             for number, completion in enumerate(row["samples"][:samples]):
-                yield {"task_id": task.id, "sample": number, "program": extract(completion, task).program}
+                yield {
+                    "task_id": task.id,
+                    "sample": number,
+                    "program": task.prompt + completion,
+                    "extracted": extract(completion, task).program,
+                }
 
 
 def evalplus_verdicts(work: Path, programs_file: Path) -> list[dict[str, Any]]:
@@ -99,7 +104,7 @@ def our_verdicts(
         found: dict[int, dict[str, Any]] = {}
         started = time.monotonic()
         with sandbox.open_pool(slots, backend) as pool:
-            items = ((by_id[row["task_id"]], row["program"], LIMITS) for row in rows)
+            items = ((by_id[row["task_id"]], row["extracted"], LIMITS) for row in rows)
             for index, verdict in Grader(pool).grade_all(items, window=16):
                 failed = next((test for test in verdict.tests if not test.passed), None)
                 why = f"{verdict.phase} {verdict.error or failed or verdict.detail}"

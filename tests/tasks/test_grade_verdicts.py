@@ -153,6 +153,20 @@ class TestJudge:
         verdict = judge_verdict("t", [judged(None, TestOutcome(status=OK, name="a", passed=None))])
         assert not verdict.passed and verdict.score == 0.0
 
+    def test_asserts_that_were_not_reached_fail_as_the_program_did(self) -> None:
+        never = TestOutcome(status=OK, name="a", passed=False)
+        outcome = Outcome(job_id="t", status=Status.EXCEPTION, error=ERROR, passed=False, tests=(never,))
+        verdict = judge_verdict("t", [outcome])
+        assert (verdict.status, verdict.phase, verdict.error) == (Status.EXCEPTION, "call", ERROR)
+
+    def test_a_wrong_value_is_no_exception(self) -> None:
+        wrong = ErrorInfo(type="AssertionError", message="f() == 2", phase="wrong")
+        got = TestOutcome(status=OK, name="a", passed=False, value=1, error=wrong)
+        verdict = judge_verdict(
+            "t", [Outcome(job_id="t", status=OK, passed=False, error=wrong, tests=(got,))]
+        )
+        assert (verdict.phase, verdict.error, verdict.tests[0].actual) == ("wrong", None, "1")
+
     def test_every_test_must_pass(self) -> None:
         verdict = judge_verdict("t", [judged(True, part("a", True)), judged(False, part("b", False))])
         assert not verdict.passed and verdict.score == 0.5
