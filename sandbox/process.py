@@ -38,7 +38,7 @@ class Process:
         self.complaint = ""  # what was wrong with what it sent
         self._limits = limits
         self._partial = bytearray()
-        self._frame_bytes = 0
+        self._frame_bytes = 0  # of all frames so far
         self._stdin = memoryview(stdin or b"")
         self._ours: dict[int, int] = {}  # its descriptor number -> our end
         theirs = {wire.PAYLOAD: _sealed(payload)}
@@ -62,6 +62,11 @@ class Process:
     @property
     def end(self) -> End | None:
         return self.cell.end
+
+    @property
+    def never_began(self) -> bool:
+        """It ended before its main, by what its exit status says (a program can say so too)."""
+        return self.end is not None and self.end.code == wire.SETUP_FAILED and not self._frame_bytes
 
     def kill(self, verdict: Status, complaint: str = "") -> None:
         """Kill it for `verdict`; the first verdict stands. Its `end` follows by `pump`."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from sandbox import judging, results
 from sandbox.cell import Cell, End
+from sandbox.errors import CellLost
 from sandbox.inside import codec
 from sandbox.process import Clock, Process, pump
 from sandbox.protocol import Calls, Job, Judge, Limits, Outcome, Status, Stdio, TestOutcome
@@ -229,4 +230,6 @@ def _finish(process: Process) -> End:
             process.cell.kill()
             patience = 5.0
     process.drain_all()
+    if process.never_began:
+        raise CellLost(f"{process.cell.role} cell: a process could not be set up")
     return process.end

@@ -182,6 +182,8 @@ class Supervisor:
             self._control.detach()
             _place_descriptors(descriptors, header["fds"])
             os.setsid()
+            if self._uid is None:
+                confine.set_dumpable(True)  # else its own /proc/self is closed to it
             _die_first_when_memory_runs_out()
             self._drop_user()
             _set_limits(header["limits"], address_space=not self._meter.enforced)

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -362,7 +363,7 @@ def test_the_host_is_out_of_reach(pool: Pool) -> None:
         name = f"\0coderl-{secrets.token_hex(8)}"
         abstract.bind(name)
         abstract.listen()
-        reached = []
+        reached: list[object] = []
         for listener in (inet, abstract):
             listener.settimeout(3)
             threading.Thread(target=_note_connection, args=(listener, reached), daemon=True).start()
@@ -463,7 +464,8 @@ def test_program_and_judge_share_nothing(pool: Pool) -> None:
     outcome = pool.run(
         Job(id="t", program=program, work=Judge(kind="script", test=test, entry_point="look"), limits=LIMITS)
     )
-    alone, links, files = outcome.tests[0].value  # type: ignore[misc]
+    value: Any = outcome.tests[0].value
+    alone, links, files = value
     assert alone is True
     assert files == []
     assert {number: kind for number, kind in links.items() if number in (4, 5)} == {4: "pipe", 5: "socket"}
