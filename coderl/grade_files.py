@@ -52,7 +52,10 @@ def main(
         reference_items(tasks) if completions == "reference" else read_completions(Path(completions), tasks)
     )
     started = time.monotonic()
-    with atomic_writer(Path(out)) as stream, sandbox.open_pool(slots=slots, backend=backend) as pool:
+    with (
+        atomic_writer(Path(out)) as stream,
+        sandbox.open_pool(slots=slots, backend=backend, report=_say) as pool,
+    ):
         grader = Grader(pool)
         verdicts = _grade(grader, items)
         for item, verdict in zip(items, verdicts, strict=True):
@@ -116,6 +119,10 @@ def atomic_writer(path: Path) -> Iterator[TextIO]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _grade(grader: Grader, items: Sequence[Item]) -> list[Verdict]:

@@ -1,0 +1,232 @@
+"""`coderl grade`: files in, verdict rows and a summary out; nothing half-written, nothing swallowed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import sandbox
+from coderl import grade_files
+from coderl.completions import read_completions
+from sandbox.protocol import Job, Outcome, Runner, Status
+from tasks.errors import TaskError
+from tasks.types import Task
+
+TASKS = [
+    {
+        "id": f"t/{n}",
+        "prompt": f"Add {n}.",
+        "tests": {"call": [{"function": "f", "args": [x], "expected": x + n} for x in (1, 2)]},
+        "entry_point": "f",
+        "reference": f"def f(x):\n    return x + {n}\n",
+    }
+    for n in range(3)
+]
+BY_ID = [Task(id=str(task["id"]), prompt="", tests=()) for task in TASKS]
+
+
+def write(path: Path, *rows: object) -> Path:
+    text = "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(text.encode()))
+    else:
+        path.write_text(text)
+    return path
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    return [json.loads(line) for line in data.decode().splitlines()]
+
+
+class Failing:
+    """A sandbox that can run nothing."""
+
+    backend = "failing"
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        future: Future[Outcome] = Future()
+        future.set_result(Outcome(job_id=job.id, status=Status.INFRA, detail="no container"))
+        return future
+
+    def __enter__(self) -> Failing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def tasks_file(tmp_path: Path) -> str:
+    return str(write(tmp_path / "tasks.jsonl", *TASKS))
+
+
+@pytest.fixture
+def on(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """Makes `main` use an open pool, and leave it open."""
+
+    def use(runner: Any) -> None:
+        kept = SimpleNamespace(submit=runner.submit, backend=runner.backend)
+
+        class Kept(SimpleNamespace):
+            def __enter__(self) -> Any:
+                return kept
+
+            def __exit__(self, *_: object) -> None:
+                pass
+
+        monkeypatch.setattr(sandbox, "open_pool", lambda *_, **__: Kept())
+
+    return use
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
+def test_completions_become_verdict_rows_in_their_order(
+    pool: Runner,
+    on: Callable[[Any], None],
+    tasks_file: str,
+    tmp_path: Path,
+    suffix: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    on(pool)
+    rows = [
+        {"task_id": "t/1", "completion": "```python\ndef f(x):\n    return x + 1\n```", "temperature": 0.8},
+        {"task_id": "t/0", "completion": "```python\ndef f(x):\n    return 1\n```"},
+        {"task_id": "t/1", "completion": "I do not know.", "passed": "carried, then overruled"},
+        {"task_id": "t/2", "completion": "def f(x):\n    return x.y\n"},
+    ]
+    completions = write(tmp_path / f"completions{suffix}", *rows)
+    out = tmp_path / f"verdicts{suffix}"
+    assert grade_files.main(tasks_file, str(completions), str(out), as_json=True) == 0
+    got = read(out)
+    assert [(row["task_id"], row["passed"], row["score"], row["phase"]) for row in got] == [
+        ("t/1", True, 1.0, "passed"),
+        ("t/0", False, 0.5, "wrong"),
+        ("t/1", False, 0.0, "no_code"),
+        ("t/2", False, 0.0, "call"),
+    ]
+    assert got[0]["temperature"] == 0.8 and got[0]["program"] == "def f(x):\n    return x + 1\n"
+    assert got[1]["tests"][1] == {
+        "name": "call 2",
+        "passed": False,
+        "status": "ok",
+        "actual": "1",
+        "expected": "2",
+    }
+    assert got[3]["error"]["type"] == "AttributeError" and got[3]["trust"] == "isolated"
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["completions"] == 4 and summary["tasks"] == 3
+    assert (summary["passed"], summary["failed"], summary["infra"], summary["tasks_solved"]) == (1, 3, 0, 1)
+    assert summary["pass_rate"] == 0.25 and summary["score_mean"] == 0.375
+    assert summary["phases"] == {"passed": 1, "wrong": 1, "no_code": 1, "call": 1}
+
+
+def test_references_and_their_mutants(
+    pool: Runner,
+    on: Callable[[Any], None],
+    tasks_file: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    on(pool)
+    out = tmp_path / "verdicts.jsonl"
+    assert grade_files.main(tasks_file, "reference", str(out), mutants=True) == 0
+    assert [row["passed"] for row in read(out)] == [True, True, True]
+    text = capsys.readouterr().out
+    assert "3 (100.0%); tasks solved: 3" in text and "mutants killed" in text and "3 (100.0%)" in text
+
+
+def test_infra_is_counted_apart_and_is_an_exit_code(
+    on: Callable[[Any], None], tasks_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on(Failing())
+    out = tmp_path / "verdicts.jsonl"
+    assert grade_files.main(tasks_file, "reference", str(out), as_json=True) == grade_files.EXIT_INFRA
+    assert {(row["passed"], row["score"], row["status"], row["detail"]) for row in read(out)} == {
+        (None, None, "infra", "no container")
+    }
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["infra"], summary["failed"], summary["pass_rate"]) == (3, 0, None)
+
+
+def test_a_failure_leaves_an_earlier_file_alone(
+    on: Callable[[Any], None], tasks_file: str, tmp_path: Path
+) -> None:
+    class Broken(Failing):
+        def submit(self, job: Job) -> Future[Outcome]:
+            raise RuntimeError("bug")
+
+    on(Broken())
+    out = tmp_path / "verdicts.jsonl"
+    out.write_text("earlier")
+    with pytest.raises(RuntimeError):
+        grade_files.main(tasks_file, "reference", str(out))
+    assert out.read_text() == "earlier"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tasks.jsonl", "verdicts.jsonl"]
+
+
+def test_an_output_that_cannot_be_written_is_said_before_anything_runs(
+    on: Callable[[Any], None], tasks_file: str, tmp_path: Path
+) -> None:
+    on(Failing())
+    with pytest.raises(TaskError, match="--out .*missing.*cannot be written"):
+        grade_files.main(tasks_file, "reference", str(tmp_path / "missing" / "verdicts.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("{", r"line 2: not JSON"),
+        ("[1]", r"line 2: a list, not an object"),
+        ("[" * 100_000, r"line 2: not JSON"),
+        ({"completion": "x"}, r"line 2, field task_id: is missing"),
+        ({"task_id": None, "completion": "x"}, r"line 2, field task_id: is a NoneType"),
+        ({"task_id": "t/1"}, r"line 2, field completion: is missing"),
+        ({"task_id": "t/1", "completion": ["x"]}, r"line 2, field completion: is a list"),
+        (
+            {"task_id": "t/11", "completion": "x"},
+            r"line 2, field task_id: no task 't/11' here; ids look like 't/1'",
+        ),
+    ],
+)
+def test_a_malformed_row_is_one_error_that_says_where(tmp_path: Path, row: object, message: str) -> None:
+    file = write(tmp_path / "completions.jsonl", {"task_id": "t/1", "completion": "x"}, row)
+    with pytest.raises(TaskError, match=message):
+        read_completions(file, BY_ID)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \n"])
+def test_an_empty_file_is_an_error(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "empty.jsonl").write_bytes(content)
+    with pytest.raises(TaskError, match="holds no completions"):
+        read_completions(tmp_path / "empty.jsonl", BY_ID)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.jsonl", b"\xff\xfe"), ("a.jsonl.gz", b"plain"), ("a.jsonl.gz", b"\x1f\x8b\x08")]
+)
+def test_an_unreadable_file_is_an_error(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(TaskError, match="cannot be read"):
+        read_completions(tmp_path / name, BY_ID)
+    with pytest.raises(TaskError, match="No such file"):
+        read_completions(tmp_path / "missing.jsonl", BY_ID)
+
+
+def test_task_ids_may_be_numbers(tmp_path: Path) -> None:
+    file = write(tmp_path / "completions.jsonl", {"task_id": 7, "completion": "x = 1"})
+    (item,) = read_completions(file, [Task(id="7", prompt="", tests=())])
+    assert item.task.id == "7" and item.row["task_id"] == "7"
+
+
+def test_tasks_without_references_are_an_error() -> None:
+    with pytest.raises(TaskError, match="no references"):
+        grade_files.reference_items(BY_ID)
