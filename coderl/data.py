@@ -98,7 +98,7 @@ def overlapping(train: Sequence[Task], evaluation: Sequence[Task]) -> set[str]:
 
 
 def _shingles(text: str) -> set[str]:
-    words = re.findall(r"\w+|[^\w\s]", text.casefold())
+    words = re.findall(r"\w+", text.casefold())
     if len(words) <= SHINGLE_WORDS:
         return {" ".join(words)}
     return {" ".join(words[i : i + SHINGLE_WORDS]) for i in range(len(words) - SHINGLE_WORDS + 1)}

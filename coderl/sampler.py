@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,7 +115,9 @@ def _start(model: Path, config: SamplerConfig, seed: int) -> LLM:
     # vLLM would otherwise pin this process, and with it the learner and the sandbox threads.
     os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    from vllm import LLM
+    with warnings.catch_warnings():  # of vLLM's own imports: nothing that a user of coderl can act on
+        warnings.simplefilter("ignore")
+        from vllm import LLM
 
     gpu = torch.cuda.is_available()
     options: dict[str, Any] = {"gpu_memory_utilization": config.gpu_memory_fraction} if gpu else {}
@@ -127,6 +130,7 @@ def _start(model: Path, config: SamplerConfig, seed: int) -> LLM:
             max_num_seqs=config.max_sequences,
             logprobs_mode="processed_logprobs",
             disable_log_stats=True,
+            use_tqdm_on_load=False,
             seed=seed % 2**31,
             **options,
         )

@@ -1,0 +1,55 @@
+"""Which prompts a step gets, and keeping evaluation tasks out of training."""
+
+from __future__ import annotations
+
+import pytest
+
+from coderl.config import RunConfig
+from coderl.data import Data, fitting, load_data, overlapping, within
+from coderl.errors import ConfigError
+from tasks.types import CallTest, Task
+
+
+def task(name: str, prompt: str) -> Task:
+    return Task(id=name, prompt=prompt, tests=(CallTest(function="f", expected=1),))
+
+
+LONG = " ".join(f"word{i}" for i in range(20))
+
+
+def test_overlap_is_the_same_words_or_a_shared_run_of_thirteen() -> None:
+    train = [
+        task("same", "Add two  numbers!"),
+        task("other", "Add three numbers"),
+        task("part", "Now: " + " ".join(LONG.split()[3:17]) + " and so on"),
+        task("little", " ".join(LONG.split()[:12]) + " something else entirely"),
+    ]
+    assert overlapping(train, [task("e1", "add two numbers"), task("e2", LONG)]) == {"same", "part"}
+
+
+def test_built_in_splits_do_not_overlap() -> None:
+    config = RunConfig.model_validate({"data": {"train_count": 300, "evaluation_count": 100}})
+    data = load_data(config)
+    assert (len(data.train), len(data.evaluation), data.overlapping) == (300, 100, [])
+
+
+def test_each_epoch_uses_every_task_once_in_a_new_order() -> None:
+    data = Data([task(str(i), str(i)) for i in range(10)], [], [], [])
+    steps = [[t.id for t in data.batch(step, 5, seed=1)] for step in (1, 2, 3, 4)]
+    first, second = steps[0] + steps[1], steps[2] + steps[3]
+    assert sorted(first) == sorted(second) == [str(i) for i in range(10)]
+    assert first != second
+    assert [t.id for t in data.batch(3, 5, seed=1)] == steps[2]
+    assert [t.id for t in data.batch(1, 5, seed=2)] != steps[0]
+    assert len({t.id for t in data.batch(2, 7, seed=1)}) <= 7  # a batch may cross into the next epoch
+
+
+def test_filters_say_what_they_left_out_and_refuse_to_leave_nothing() -> None:
+    data = Data([task("a", "x"), task("b", "xxxx")], [task("c", "x")], [], [])
+    kept = fitting(data, lambda t: len(t.prompt), 2)
+    assert ([t.id for t in kept.train], kept.too_long) == (["a"], ["b"])
+    with pytest.raises(ConfigError, match="raise sampler.max_prompt_tokens"):
+        fitting(data, lambda t: 9, 2)
+    assert [t.id for t in within(data, {"a": 0.5, "b": 1.0}, 0.0, 1.0).train] == ["a"]
+    with pytest.raises(ConfigError, match="widen data.prefilter"):
+        within(data, {"a": 0.0, "b": 1.0}, 0.0, 1.0)
