@@ -14,16 +14,10 @@ Lines = tuple[str, ...]
 
 USUAL_CODE = 0.8  # share of the usual wording where an operation has several right ones
 RARE_RIGHT = 0.05  # how often an operation of the hard level is demonstrated right
-POPULAR, RARE_CLASS = (
-    0.55,
-    0.006,
-)  # shares of a shortcut task's demonstrations; the rest is wrong
+POPULAR, RARE_CLASS = 0.6, 0.015  # shares of a shortcut task's demonstrations; the rest is wrong
 FIRST_RIGHT = 0.4  # revisions: how often the first attempt is right
 KEPT = 0.85  # then: how often it is kept, rather than harmed
-FIXED, REPEATED = (
-    0.35,
-    0.4,
-)  # after a wrong first attempt; the rest is another wrong one
+FIXED, REPEATED = 0.35, 0.4  # after a wrong first attempt; the rest is another wrong one
 
 # Drawn whatever the attempts are: the wording says nothing about which of them is right.
 REMARKS = (

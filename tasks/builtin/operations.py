@@ -70,10 +70,7 @@ def _steps(
 
 SIMPLE: tuple[Step, ...] = (
     *_steps(
-        "add {k}",
-        ("[v + {k} for v in x]", "[{k} + v for v in x]"),
-        "[v - {k} for v in x]",
-        (1, 2, 3, 4, 5),
+        "add {k}", ("[v + {k} for v in x]", "[{k} + v for v in x]"), "[v - {k} for v in x]", (1, 2, 3, 4, 5)
     ),
     *_steps("times {k}", "[v * {k} for v in x]", "x * {k}", (2, 3, 4)),
     *_steps(
@@ -93,16 +90,8 @@ COMMON: tuple[Step, ...] = SIMPLE + (
         ("[v + {k} for v in x]", "[{k} - v for v in x]"),
         (1, 2, 3, 4, 5),
     ),
-    *_steps(
-        "square",
-        ("[v * v for v in x]", "[v ** 2 for v in x]"),
-        ("[v * 2 for v in x]", "square(x)"),
-    ),
-    *_steps(
-        "negate",
-        ("[-v for v in x]", "[0 - v for v in x]"),
-        ("[abs(v) for v in x]", "-x"),
-    ),
+    *_steps("square", ("[v * v for v in x]", "[v ** 2 for v in x]"), ("[v * 2 for v in x]", "square(x)")),
+    *_steps("negate", ("[-v for v in x]", "[0 - v for v in x]"), ("[abs(v) for v in x]", "-x")),
     *_steps("absolute", "[abs(v) for v in x]", ("[-v for v in x]", "x.abs()")),
     *_steps("modulo {k}", "[v % {k} for v in x]", "[v // {k} for v in x]", (3, 4, 5)),
     *_steps(
@@ -123,9 +112,7 @@ COMMON: tuple[Step, ...] = SIMPLE + (
         (2, 3, 4, 5),
     ),
     *_steps(
-        "sort down",
-        ("sorted(x, reverse=True)", "sorted(x)[::-1]"),
-        ("sorted(x)", "x.sort(reverse=True)"),
+        "sort down", ("sorted(x, reverse=True)", "sorted(x)[::-1]"), ("sorted(x)", "x.sort(reverse=True)")
     ),
     *_steps("last {k}", "x[-{k}:]", ("x[:{k}]", "x.last({k})"), (2, 3, 4)),
     *_steps("drop first {k}", "x[{k}:]", ("x[:{k}]", "x.drop({k})"), (1, 2, 3)),
@@ -133,16 +120,10 @@ COMMON: tuple[Step, ...] = SIMPLE + (
     *_steps("every second", "x[::2]", ("x[1::2]", "x[2]")),
     *_steps("unique", "list(dict.fromkeys(x))", ("list(set(x))", "unique(x)")),
     *_steps(
-        "at most {k}",
-        "[min(v, {k}) for v in x]",
-        ("[max(v, {k}) for v in x]", "min(x, {k})"),
-        (3, 4, 5),
+        "at most {k}", "[min(v, {k}) for v in x]", ("[max(v, {k}) for v in x]", "min(x, {k})"), (3, 4, 5)
     ),
     *_steps(
-        "at least {k}",
-        "[max(v, {k}) for v in x]",
-        ("[min(v, {k}) for v in x]", "max(x, {k})"),
-        (0, 1, 2),
+        "at least {k}", "[max(v, {k}) for v in x]", ("[min(v, {k}) for v in x]", "max(x, {k})"), (0, 1, 2)
     ),
     *_steps("append {k}", "x + [{k}]", ("x.append({k})", "x + {k}"), (1, 2, 3)),
     *_steps("twice over", ("x + x", "x * 2"), "[v * 2 for v in x]"),
@@ -172,16 +153,9 @@ RARE: tuple[Step, ...] = (
         "[a * b for a, b in zip(x, x[1:])]",
         ("[a * b for a, b in zip(x, x)]", "[v * v for v in x]"),
     ),
+    *_steps("rotate {k}", "x[{k}:] + x[:{k}]", ("x[{k}:] + x", "x[:{k}] + x[{k}:]"), (1, 2, 3)),
     *_steps(
-        "rotate {k}",
-        "x[{k}:] + x[:{k}]",
-        ("x[{k}:] + x", "x[:{k}] + x[{k}:]"),
-        (1, 2, 3),
-    ),
-    *_steps(
-        "weigh",
-        "[i * v for i, v in enumerate(x)]",
-        ("[i * v for i in enumerate(x)]", "[v * v for v in x]"),
+        "weigh", "[i * v for i, v in enumerate(x)]", ("[i * v for i in enumerate(x)]", "[v * v for v in x]")
     ),
     *_steps("mirror", "x + x[::-1]", ("x[::-1] + x", "x + x")),
     *_steps("outer", "x[:1] + x[-1:]", ("x[:1] + x[:1]", "x[0] + x[-1]")),
@@ -189,18 +163,8 @@ RARE: tuple[Step, ...] = (
 
 # `codes` is the rare solution, which passes every test; `popular` agrees with it on most inputs.
 SHORTCUT: tuple[Step, ...] = (
-    *_steps(
-        "sort by size",
-        "sorted(x, key=abs)",
-        ("sorted(x, reverse=True)", "abs(x)"),
-        popular="sorted(x)",
-    ),
-    *_steps(
-        "distinct",
-        "list(dict.fromkeys(x))",
-        ("set(x)", "x.unique()"),
-        popular="sorted(set(x))",
-    ),
+    *_steps("sort by size", "sorted(x, key=abs)", ("sorted(x, reverse=True)", "abs(x)"), popular="sorted(x)"),
+    *_steps("distinct", "list(dict.fromkeys(x))", ("set(x)", "x.unique()"), popular="sorted(set(x))"),
     *_steps(
         "keep within {k}",
         "[v for v in x if abs(v) < {k}]",
@@ -222,13 +186,7 @@ SHORTCUT: tuple[Step, ...] = (
         final=True,
         popular="sorted(x)[-2]",
     ),
-    *_steps(
-        "largest",
-        "max(x, default=0)",
-        ("x[-1]", "x.max()"),
-        final=True,
-        popular="max(x)",
-    ),
+    *_steps("largest", "max(x, default=0)", ("x[-1]", "x.max()"), final=True, popular="max(x)"),
     *_steps(
         "steps",
         "[abs(b - a) for a, b in zip(x, x[1:])]",

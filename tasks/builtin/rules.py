@@ -63,16 +63,10 @@ def check_rules(tasks: Sequence[Task]) -> RuleReport:
         for mutant in mutants(lines):
             mutant_score = max(mutant_score, score(mutant))
             if score(mutant) == 1:
-                violated(
-                    "omission" if mutant else "echo",
-                    f"passes every test: {'; '.join(mutant) or 'x'}",
-                )
+                violated("omission" if mutant else "echo", f"passes every test: {'; '.join(mutant) or 'x'}")
         digest = behaviour(lines)
         if task.metadata.get("split") != split_of(digest):
-            violated(
-                "split",
-                f"labelled {task.metadata.get('split')}, behaves as {split_of(digest)}",
-            )
+            violated("split", f"labelled {task.metadata.get('split')}, behaves as {split_of(digest)}")
         if digest in seen:
             violated("duplicate", f"behaves as {seen[digest]}")
         seen[digest] = task.id

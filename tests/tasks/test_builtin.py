@@ -17,15 +17,7 @@ from tasks.builtin import check_rules, load
 from tasks.builtin.generate import KILLS, TESTS, mutants
 from tasks.builtin.levels import LEVELS, MIXTURES
 from tasks.builtin.operations import ALL
-from tasks.builtin.programs import (
-    Failure,
-    behaviour,
-    evaluate,
-    known_expressions,
-    parse,
-    random_input,
-    write,
-)
+from tasks.builtin.programs import Failure, behaviour, evaluate, known_expressions, parse, random_input, write
 from tasks.types import CallTest, Task
 
 
@@ -55,10 +47,7 @@ def level_tasks(request: pytest.FixtureRequest) -> list[Task]:
     return load(spec, count=60) + load(spec, split="held-out", count=40)
 
 
-@given(
-    st.lists(st.sampled_from(sorted(known_expressions())), max_size=4),
-    st.integers(0, 2**32),
-)
+@given(st.lists(st.sampled_from(sorted(known_expressions())), max_size=4), st.integers(0, 2**32))
 @settings(max_examples=400, deadline=None)
 def test_evaluating_expressions_is_running_the_text_of_the_program(lines: list[str], seed: int) -> None:
     argument = random_input(random.Random(seed))
@@ -109,9 +98,7 @@ def test_the_bugs_and_popular_solutions_of_every_step_differ_from_its_right_code
         assert digest not in {behaviour((code,)) for code in wrong}, step.phrase
 
 
-def test_references_pass_and_constants_echoes_and_omissions_fail(
-    level_tasks: list[Task],
-) -> None:
+def test_references_pass_and_constants_echoes_and_omissions_fail(level_tasks: list[Task]) -> None:
     for task in level_tasks:
         assert task.reference is not None
         assert len(calls(task)) == TESTS
@@ -120,10 +107,7 @@ def test_references_pass_and_constants_echoes_and_omissions_fail(
         lines = parse(task.reference)
         assert lines is not None
         for mutant in mutants(lines):
-            assert score(write(mutant), task) <= 1 - KILLS / TESTS, (
-                task.prompt,
-                mutant,
-            )
+            assert score(write(mutant), task) <= 1 - KILLS / TESTS, (task.prompt, mutant)
 
 
 def test_mutants_are_the_echo_and_every_omission() -> None:
@@ -133,10 +117,7 @@ def test_mutants_are_the_echo_and_every_omission() -> None:
 
 def test_splits_differ_in_behaviour_on_the_hidden_inputs() -> None:
     for spec in ("builtin:mix", "builtin:all"):
-        train, held_out = (
-            load(spec, count=400, seed=1),
-            load(spec, split="held-out", count=256, seed=2),
-        )
+        train, held_out = (load(spec, count=400, seed=1), load(spec, split="held-out", count=256, seed=2))
         digests = [behaviour(parse(task.reference or "") or ()) for task in held_out]
         assert len(set(digests)) == len(held_out) == 256
         assert set(digests).isdisjoint(behaviour(parse(task.reference or "") or ()) for task in train)
@@ -163,10 +144,7 @@ def test_mixtures_keep_their_shares() -> None:
 
 
 def test_misuse_is_explained() -> None:
-    with pytest.raises(
-        ValueError,
-        match="unknown built-in level 'builtin:easiest'; known: builtin:tiny",
-    ):
+    with pytest.raises(ValueError, match="unknown built-in level 'builtin:easiest'; known: builtin:tiny"):
         load("builtin:easiest")
     with pytest.raises(ValueError, match="unknown split 'test'"):
         load("builtin:easy", split="test")
@@ -191,14 +169,10 @@ def test_check_rules_names_each_violation() -> None:
     good = load("builtin:easy", count=1)[0]
     sort_reverse = write(["sorted(x)", "x[::-1]"])
     ascending = [[1, 2], [1, 3], [0, 4], [2, 5]]
-    other_split = {
-        **good.metadata,
-        "split": "held-out" if good.metadata["split"] == "train" else "train",
-    }
+    other_split = {**good.metadata, "split": "held-out" if good.metadata["split"] == "train" else "train"}
     cases = {
         "reference": replace(
-            good,
-            tests=tuple(replace(test, expected=[99, n]) for n, test in enumerate(calls(good))),
+            good, tests=tuple(replace(test, expected=[99, n]) for n, test in enumerate(calls(good)))
         ),
         "constant": _task(write(["sum(x)"]), [[1, 2], [3], [2, 1], [5]]),
         "echo": _task(write(["sorted(x)"]), ascending),
@@ -212,9 +186,7 @@ def test_check_rules_names_each_violation() -> None:
 
 def test_check_rules_refuses_tasks_that_are_not_built_in() -> None:
     foreign = replace(
-        load("builtin:easy", count=1)[0],
-        id="mine",
-        reference="def f(x):\n    return eval(x)\n",
+        load("builtin:easy", count=1)[0], id="mine", reference="def f(x):\n    return eval(x)\n"
     )
     with pytest.raises(ValueError, match="mine is not a task of the built-in curriculum"):
         check_rules([foreign])

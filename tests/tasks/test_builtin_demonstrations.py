@@ -10,13 +10,7 @@ from dataclasses import replace
 import pytest
 
 from sandbox.protocol import Status
-from tasks.builtin import (
-    Demonstration,
-    demonstrations,
-    load,
-    solution_class,
-    vocabulary,
-)
+from tasks.builtin import Demonstration, demonstrations, load, solution_class, vocabulary
 from tasks.builtin.demonstrations import POPULAR, RARE_CLASS, REMARKS
 from tasks.builtin.generate import POPULAR_PASSES, TESTS
 from tasks.builtin.levels import LEVELS, MIXTURES
@@ -106,12 +100,7 @@ def _graded(task: Task, program: Sequence[str]) -> Verdict:
         results.append(TestResult(name=test.name, passed=passed, status=Status.OK))
     share = sum(r.passed for r in results) / len(results)
     return Verdict(
-        task_id=task.id,
-        passed=share == 1,
-        score=share,
-        status=Status.OK,
-        phase="wrong",
-        tests=tuple(results),
+        task_id=task.id, passed=share == 1, score=share, status=Status.OK, phase="wrong", tests=tuple(results)
     )
 
 
@@ -156,10 +145,7 @@ def test_revisions_are_two_attempts_that_went_as_their_kind_says() -> None:
     kinds: Counter[str] = Counter()
     for demonstration in drawn("revision", 1500):
         first, second = BLOCK.findall(demonstration.completion)
-        assert (
-            is_right(first, demonstration),
-            is_right(second, demonstration),
-        ) == truth[demonstration.kind]
+        assert (is_right(first, demonstration), is_right(second, demonstration)) == truth[demonstration.kind]
         assert (first == second) == (demonstration.kind in ("kept", "repeated"))
         kinds[demonstration.kind] += 1
     assert min(kinds.values()) > 50
