@@ -59,7 +59,7 @@ def main(
         grader = Grader(pool)
         verdicts = _grade(grader, items)
         for item, verdict in zip(items, verdicts, strict=True):
-            stream.write(json.dumps(verdict_row(item, verdict), ensure_ascii=False) + "\n")
+            stream.write(json.dumps(verdict_row(item, verdict)) + "\n")
         summary = summarize(verdicts)
         summary["seconds"] = round(time.monotonic() - started, 3)
         if mutants:

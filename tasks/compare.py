@@ -13,7 +13,6 @@ MBPP+ and HumanEval/32 have a special rule, named by `Compare.note` (`EVALPLUS_N
 from __future__ import annotations
 
 import math
-import reprlib
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
@@ -252,35 +251,3 @@ def _decimal(token: str) -> float | None:
 
 def _fractional(token: str) -> bool:
     return not set(token).isdisjoint(".eE")
-
-
-class _Short(reprlib.Repr):
-    """Bounded in time and length, also for ints beyond Python's limit for decimal text."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxlevel = 5
-        self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdict = 12
-        self.maxstring = self.maxother = 120
-
-    def repr_int(self, x: int, level: int) -> str:
-        if x.bit_length() > 4000:
-            return f"<int of {x.bit_length()} bits>"
-        return super().repr_int(x, level)
-
-    def repr_bytes(self, x: bytes, level: int) -> str:
-        return repr(x) if len(x) <= self.maxother else f"{bytes(x[: self.maxother])!r}..."
-
-    repr_bytearray = repr_bytes
-
-    def repr_range(self, x: range, level: int) -> str:
-        return f"range({', '.join(self.repr1(part, level) for part in (x.start, x.stop, x.step))})"
-
-
-_short = _Short()
-
-
-def short(value: object, limit: int = 400) -> str:
-    """A `repr` for people, at most `limit` characters long."""
-    text = f"<{value.type_name} object>" if isinstance(value, Opaque) else _short.repr(value)
-    return text if len(text) <= limit else text[: limit - 3] + "..."

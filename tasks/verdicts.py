@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sandbox.protocol import ErrorInfo, Outcome, Phase, Status, TestOutcome
-from tasks.compare import matches, same_output, short
+from tasks.compare import matches, same_output
+from tasks.texts import encodable, short, shortened
 from tasks.types import CallTest, StdioTest, TestResult, Verdict
 
-_TEXT_LIMIT = 400  # characters of a text shown in a `TestResult`
 _TIMEOUTS = (Status.CPU_TIMEOUT, Status.WALL_TIMEOUT)
 
 
@@ -106,14 +106,14 @@ def _graded_call(test: CallTest, name: str, got: TestOutcome) -> _Graded:
 
 def _graded_output(test: StdioTest, name: str, got: TestOutcome) -> _Graded:
     if got.status is not Status.OK:
-        return _failed(name, got.status, got.error, expected=_shown(test.stdout))
+        return _failed(name, got.status, got.error, expected=shortened(test.stdout))
     return _Graded(
         TestResult(
             name=name,
             passed=not got.truncated and same_output(got.stdout, test.stdout, test.float_tolerance),
             status=got.status,
-            actual=_shown(got.stdout),
-            expected=_shown(test.stdout),
+            actual=shortened(got.stdout),
+            expected=shortened(test.stdout),
         )
     )
 
@@ -136,15 +136,14 @@ def _passed(name: str) -> _Graded:
 
 
 def _failed(name: str, status: Status, error: ErrorInfo | None, expected: str = "") -> _Graded:
-    actual = _shown(f"{error.type}: {error.message}") if error else ""
-    return _Graded(
-        TestResult(name=name, passed=False, status=status, actual=actual, expected=expected),
-        error,
-    )
+    actual = shortened(f"{error.type}: {error.message}") if error else ""
+    result = TestResult(name=name, passed=False, status=status, actual=actual, expected=expected)
+    return _Graded(result, _encodable(error) if error else None)
 
 
-def _shown(text: str) -> str:
-    return text if len(text) <= _TEXT_LIMIT else text[: _TEXT_LIMIT - 3] + "..."
+def _encodable(error: ErrorInfo) -> ErrorInfo:
+    frames = (replace(f, function=encodable(f.function), source=encodable(f.source)) for f in error.frames)
+    return replace(error, type=encodable(error.type), message=encodable(error.message), frames=tuple(frames))
 
 
 def _units(graded: Iterable[_Graded]) -> Iterator[_Graded]:

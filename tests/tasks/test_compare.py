@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.inside.codec import Opaque
-from tasks.compare import evalplus_compare, is_plain, matches, reference_value, same_output, short
+from tasks.compare import evalplus_compare, is_plain, matches, reference_value, same_output
+from tasks.texts import short
 from tasks.types import Compare
 
 EQUAL = Compare()

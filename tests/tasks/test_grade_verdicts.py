@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.inside.codec import Opaque
-from sandbox.protocol import ErrorInfo, Outcome, Status, TestOutcome
+from sandbox.protocol import ErrorInfo, Frame, Outcome, Status, TestOutcome
 from tasks.types import CallTest, StdioTest
 from tasks.verdicts import call_verdict, judge_verdict, no_code, stdio_verdict
 
@@ -89,6 +91,18 @@ def test_the_first_failure_speaks_for_the_program() -> None:
     verdict = call_verdict("t", TESTS, Outcome(job_id="t", status=Status.CPU_TIMEOUT, tests=tests))
     assert (verdict.status, verdict.phase, verdict.error) == (Status.EXCEPTION, "call", ERROR)
     assert verdict.tests[1].actual == "KeyError: 'x'"
+
+
+def test_what_a_program_writes_can_be_written_to_a_file() -> None:
+    odd = "\ud800"
+    error = ErrorInfo(type=odd, message=odd, phase="call", frames=(Frame(line=1, function=odd, source=odd),))
+    whole = call_verdict("t", TESTS, Outcome(job_id="t", status=Status.EXCEPTION, error=error))
+    values = call_verdict("t", TESTS, returned(odd, {odd: [odd]}, Opaque(odd, odd)))
+    printed = Outcome(job_id="t", status=OK, tests=(TestOutcome(status=OK, stdout=odd),))
+    output = stdio_verdict("t", [StdioTest(stdin="", stdout="")], printed)
+    for verdict in (whole, values, output):
+        assert odd not in json.dumps(dataclasses.asdict(verdict), ensure_ascii=False)
+    assert whole.tests[0].actual == "\\ud800: \\ud800"
 
 
 def test_infra_scores_none_never_zero() -> None:
