@@ -1,0 +1,61 @@
+"""Frames: what is packed comes back; what a liar writes is refused, never more than refused."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sandbox.inside import wire
+
+messages = st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.text(), max_size=5)
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(messages)
+def test_a_frame_survives_the_pipe(message: dict[str, object]) -> None:
+    reader, writer = os.pipe()
+    try:
+        wire.send(writer, message)
+        os.close(writer)
+        assert wire.receive(reader, max_bytes=1 << 20) == message
+        assert wire.receive(reader, max_bytes=1 << 20) is None
+    finally:
+        os.close(reader)
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_are_an_object_or_a_wire_error(body: bytes) -> None:
+    try:
+        assert type(wire.unpack(body)) is dict
+    except wire.WireError:
+        return
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"\0\0", "cut off"),
+        (b"\0\0\0\5{}", "cut off"),
+        (b"\xff\xff\xff\xff", "4294967295 bytes"),
+        (b"\0\0\0\2[]", "must hold an object"),
+        (b"\0\0\0\1{", "malformed"),
+    ],
+)
+def test_what_is_wrong_with_a_frame_is_said(data: bytes, why: str) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, data)
+    os.close(writer)
+    try:
+        with pytest.raises(wire.WireError, match=why):
+            wire.receive(reader, max_bytes=1000)
+    finally:
+        os.close(reader)
+
+
+def test_nesting_beyond_the_stack_is_malformed() -> None:
+    with pytest.raises(wire.WireError, match="malformed"):
+        wire.unpack(b'{"a":' * 200_000)
