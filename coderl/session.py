@@ -27,6 +27,9 @@ def run_training(config: RunConfig, *, resume: bool) -> None:
     try:
         with open_run(config, resume=resume, display=display) as run:
             train(run)
+    except KeyboardInterrupt:
+        display.note(f"stopped; continue with: coderl train --resume {config.folder}")
+        raise
     except OSError as error:  # a full or read-only disk; everything written so far is whole
         raise RunFolderError(
             f"run folder {config.folder} cannot be written: {error.strerror or error}; free disk space, then "
