@@ -6,7 +6,9 @@ import gzip
 import hashlib
 import json
 import os
+import sys
 import tempfile
+from collections import OrderedDict
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from tasks.errors import TaskError
 from tasks.types import ReferenceTests, Task
 
 _VERSION = 1  # of the cache: part of every key
+_KEPT_BYTES = 64 * MIB  # encoded
 _NO_BOUND = 1 << 30  # bytes of a value of ours
 _LIMITS = Limits(
     cpu_seconds=60,
@@ -47,31 +50,35 @@ class Expected:
 
 
 class References:
-    """Runs references on `runner`. Safe to call from several threads."""
+    """Runs references on `runner`. Safe to call from several threads.
+
+    Answers are kept in memory while they fit (`_KEPT_BYTES`), and in `cache_dir` for later runs.
+    """
 
     def __init__(self, runner: Runner, cache_dir: Path | None = None) -> None:
         self._runner = runner
         self._folder = cache_dir or default_cache_dir()
-        self._futures: dict[str, tuple[ReferenceTests, Future[Expected]]] = {}
+        self._kept: OrderedDict[str, tuple[ReferenceTests, Future[Expected]]] = OrderedDict()
         self._lock = Lock()
 
     def expected(self, task: Task, tests: ReferenceTests) -> Future[Expected]:
         """One output an input of `tests`; the future raises `ReferenceFailed`."""
         with self._lock:
-            known = self._futures.get(task.id)
+            known = self._kept.get(task.id)
             if known is not None and known[0] is tests:
+                self._kept.move_to_end(task.id)
                 return known[1]
             future: Future[Expected] = Future()
-            self._futures[task.id] = (tests, future)
+            self._kept[task.id] = (tests, future)
         self._start(task, tests, future)
+        future.add_done_callback(lambda _: self._drop_oldest())
         return future
 
     def _start(self, task: Task, tests: ReferenceTests, future: Future[Expected]) -> None:
         if task.reference is None:
             future.set_exception(ReferenceFailed(f"{task.id}: has inputs but no reference; give one"))
             return
-        program = task.reference
-        file = self._folder / f"{_key(program, tests)}.json.gz"
+        file = self._folder / f"{_key(task.reference, tests)}.json.gz"
         if (cached := _read(file, len(tests.inputs))) is not None:
             future.set_result(cached)
             return
@@ -80,7 +87,7 @@ class References:
             try:
                 outcome = done.result()
                 if outcome.status is Status.INFRA:
-                    self._futures.pop(task.id, None)  # a later program tries again
+                    self._forget(task.id)  # a later program tries again
                 expected = _write(file, _values(task.id, tests, outcome))
             except Exception as error:  # noqa: BLE001  # delivered to whoever waits
                 future.set_exception(error)
@@ -88,8 +95,26 @@ class References:
                 future.set_result(expected)
 
         calls = Calls(tuple(Call(tests.function, args) for args in tests.inputs))
-        job = Job(id=f"{task.id}#reference", program=program, work=calls, limits=_LIMITS)
+        job = Job(id=f"{task.id}#reference", program=task.reference, work=calls, limits=_LIMITS)
         self._runner.submit(job).add_done_callback(finish)
+
+    def _forget(self, task_id: str) -> None:
+        with self._lock:
+            self._kept.pop(task_id, None)
+
+    def _drop_oldest(self) -> None:
+        """Keeps the answers used last. Those of HumanEval+ take 400 MB encoded, and several times that as values."""
+        with self._lock:
+            sizes = {
+                task_id: future.result().encoded_bytes
+                for task_id, (_, future) in self._kept.items()
+                if future.done() and future.exception() is None
+            }
+            excess = sum(sizes.values()) - _KEPT_BYTES
+            for task_id, size in list(sizes.items())[:-1]:
+                if excess > 0:
+                    del self._kept[task_id]
+                    excess -= size
 
 
 def _values(task_id: str, tests: ReferenceTests, outcome: Outcome) -> tuple[object, ...]:
@@ -124,9 +149,14 @@ def _read(file: Path, count: int) -> Expected | None:
 
 
 def _write(file: Path, values: tuple[object, ...]) -> Expected:
-    file.parent.mkdir(parents=True, exist_ok=True)
+    """Keeps `values` for later runs; says so where it cannot, since nothing but time is lost."""
     texts = [codec.encode(value, max_bytes=_NO_BOUND) for value in values]
-    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".tmp-", delete=False) as stream:
-        stream.write(gzip.compress(json.dumps(texts).encode("ascii"), compresslevel=1, mtime=0))
-    os.replace(stream.name, file)
+    data = gzip.compress(json.dumps(texts).encode("ascii"), compresslevel=1, mtime=0)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".tmp-", delete=False) as stream:
+            stream.write(data)
+        os.replace(stream.name, file)
+    except OSError as error:
+        print(f"outputs of references cannot be kept for later runs: {error}", file=sys.stderr)
     return Expected(values, sum(map(len, texts)))

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sandbox
+from sandbox.protocol import Limits
 from tasks.datasets import load
 from tasks.grade import Grader
 from tasks.reference import References
@@ -26,6 +27,9 @@ from tasks.validate import validate
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("CODERL_DATA", ROOT.parent / "shared" / "data"))
+
+
+WRONG_LIMITS = Limits(cpu_seconds=1, total_cpu_seconds=2)  # some loop for ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ def grade_references(tasks: Sequence[Task], grader: Grader) -> Result:
     started = time.monotonic()
     verdicts = [v for _, v in grader.grade_all((task, task.reference, None) for task in tasks)]
     seconds = time.monotonic() - started
-    wrong = [(task, program, None) for task in tasks for program in task.wrong]
+    wrong = [(task, program, WRONG_LIMITS) for task in tasks for program in task.wrong]
     return Result(
         passed=sum(v.passed for v in verdicts),
         total=len(verdicts),

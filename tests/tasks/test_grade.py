@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sandbox.protocol import MIB, Calls, Job, Judge, Limits, Outcome, Runner, Status, Stdio, TestOutcome
+from tasks import reference
 from tasks.compare import evalplus_compare
 from tasks.grade import Grader, limits_of, works_of
 from tasks.reference import References
@@ -159,6 +161,26 @@ class TestReferences:
         for damage in (b"", b"not gzip", file.read_bytes()[:20]):
             file.write_bytes(damage)
             assert Grader(runner, references=References(runner, tmp_path)).grade(doubling(1), ["a"])[0].passed
+
+    def test_memory_holds_what_was_used_last(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(reference, "_KEPT_BYTES", 10)
+        runner = Scripted(doubles)
+        grader = Grader(
+            runner, references=References(runner, tmp_path / "none" / "\0")
+        )  # no file can be there
+        tasks = [replace(doubling(10**6), id=name) for name in "ab"]
+        for index in (0, 0, 1, 1, 0):
+            assert grader.grade(tasks[index], ["x"])[0].passed
+        assert [job.id for job in runner.jobs] == [
+            "a#reference",
+            "a",
+            "a",
+            "b#reference",
+            "b",
+            "b",
+            "a#reference",
+            "a",
+        ]
 
     def test_expected_values_stay_out_of_the_programs_job(
         self, references: Callable[[Runner], References]
