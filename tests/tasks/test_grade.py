@@ -165,9 +165,8 @@ class TestReferences:
     def test_memory_holds_what_was_used_last(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(reference, "_KEPT_BYTES", 10)
         runner = Scripted(doubles)
-        grader = Grader(
-            runner, references=References(runner, tmp_path / "none" / "\0")
-        )  # no file can be there
+        (tmp_path / "file").touch()
+        grader = Grader(runner, references=References(runner, tmp_path / "file" / "cache"))  # cannot be made
         tasks = [replace(doubling(10**6), id=name) for name in "ab"]
         for index in (0, 0, 1, 1, 0):
             assert grader.grade(tasks[index], ["x"])[0].passed
