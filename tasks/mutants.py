@@ -1,11 +1,11 @@
 """Mutants: a reference with one thing changed, to see whether a task's tests notice.
 
-One operator, comparison, constant, condition or statement is changed, in text that is otherwise the reference's own
-(`ast.unparse`d). Deterministic: the same program and seed give the same mutants in the same order.
+One operator, comparison, constant, condition or statement is changed; the rest is the reference, `ast.unparse`d.
+Deterministic: the same program and seed give the same mutants in the same order.
 
-Equivalent mutants (a change that no input can show) cannot be told from weak tests in general. Changes that are
-known to be equivalent are not made: docstrings, annotations, default-free `pass`, constants of a docstring, and
-whatever compiles to the reference's own bytecode. The rest count as survivors and are listed for a person.
+Equivalent mutants (no input can show the change) cannot be told from weak tests in general. Those known beforehand are not
+made: docstrings, annotations, texts of f-strings, and whatever compiles to the reference's own bytecode. The rest
+count as survivors, and are listed for a person to judge.
 """
 
 from __future__ import annotations
