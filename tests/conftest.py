@@ -6,7 +6,12 @@ import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# What a property costs says nothing about whether it holds, and CI machines are slow at times.
+hypothesis.settings.register_profile("coderl", deadline=None)
+hypothesis.settings.load_profile("coderl")
 
 # Before anything loads a Hugging Face library: a test that needs the hub must fail at once, not wait for it.
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -107,7 +107,7 @@ def load(program: str, name: str, phase: str) -> tuple[ModuleType | None, dict[s
     sys.modules[name] = module
     try:
         exec(code, module.__dict__)
-    except BaseException as error:  # the boundary to the program: all it raises is its failure
+    except BaseException as error:  # the boundary to the program: all it raises is its failure  # noqa: BLE001
         return None, describe(error, phase)
     return module, None
 
@@ -116,7 +116,7 @@ def describe(error: BaseException, phase: str) -> dict[str, Any]:
     """An exception as data; `exit` is the exit status that a SystemExit stands for."""
     try:
         message = str(error)[:MESSAGE_CHARS]
-    except BaseException:  # the program's own __str__
+    except BaseException:  # the program's own __str__  # noqa: BLE001
         message = "<no message: str() of the exception failed>"
     info: dict[str, Any] = {
         "type": type(error).__name__,
@@ -149,17 +149,17 @@ def candidate_frames(traceback: TracebackType | None) -> list[list[object]]:
 def _call(module: ModuleType, call: dict[str, Any], value_bytes: int) -> dict[str, Any]:
     try:
         function = _resolve(module, call["function"])
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001
         return {"failure": describe(error, "entry")}
     arguments: Any = codec.decode(call["arguments"])
     args, kwargs = arguments
     try:
         value = function(*args, **kwargs)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001
         return {"failure": describe(error, "call")}
     try:
         return {"value": codec.encode(value, max_bytes=value_bytes)}
-    except BaseException as error:  # CodecError; or out of stack or memory on the way
+    except BaseException as error:  # CodecError; or out of stack or memory on the way  # noqa: BLE001
         return {"failure": describe(error, "call")}
 
 
