@@ -78,8 +78,7 @@ def load_policy(folder: Path, config: ModelConfig) -> Policy:
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"the model in {folder} cannot be loaded: {error}") from error
-    if gpu:
-        model.cuda()
+    torch.nn.Module.to(model, "cuda" if gpu else "cpu")
     return Policy(model, tokenizer, _stop_token_ids(model, tokenizer))
 
 

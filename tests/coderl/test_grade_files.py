@@ -14,7 +14,7 @@ import pytest
 
 import sandbox
 from coderl import grade_files
-from coderl.completions import read_completions
+from coderl.completions import read_completions, reference_items
 from sandbox.protocol import Job, Outcome, Runner, Status
 from tasks.errors import TaskError
 from tasks.types import Task
@@ -229,4 +229,4 @@ def test_task_ids_may_be_numbers(tmp_path: Path) -> None:
 
 def test_tasks_without_references_are_an_error() -> None:
     with pytest.raises(TaskError, match="no references"):
-        grade_files.reference_items(BY_ID)
+        reference_items(BY_ID)
