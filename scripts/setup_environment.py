@@ -195,10 +195,10 @@ def describe_torch() -> str:
 
 def require_glibc() -> None:
     name, version = platform.libc_ver()
-    if name != "glibc" or tuple(map(int, version.split(".")[:2])) < (2, 28):
+    if name != "glibc" or tuple(map(int, version.split(".")[:2])) < (2, 31):
         raise SetupError(
-            f"torch and vLLM need glibc 2.28 or later; this system has {name or 'another C library'} {version}. "
-            "Nothing was changed. Remedy: a distribution of 2019 or later that uses glibc (Alpine does not)"
+            f"vLLM's requirements need glibc 2.31 or later; this system has {name or 'another C library'} {version}. "
+            "Nothing was changed. Remedy: a distribution of 2020 or later that uses glibc (Alpine does not)"
         )
 
 
