@@ -65,8 +65,8 @@ class Run:
     stop_requested: bool = False
 
 
-def train(run: Run) -> Evaluation:
-    """Train from `run.step` to the configured number of steps; returns the final evaluation.
+def train(run: Run) -> None:
+    """Train from `run.step` to the configured number of steps, and evaluate the outcome.
 
     Raises:
         CollapseError, NonFiniteError, MismatchError, SandboxOutageError, RunFolderError: the run stops,
@@ -93,7 +93,10 @@ def train(run: Run) -> Evaluation:
         published = time.monotonic() - published
         run.step = step
         _record(run, batch, probe, update, published, started)
-        if config.eval.every and step % config.eval.every == 0 and step < config.train.steps:
+        # Before the step's checkpoint, so that a resumed run neither repeats nor misses an evaluation.
+        if step == config.train.steps:
+            evaluate_held_out(run, config.eval.final_samples)
+        elif config.eval.every and step % config.eval.every == 0:
             evaluate_held_out(run, config.eval.samples)
         if run.monitor.finding and config.train.stop_on_collapse:
             _stop_collapsed(run)
@@ -102,7 +105,6 @@ def train(run: Run) -> Evaluation:
     if run.stop_requested and run.step < config.train.steps:
         run.folder.log("event", run.step, event="interrupted", detail="resume with --resume")
         raise KeyboardInterrupt
-    return evaluate_held_out(run, config.eval.final_samples)
 
 
 def evaluate_held_out(run: Run, samples: int, name: str = "held-out") -> Evaluation:
