@@ -61,33 +61,48 @@ def programs(tasks: list[Task], samples: int) -> Iterator[dict[str, Any]]:
                 }
 
 
-def evalplus_verdicts(work: Path, programs_file: Path) -> list[dict[str, Any]]:
-    """evalplus's verdicts, in the order of the programs: each has `verdicts` of base and plus inputs."""
-    out = work / "out" / "evalplus.jsonl"
+def evalplus_verdicts(work: Path, name: str, rows: list[dict[str, Any]], seconds: int) -> list[bool]:
+    """Whether evalplus passes each program, on base and plus inputs, given so many wall-clock seconds a test."""
+    out = work / "out" / f"{name}.jsonl"
     if not out.exists():
+        given = work / f"{name}-programs.jsonl"
+        given.write_text("".join(json.dumps(row) + "\n" for row in rows))
         environment = _environment(work / "venv")
         out.parent.mkdir(exist_ok=True)
         base = Path(sys.base_prefix).resolve()
-        code = Path(__file__).with_name("evalplus_verdicts.py")
-        data = (DATA / SETS["humanevalplus"].file).resolve()
-        mounts = [("/usr", "/usr"), (base, base), (environment, environment), (data, "/data.jsonl.gz")]
-        mounts += [(code, "/evalplus_verdicts.py"), (programs_file.resolve(), "/programs.jsonl")]
-        command = ["bwrap", "--unshare-all", "--die-with-parent", "--proc", "/proc", "--dev", "/dev"]
+        mounts = [("/usr", "/usr"), (base, base), (environment, environment)]
+        mounts += [((DATA / SETS["humanevalplus"].file).resolve(), "/data.jsonl.gz")]
+        mounts += [
+            (Path(__file__).with_name("evalplus_verdicts.py"), "/code.py"),
+            (given.resolve(), "/programs.jsonl"),
+        ]
+        command = [
+            "bwrap",
+            "--unshare-all",
+            "--die-with-parent",
+            "--proc",
+            "/proc",
+            "--dev",
+            "/dev",
+            "--tmpfs",
+            "/tmp",
+        ]
         command += [
-            part for name in ("lib", "lib64", "bin") for part in ("--symlink", f"usr/{name}", f"/{name}")
+            part for part in ("lib", "lib64", "bin") for part in ("--symlink", f"usr/{part}", f"/{part}")
         ]
         command += [str(part) for outside, inside in mounts for part in ("--ro-bind", outside, inside)]
-        command += ["--tmpfs", "/tmp", "--bind", str(out.parent.resolve()), "/out"]
-        command += [str(environment / "bin" / "python"), "/evalplus_verdicts.py", "/data.jsonl.gz"]
-        subprocess.run([*command, "/programs.jsonl", "/out/.tmp-evalplus.jsonl", "1", "1"], check=True)
-        (out.parent / ".tmp-evalplus.jsonl").rename(out)
-    return [json.loads(line) for line in out.read_text().splitlines()]
+        command += ["--bind", str(out.parent.resolve()), "/out"]
+        command += [str(environment / "bin" / "python"), "/code.py", "/data.jsonl.gz", "/programs.jsonl"]
+        subprocess.run([*command, "/out/.tmp.jsonl", "1", str(seconds)], check=True)
+        (out.parent / ".tmp.jsonl").rename(out)
+    found = [json.loads(line)["verdicts"] for line in out.read_text().splitlines()]
+    return [[status for status, _ in verdicts] == ["pass", "pass"] for verdicts in found]
 
 
 def _environment(folder: Path) -> Path:
     if not (folder / "installed").exists():
         venv.create(folder, with_pip=True)
-        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q"]
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-qq"]
         subprocess.run([*pip, "--no-deps", f"evalplus=={EVALPLUS}"], check=True)
         subprocess.run([*pip, "numpy", "psutil"], check=True)  # what evalplus.eval imports
         (folder / "installed").touch()
@@ -130,25 +145,33 @@ def main() -> int:
     options.work.mkdir(parents=True, exist_ok=True)
     tasks = load(f"humanevalplus={DATA / SETS['humanevalplus'].file}")
     rows = list(programs(tasks, options.samples))
-    programs_file = options.work / "programs.jsonl"
-    programs_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    theirs = evalplus_verdicts(options.work, programs_file)
+    theirs = evalplus_verdicts(options.work, "evalplus", rows, seconds=1)
     ours = our_verdicts(options.work, tasks, rows, options.backend, options.slots)
-    unexplained, counts = 0, {"both pass": 0, "both fail": 0, "explained": 0, "different": 0}
-    for row, their, our in zip(rows, theirs, ours, strict=True):
-        passed = [status for status, _ in their["verdicts"]] == ["pass", "pass"]
-        if passed is our["passed"]:
-            counts["both pass" if passed else "both fail"] += 1
-            continue
+    differing = [
+        n for n, (their, our) in enumerate(zip(theirs, ours, strict=True)) if their is not our["passed"]
+    ]
+    # A busy host makes evalplus's limit of one wall-clock second fail right programs.
+    patient = (
+        evalplus_verdicts(options.work, "again", [rows[n] for n in differing], seconds=30)
+        if differing
+        else []
+    )
+    counts = {"programs": len(rows), "both pass": 0, "both fail": 0, "explained": 0, "different": 0}
+    for number, our in enumerate(ours):
+        if number not in differing:
+            counts["both pass" if our["passed"] else "both fail"] += 1
+    for number, again in zip(differing, patient, strict=True):
+        row, our = rows[number], ours[number]
         reason = EXPLAINED.get(row["task_id"])
+        if again is our["passed"]:
+            reason = "evalplus agrees when given 30 s of wall-clock time a test instead of 1 s"
         counts["explained" if reason else "different"] += 1
-        unexplained += reason is None
         print(
-            f"{row['task_id']} sample {row['sample']}: evalplus {their['verdicts']}, ours {our['passed']}: {our['why']}"
+            f"{row['task_id']} sample {row['sample']}: evalplus {theirs[number]}, ours {our['passed']}: {our['why']}"
         )
         print(f"    {reason or 'NOT EXPLAINED'}")
-    print(json.dumps({"programs": len(rows), **counts}))
-    return 1 if unexplained else 0
+    print(json.dumps(counts))
+    return 1 if counts["different"] else 0
 
 
 if __name__ == "__main__":
