@@ -115,24 +115,24 @@ def _start(model: Path, config: SamplerConfig, seed: int) -> LLM:
     # vLLM would otherwise pin this process, and with it the learner and the sandbox threads.
     os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    with warnings.catch_warnings():  # of vLLM's own imports: nothing that a user of coderl can act on
-        warnings.simplefilter("ignore")
-        from vllm import LLM
-
     gpu = torch.cuda.is_available()
     options: dict[str, Any] = {"gpu_memory_utilization": config.gpu_memory_fraction} if gpu else {}
     try:
-        return LLM(
-            str(model),
-            dtype="bfloat16" if gpu else "float32",
-            enforce_eager=not gpu,
-            max_model_len=config.max_prompt_tokens + config.max_tokens,
-            max_num_seqs=config.max_sequences,
-            logprobs_mode="processed_logprobs",
-            disable_log_stats=True,
-            use_tqdm_on_load=False,
-            seed=seed % 2**31,
-            **options,
-        )
+        with warnings.catch_warnings():  # of vLLM's own start: nothing that a user of coderl can act on
+            warnings.simplefilter("ignore")
+            from vllm import LLM
+
+            return LLM(
+                str(model),
+                dtype="bfloat16" if gpu else "float32",
+                enforce_eager=not gpu,
+                max_model_len=config.max_prompt_tokens + config.max_tokens,
+                max_num_seqs=config.max_sequences,
+                logprobs_mode="processed_logprobs",
+                disable_log_stats=True,
+                use_tqdm_on_load=False,
+                seed=seed % 2**31,
+                **options,
+            )
     except (ValueError, OSError, RuntimeError) as error:
         raise ModelError(f"vLLM cannot load the model in {model}: {error}") from error
