@@ -22,6 +22,8 @@ from tasks import native
 from tasks.types import CallTest, StdioTest, Task
 from tests.coderl.tiny import save_tiny_qwen2
 
+pytestmark = pytest.mark.timeout(900)  # whole runs, two of them in one test
+
 ROOT = Path(__file__).parents[2]
 SMALL = [
     "data.train=builtin:tiny",
