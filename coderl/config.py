@@ -95,7 +95,7 @@ class RewardConfig(Section):
 
 
 class SandboxConfig(Section):
-    backend: str = Field("auto", description="auto, docker, bubblewrap")
+    backend: Literal["auto", "docker", "bubblewrap"] = Field("auto", description="auto: the first that works")
     slots: int = Field(2, ge=1, description="programs that run at once")
 
 

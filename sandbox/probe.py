@@ -42,10 +42,11 @@ OPENERS: dict[str, Callable[[Limits, Report], Backend]] = {
 def open_backend(name: str, limits: Limits, report: Report = lambda line: None) -> Backend:
     """The backend `name`, or with `auto` the first that works; proved by running a program in it.
 
-    Raises `NoBackendError`, which says for each one tried what is wrong and what would help.
+    Raises `NoBackendError`, which says for each one tried what is wrong and what would help; `BackendError` for
+    an unknown name.
     """
     if name != "auto" and name not in OPENERS:
-        raise ValueError(f"unknown sandbox backend {name!r}; there are: auto, {', '.join(OPENERS)}")
+        raise BackendError(f"unknown sandbox backend {name!r}", f"There are: auto, {', '.join(OPENERS)}.")
     failures: dict[str, BackendError] = {}
     for candidate in OPENERS if name == "auto" else (name,):
         try:

@@ -197,7 +197,7 @@ def test_someone_elses_model_and_tasks(tmp_path: Path) -> None:
         (["runs=/proc/none"], "cannot be written"),
         (["name=taken"], "exists already; resume it with --resume"),
         (["--resume", "nothing"], "is not a run folder"),
-        (["sandbox.backend=vm"], "unknown sandbox backend 'vm'"),
+        (["sandbox.backend=vm"], "sandbox.backend = 'vm': input should be 'auto', 'docker' or 'bubblewrap'"),
     ],
 )
 def test_bad_input_is_one_clear_error_and_leaves_nothing(

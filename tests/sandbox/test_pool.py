@@ -305,7 +305,7 @@ def test_misuse_is_refused_at_once(two: Pool) -> None:
         two.submit(replace(job(), language="rust"))
     with pytest.raises(ValueError, match="scratch_bytes .* above the pool's"):
         two.submit(replace(job(), limits=replace(LIMITS, scratch_bytes=1 << 40)))
-    with pytest.raises(ValueError, match="unknown sandbox backend 'dokcer'"):
+    with pytest.raises(BackendError, match="unknown sandbox backend 'dokcer'"):
         sandbox.open_pool(1, "dokcer")
 
 
