@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from coderl.errors import ConfigError
 from coderl.objective_config import ObjectiveConfig
@@ -66,6 +66,12 @@ class SamplerConfig(Section):
 
 class LearnerConfig(Section):
     learning_rate: float = Field(1e-4, gt=0)
+    kl_target: float | None = Field(
+        None,
+        gt=0,
+        description="nats a token that a batch's update may move the policy, measured on the next batch: the "
+        "learning rate is steered to meet it, within 1/1000 to 10 times learning_rate; none: off",
+    )
     warmup_steps: int = Field(0, ge=0, description="linear ramp of the learning rate, in batches")
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     weight_decay: float = Field(0.0, ge=0)
@@ -82,6 +88,12 @@ class LearnerConfig(Section):
         gt=0,
         description="mean |sampler - learner|, nats, that stops the run; none: 1e-3 in float32, else 0.1",
     )
+
+    @model_validator(mode="after")
+    def _check_schedule(self) -> LearnerConfig:
+        if self.kl_target is not None and self.schedule != "constant":
+            raise ValueError("kl_target sets the learning rate itself; leave schedule at constant")
+        return self
 
 
 class RewardConfig(Section):

@@ -7,6 +7,7 @@ so how it is cut into micro-batches changes nothing.
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 import time
@@ -19,6 +20,7 @@ from transformers import PreTrainedModel
 
 from coderl import objectives
 from coderl.config import LearnerConfig, RunConfig
+from coderl.controller import RateController
 from coderl.errors import ModelError, NonFiniteError
 from coderl.model import Policy
 from coderl.objectives import LossStats
@@ -32,6 +34,7 @@ class Probe:
 
     entropy: float
     kl_warm: float
+    kl_step: float | None  # from the policy before the last update; with `learner.kl_target` only
     logprob_diff_mean: float  # |sampler - learner|
     logprob_diff_max: float
 
@@ -50,7 +53,11 @@ class Update:
 
 
 class Learner:
-    """Holds the policy being trained, its optimizer, and a frozen copy of the warm model."""
+    """Holds the policy being trained, its optimizer, and a frozen copy of the warm model.
+
+    With `learner.kl_target` also a frozen copy of the policy before the last update, against which the
+    update is measured.
+    """
 
     def __init__(self, policy: Policy, config: RunConfig, warm: PreTrainedModel) -> None:
         self.policy = policy
@@ -58,6 +65,9 @@ class Learner:
         self.batches = 0
         self.model = policy.model
         self.warm = warm.eval().requires_grad_(False)
+        target = config.learner.kl_target
+        self.controller = RateController(target) if target else None
+        self.previous = copy.deepcopy(self.model).eval().requires_grad_(False) if target else None
         self.model.train()
         learner = config.learner
         self.optimizer = torch.optim.AdamW(
@@ -83,7 +93,8 @@ class Learner:
             with_tokens, min(self.config.learner.probe_rows, len(with_tokens))
         )
         rows = [_row(r) for r in chosen]
-        sums = torch.zeros(3, dtype=torch.float64)
+        references = [self.warm] if self.previous is None else [self.warm, self.previous]
+        sums = torch.zeros(2 + len(references), dtype=torch.float64)
         count, largest = 0, 0.0
         with torch.no_grad():
             for group in microbatches(rows, self.config.learner.tokens_per_microbatch):
@@ -92,20 +103,19 @@ class Learner:
                     [rows[i] for i in group],
                     temperature=self.config.sampler.temperature,
                     entropy=True,
-                    reference=self.warm,
+                    references=references,
                 )
-                assert scores.entropy_BT is not None and scores.kl_BT is not None
+                assert scores.entropy_BT is not None
                 sampler_BT = _padded([chosen[i].logprobs for i in group], scores.logp_BT)
                 difference = (scores.logp_BT - sampler_BT).abs() * scores.mask_BT
-                sums += (
-                    torch.stack([x.sum() for x in (scores.entropy_BT, scores.kl_BT, difference)])
-                    .double()
-                    .cpu()
-                )
+                columns = (scores.entropy_BT, difference, *scores.kls_BT)
+                sums += torch.stack([x.sum() for x in columns]).double().cpu()
                 largest = max(largest, float(difference.max()))
                 count += int(scores.mask_BT.sum())
-        entropy, kl, mismatch = (sums / count).tolist()
-        return Probe(entropy, kl, mismatch, largest)
+        entropy, mismatch, kl_warm, *kl_step = (sums / count).tolist()
+        if self.controller and self.batches > self.config.learner.warmup_steps:
+            self.controller.measured(kl_step[0])
+        return Probe(entropy, kl_warm, kl_step[0] if kl_step else None, mismatch, largest)
 
     def update(self, batch: Batch) -> Update:
         """Take `minibatches` optimizer steps on a batch whose rollouts have advantages.
@@ -115,6 +125,8 @@ class Learner:
         """
         started = time.monotonic()
         rate = self._set_learning_rate()
+        if self.previous is not None:
+            self.previous.load_state_dict(self.model.state_dict())
         stats = LossStats()
         losses, norms, rows = [], [], 0
         parts = _split(batch, self.config.learner.minibatches, self.config.seed)
@@ -188,7 +200,7 @@ class Learner:
             [_row(r) for r in rollouts],
             temperature=self.config.sampler.temperature,
             entropy=objective.entropy_coef != 0,
-            reference=self.warm if full_kl else None,
+            references=[self.warm] if full_kl else [],
         )
         logp = scores.logp_BT
         return objectives.policy_loss(
@@ -200,7 +212,7 @@ class Learner:
             torch.tensor([w for _, w in used], device=logp.device),
             logp_sampler_BT=_padded([r.logprobs for r in rollouts], logp),
             logp_ref_BT=self._reference_logprobs(rollouts) if objective.kl_coef > 0 and not full_kl else None,
-            kl_full_BT=scores.kl_BT,
+            kl_full_BT=scores.kls_BT[0] if full_kl else None,
             entropy_BT=scores.entropy_BT,
         )
 
@@ -230,6 +242,8 @@ class Learner:
 
     def _set_learning_rate(self) -> float:
         rate = learning_rate(self.config.learner, self.batches, self.config.train.steps)
+        if self.controller:
+            rate *= self.controller.factor
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         return rate
@@ -239,12 +253,17 @@ class Learner:
             "optimizer": self.optimizer.state_dict(),
             "batches": self.batches,
             "torch_rng": torch.get_rng_state(),
+            "controller": self.controller.state() if self.controller else None,
+            "previous": self.previous.state_dict() if self.previous is not None else None,
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
         self.optimizer.load_state_dict(state["optimizer"])
         self.batches = state["batches"]
         torch.set_rng_state(state["torch_rng"])
+        if self.controller and self.previous is not None and state["controller"]:
+            self.controller.factor = state["controller"]["factor"]
+            self.previous.load_state_dict(state["previous"])
 
 
 def learning_rate(config: LearnerConfig, batch: int, batches: int) -> float:

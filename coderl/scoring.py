@@ -30,15 +30,15 @@ class TokenRow:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """`logp_BT`, `entropy_BT`, `kl_BT`: nats, completion tokens only, zero where `mask_BT` is zero.
+    """`logp_BT`, `entropy_BT`, `kls_BT`: nats, completion tokens only, zero where `mask_BT` is zero.
 
-    `entropy_BT` and `kl_BT` (full-vocabulary KL to the reference) are None unless asked for.
+    `entropy_BT` is None unless asked for; `kls_BT` holds the full-vocabulary KL to each reference, in order.
     """
 
     logp_BT: Tensor
     mask_BT: Tensor
     entropy_BT: Tensor | None
-    kl_BT: Tensor | None
+    kls_BT: list[Tensor]
 
 
 def microbatches(rows: Sequence[TokenRow], tokens: int) -> Iterator[list[int]]:
@@ -60,7 +60,7 @@ def score(
     *,
     temperature: float = 1.0,
     entropy: bool = False,
-    reference: PreTrainedModel | None = None,
+    references: Sequence[PreTrainedModel] = (),
 ) -> Scores:
     """Score every completion token of `rows` under `softmax(logits / temperature)`.
 
@@ -87,29 +87,26 @@ def score(
     ids_BT, attention_BT, mask_BT = ids_BT.to(device), attention_BT.to(device), mask_BT.to(device)
 
     hidden_KD = _hidden(model, ids_BT, attention_BT, source_K)
-    reference_KD = None
-    if reference is not None:
-        with torch.no_grad():
-            reference_KD = _hidden(reference, ids_BT, attention_BT, source_K)
-
+    with torch.no_grad():
+        reference_KD = [_hidden(reference, ids_BT, attention_BT, source_K) for reference in references]
     head = _head(model)
-    reference_head = _head(reference) if reference is not None else None
+    reference_heads = [_head(reference) for reference in references]
 
-    def chunk(hidden: Tensor, targets: Tensor, reference_hidden: Tensor | None) -> tuple[Tensor, ...]:
+    def chunk(hidden: Tensor, targets: Tensor, *reference_hidden: Tensor) -> tuple[Tensor, ...]:
         logp_KV = torch.log_softmax(head(hidden).float() / temperature, -1)
         out = [logp_KV.gather(1, targets[:, None])[:, 0]]
         if entropy:
             out.append(-(logp_KV.exp() * logp_KV).sum(-1))
-        if reference_hidden is not None and reference_head is not None:
+        for reference_head, states in zip(reference_heads, reference_hidden, strict=True):
             with torch.no_grad():
-                ref_KV = torch.log_softmax(reference_head(reference_hidden).float() / temperature, -1)
+                ref_KV = torch.log_softmax(reference_head(states).float() / temperature, -1)
             out.append((logp_KV.exp() * (logp_KV - ref_KV)).sum(-1))
         return tuple(out)
 
     parts = []
     for start in range(0, len(target), CHUNK_TOKENS):
         piece = slice(start, start + CHUNK_TOKENS)
-        inputs = (hidden_KD[piece], target_K[piece], None if reference_KD is None else reference_KD[piece])
+        inputs = (hidden_KD[piece], target_K[piece], *(states[piece] for states in reference_KD))
         one = len(target) <= CHUNK_TOKENS or not torch.is_grad_enabled()
         parts.append(chunk(*inputs) if one else checkpoint(chunk, *inputs, use_reentrant=False))
     columns = [torch.cat(column) for column in zip(*parts, strict=True)]
@@ -123,7 +120,7 @@ def score(
         logp_BT=spread(columns[0]),
         mask_BT=mask_BT,
         entropy_BT=spread(columns[1]) if entropy else None,
-        kl_BT=spread(columns[-1]) if reference is not None else None,
+        kls_BT=[spread(column) for column in columns[len(columns) - len(references) :]],
     )
 
 

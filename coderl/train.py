@@ -184,6 +184,7 @@ def _record(run: Run, batch: Batch, probe: Probe, update: Update, published: flo
         "entropy": entropy(batch),
         "entropy_probe": probe.entropy,
         "kl_warm": probe.kl_warm,
+        "kl_step": probe.kl_step,
         "loss": update.loss,
         "grad_norm": update.grad_norm,
         "learning_rate": update.learning_rate,
