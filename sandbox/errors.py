@@ -5,7 +5,8 @@ SandboxError
 ├── BackendError        one backend cannot be used, with the remedy
 │   └── ImageError      its image cannot be built
 ├── CellLost            a cell died or broke its protocol: try elsewhere (inside the pool only)
-└── PoolClosedError     the pool was closed before the job was done
+├── PoolClosedError     the pool was closed before the job was done
+└── JobCancelledError   the job was stopped because nobody waits for it any more
 """
 
 from __future__ import annotations
@@ -51,4 +52,8 @@ class CellLost(SandboxError):
 
 
 class PoolClosedError(SandboxError):
+    pass
+
+
+class JobCancelledError(SandboxError):
     pass

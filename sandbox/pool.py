@@ -54,8 +54,8 @@ class Pool:
     def slots(self) -> int:
         return len(self._slots)
 
-    def submit(self, job: Job) -> Future[Outcome]:
-        """Queue `job`. Raises `ValueError` for a job that this pool cannot take, `PoolClosedError`."""
+    def check(self, job: Job) -> None:
+        """Raises `ValueError` for a job that this pool cannot take."""
         if job.language != "python":
             raise ValueError(f"job {job.id}: language {job.language!r} is not supported, only 'python'")
         if job.limits.scratch_bytes > self._limits.scratch_bytes:
@@ -63,6 +63,10 @@ class Pool:
                 f"job {job.id}: scratch_bytes {job.limits.scratch_bytes} is above the pool's "
                 f"{self._limits.scratch_bytes}; open the pool with larger limits"
             )
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        """Queue `job`. Raises `ValueError` for a job that this pool cannot take, `PoolClosedError`."""
+        self.check(job)
         if self._closing.is_set():
             raise PoolClosedError("the pool is closed")
         future: Future[Outcome] = Future()
@@ -71,6 +75,12 @@ class Pool:
 
     def run(self, job: Job) -> Outcome:
         return self.submit(job).result()
+
+    def cancel(self, future: Future[Outcome]) -> None:
+        """Nobody waits for `future`: a queued job is dropped, a running one stopped (`JobCancelledError`)."""
+        if not future.cancel():
+            for slot in self._slots:
+                slot.cancel(future)
 
     def close(self) -> None:
         """Stop now: running and queued jobs get `PoolClosedError`. Leaves no container or process."""
@@ -111,7 +121,7 @@ class Pool:
                 if not future.set_running_or_notify_cancel():
                     continue
                 try:
-                    future.set_result(slot.run(job))
+                    future.set_result(slot.run(job, future))
                 except BaseException as error:  # noqa: BLE001 - ours: whoever waits has to learn of it
                     future.set_exception(error)
         finally:

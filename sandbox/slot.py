@@ -10,7 +10,7 @@ from dataclasses import replace
 from sandbox import runs
 from sandbox.backends.base import Backend
 from sandbox.cell import Cell, Role
-from sandbox.errors import BackendError, CellLost, PoolClosedError
+from sandbox.errors import BackendError, CellLost, JobCancelledError, PoolClosedError
 from sandbox.protocol import Call, Calls, Job, Judge, Limits, Outcome, Status, Stdio, TestOutcome
 
 RUNS_PER_CELL = 2000
@@ -27,22 +27,34 @@ CANARY = Job(
 
 
 class Slot:
-    """Use it from one thread; `stop` may come from any."""
+    """Use it from one thread; `stop` and `cancel` may come from any."""
 
     def __init__(self, backend: Backend, limits: Limits) -> None:
         self._backend = backend
         self._limits = limits  # what its cells are made for
         self._cells: dict[Role, Cell] = {}
         self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._current: object = None  # what the caller knows the running job by
+        self._cancelled = False
 
     def warm(self) -> None:
         """Open the program cell now. Raises `BackendError`."""
         self._cell("program", self._limits)
 
-    def run(self, job: Job) -> Outcome:
-        """Raises only `PoolClosedError`."""
+    def run(self, job: Job, handle: object = None) -> Outcome:
+        """Raises only `PoolClosedError`, and `JobCancelledError` after `cancel(handle)`."""
         started = time.monotonic()
-        found = self._attempt_all(job)
+        with self._lock:
+            self._current, self._cancelled = handle, False
+        try:
+            found = self._attempt_all(job)
+        except JobCancelledError:
+            self.close()
+            raise
+        finally:
+            with self._lock:
+                self._current = None
         return replace(
             found,
             backend=self._backend.name,
@@ -53,8 +65,14 @@ class Slot:
     def stop(self) -> None:
         """Make a running job end with `PoolClosedError`."""
         self._stopped.set()
-        for cell in list(self._cells.values()):
-            cell.abandon()
+        self._abandon_cells()
+
+    def cancel(self, handle: object) -> None:
+        """Make the job that runs under `handle` end with `JobCancelledError`; it costs its cells."""
+        with self._lock:
+            if self._current is handle:
+                self._cancelled = True
+                self._abandon_cells()
 
     def close(self) -> None:
         for role in list(self._cells):
@@ -101,15 +119,13 @@ class Slot:
         if role not in self._cells:
             self._cells[role] = self._open(role)
         cell = self._cells[role]
-        if self._stopped.is_set():
-            raise PoolClosedError("the pool was closed")
+        self._check_wanted()
         self._backend.fit(cell, limits)
         return cell
 
     def _open(self, role: Role) -> Cell:
         for pause in _PAUSES_SECONDS:
-            if self._stopped.is_set():
-                raise PoolClosedError("the pool was closed")
+            self._check_wanted()
             try:
                 return self._backend.open_cell(role, self._limits)
             except BackendError as error:
@@ -118,9 +134,18 @@ class Slot:
         return self._backend.open_cell(role, self._limits)
 
     def _give_up_cells(self) -> None:
+        self._check_wanted()
+        self.close()
+
+    def _abandon_cells(self) -> None:
+        for cell in list(self._cells.values()):
+            cell.abandon()
+
+    def _check_wanted(self) -> None:
         if self._stopped.is_set():
             raise PoolClosedError("the pool was closed")
-        self.close()
+        if self._cancelled:
+            raise JobCancelledError("the job was cancelled")
 
     def _discard(self, role: Role) -> None:
         self._cells.pop(role).destroy()

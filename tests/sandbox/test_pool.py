@@ -23,7 +23,7 @@ from sandbox import runs as runs_module
 from sandbox import slot as slot_module
 from sandbox.backends.base import process_start_time
 from sandbox.cell import Cell, Role
-from sandbox.errors import BackendError, NoBackendError, PoolClosedError
+from sandbox.errors import BackendError, JobCancelledError, NoBackendError, PoolClosedError
 from sandbox.inside import wire
 from sandbox.pool import Pool
 from sandbox.protocol import MIB, Call, Calls, Job, Judge, Limits, Status
@@ -201,6 +201,23 @@ def test_closing_ends_running_and_queued_jobs_at_once(name: str) -> None:
     with pytest.raises(CancelledError):
         cancelled.result(timeout=0)
     assert leftovers() == before
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_a_cancelled_job_is_stopped_and_its_slot_is_free(name: str) -> None:
+    with open_or_skip(name) as pool:
+        sleeper = job("import time\ndef f(x):\n    time.sleep(60)\n")
+        running, queued = pool.submit(sleeper), pool.submit(sleeper)
+        time.sleep(0.3)
+        started = time.monotonic()
+        pool.cancel(queued)
+        pool.cancel(running)
+        assert pool.run(job()).attempts == 1
+        assert time.monotonic() - started < 15
+        with pytest.raises(JobCancelledError):
+            running.result(timeout=0)
+        with pytest.raises(CancelledError):
+            queued.result(timeout=0)
 
 
 OWNER = """
