@@ -1,27 +1,42 @@
-"""Reads completions to be graded: JSONL rows with `task_id` and `completion`, plain or gzipped."""
+"""Reads completions to be graded: JSONL rows, plain or gzipped.
+
+A row names its task by `task_id`, or by the `prompt` that the model was given, and holds one `completion` or
+several `samples`.
+"""
 
 from __future__ import annotations
 
 import difflib
 import gzip
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tasks.errors import TaskError
-from tasks.extract import extract
+from tasks.extract import extract, program_of
 from tasks.types import Task
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A program to grade: its task, the row that it came in, the program (None: none was found)."""
+    """A program to grade: its task, the row that it came in, the program (None: none was found).
+
+    `blocks`: all code blocks of the completion as the model wrote them, the last one the answer; empty
+    where there is only one.
+    """
 
     task: Task
     row: dict[str, Any]
     program: str | None
+    blocks: tuple[str, ...] = ()
+
+    @property
+    def programs(self) -> list[str | None]:
+        """All that is to be graded: the program, then the earlier blocks as whole programs."""
+        return [self.program, *(program_of(block, self.task) for block in self.blocks[:-1])]
 
 
 def reference_items(tasks: Sequence[Task]) -> list[Item]:
@@ -34,11 +49,54 @@ def reference_items(tasks: Sequence[Task]) -> list[Item]:
 
 def read_completions(path: Path, tasks: Sequence[Task]) -> list[Item]:
     """Reads completion rows and takes the program out of each. Raises `TaskError` (file, line, field, remedy)."""
-    by_id = {task.id: task for task in tasks}
-    items = [_item(row, by_id, where) for where, row in _rows(path)]
+    named = _Names(tasks)
+    items = [item for where, row in _rows(path) for item in _items(row, named, where)]
     if not items:
         raise TaskError(f"{path}: holds no completions; write one JSON object a line: task_id, completion")
     return items
+
+
+class _Names:
+    """Tasks by what completion rows call them."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self.by_id = {task.id: task for task in tasks}
+        self.by_prompt = {task.prompt: task for task in tasks}
+        self.by_entry_point: dict[str, list[Task]] = {}
+        for task in tasks:
+            self.by_entry_point.setdefault(task.entry_point or "", []).append(task)
+
+    def by_id_or_prompt(self, row: dict[str, Any], where: str) -> Task:
+        """Raises `TaskError` where the row names no task."""
+        identity, prompt = row.get("task_id"), row.get("prompt")
+        if "task_id" not in row and isinstance(prompt, str):
+            task = self.by_prompt.get(prompt) or self._most_alike(prompt)
+            if task is None:
+                raise TaskError(
+                    f"{where}, field prompt: it is no task's here; add the task's id as `task_id`"
+                )
+            return task
+        if isinstance(identity, bool) or not isinstance(identity, (str, int)):
+            raise TaskError(
+                f"{where}, field task_id: {_found(row, 'task_id')}; give the id of a task, a string"
+            )
+        task = self.by_id.get(str(identity))
+        if task is None:
+            close = difflib.get_close_matches(str(identity), self.by_id, n=1) or list(self.by_id)[:1]
+            raise TaskError(
+                f"{where}, field task_id: no task {str(identity)!r} here; ids look like {close[0]!r}"
+            )
+        return task
+
+    def _most_alike(self, prompt: str) -> Task | None:
+        """Of the tasks whose entry point `prompt` defines last: data sets are passed on with edited prompts."""
+        names = re.findall(r"^def (\w+)\(", prompt, re.MULTILINE)
+        alike = self.by_entry_point.get(names[-1], []) if names else []
+
+        def likeness(task: Task) -> float:
+            return difflib.SequenceMatcher(None, task.prompt, prompt).ratio()
+
+        return max(alike, key=likeness) if len(alike) > 1 else next(iter(alike), None)
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -67,20 +125,22 @@ def _object(line: str, where: str) -> dict[str, Any]:
     return row
 
 
-def _item(row: dict[str, Any], tasks: dict[str, Task], where: str) -> Item:
-    identity, completion = row.get("task_id"), row.get("completion")
-    if isinstance(identity, bool) or not isinstance(identity, (str, int)):
-        raise TaskError(f"{where}, field task_id: {_found(row, 'task_id')}; give the id of a task, a string")
-    if not isinstance(completion, str):
-        raise TaskError(
-            f"{where}, field completion: {_found(row, 'completion')}; give the model's text, a string"
+def _items(row: dict[str, Any], named: _Names, where: str) -> Iterator[Item]:
+    task = named.by_id_or_prompt(row, where)
+    texts = row.get("samples") if "completion" not in row and "samples" in row else [row.get("completion")]
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        field = "samples" if "samples" in row and "completion" not in row else "completion"
+        wanted = "a list of the model's texts" if field == "samples" else "the model's text, a string"
+        raise TaskError(f"{where}, field {field}: {_found(row, field)}; give {wanted}")
+    carried = {key: value for key, value in row.items() if key != "samples"}
+    for text in texts:
+        extraction = extract(text, task)
+        yield Item(
+            task,
+            {**carried, "task_id": task.id, "completion": text},
+            extraction.program if extraction.found else None,
+            extraction.blocks if len(extraction.blocks) > 1 else (),
         )
-    task = tasks.get(str(identity))
-    if task is None:
-        close = difflib.get_close_matches(str(identity), tasks, n=1) or list(tasks)[:1]
-        raise TaskError(f"{where}, field task_id: no task {str(identity)!r} here; ids look like {close[0]!r}")
-    extraction = extract(completion, task)
-    return Item(task, {**row, "task_id": task.id}, extraction.program if extraction.found else None)
 
 
 def _found(row: dict[str, Any], field: str) -> str:

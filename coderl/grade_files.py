@@ -1,7 +1,9 @@
 """`coderl grade`: grades a file of completions, or a dataset's references, and writes verdict rows.
 
-A completion row is a JSON object with `task_id` and `completion`; whatever else it holds is carried through. A verdict
-row adds the fields of `verdict_row` (they win over carried ones of the same name). Rows keep the order of the input.
+A completion row is a JSON object with `task_id` (or the `prompt`) and `completion` (or several `samples`); whatever
+else it holds is carried through. A verdict row is one completion's, and adds the fields of `verdict_row` (they win over
+carried ones of the same name). Rows keep the order of the input. Of a completion with several code blocks the last is
+the answer; the earlier ones are graded too, for the analysis of self-correction.
 """
 
 from __future__ import annotations
@@ -57,9 +59,10 @@ def main(
         sandbox.open_pool(slots=slots, backend=backend, report=_say) as pool,
     ):
         grader = Grader(pool)
-        verdicts = _grade(grader, items)
-        for item, verdict in zip(items, verdicts, strict=True):
-            stream.write(json.dumps(verdict_row(item, verdict)) + "\n")
+        graded = _grade(grader, items)
+        for item, (verdict, *earlier) in zip(items, graded, strict=True):
+            stream.write(json.dumps(verdict_row(item, verdict, earlier)) + "\n")
+        verdicts = [verdict for verdict, *_ in graded]
         summary = summarize(verdicts)
         summary["seconds"] = round(time.monotonic() - started, 3)
         if mutants:
@@ -72,11 +75,23 @@ def main(
     return EXIT_INFRA if summary["infra"] else 0
 
 
-def verdict_row(item: Item, verdict: Verdict) -> dict[str, Any]:
-    """The fields of `item`'s row, and the verdict's: `passed` and `score` are null where `status` is infra."""
+def verdict_row(item: Item, verdict: Verdict, earlier: Sequence[Verdict] = ()) -> dict[str, Any]:
+    """The fields of `item`'s row, and the verdict's: `passed` and `score` are null where `status` is infra.
+
+    `blocks` holds every code block with its own verdict where there are several: `earlier` ones, then the answer.
+    """
     fields = dataclasses.asdict(verdict)
-    fields["passed"] = None if verdict.score is None else verdict.passed
+    fields["passed"] = _passed(verdict)
+    if item.blocks:
+        verdicts = [*earlier, verdict]
+        fields["blocks"] = [
+            {"code": code, "passed": _passed(v)} for code, v in zip(item.blocks, verdicts, strict=True)
+        ]
     return {**item.row, **fields, "program": item.program or ""}
+
+
+def _passed(verdict: Verdict) -> bool | None:
+    return None if verdict.score is None else verdict.passed
 
 
 def summarize(verdicts: Sequence[Verdict]) -> dict[str, Any]:
@@ -125,14 +140,18 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def _grade(grader: Grader, items: Sequence[Item]) -> list[Verdict]:
-    verdicts: dict[int, Verdict] = {}
+def _grade(grader: Grader, items: Sequence[Item]) -> list[list[Verdict]]:
+    """For each item the verdicts on its `programs`."""
+    programs = [item.programs for item in items]
+    places = [(number, part) for number, parts in enumerate(programs) for part in range(len(parts))]
+    work = ((items[number].task, programs[number][part], None) for number, part in places)
+    verdicts: dict[tuple[int, int], Verdict] = {}
     with _progress() as progress:
-        bar = progress.add_task("grading", total=len(items))
-        for index, verdict in grader.grade_all((item.task, item.program, None) for item in items):
-            verdicts[index] = verdict
+        bar = progress.add_task("grading", total=len(places))
+        for index, verdict in grader.grade_all(work):
+            verdicts[places[index]] = verdict
             progress.advance(bar)
-    return [verdicts[index] for index in range(len(items))]
+    return [[verdicts[number, part] for part in range(len(parts))] for number, parts in enumerate(programs)]
 
 
 def _mutants(tasks: Sequence[Task], grader: Grader) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from coderl.model import Policy
 from coderl.sampler import Completion, Request, Sampler, completion_seed
 from coderl.types import Batch, Group, Rollout
 from tasks.builtin import solution_class
-from tasks.extract import extract
+from tasks.extract import extract, program_of
 from tasks.grade import Grader
 from tasks.rewards import Reward
 from tasks.types import Task, Verdict
@@ -109,7 +109,7 @@ class Collector:
 
     def _submit(self, rollout: Rollout) -> list[Future[Verdict]]:
         """The program's grading, then one for each block before the last (the last is the program)."""
-        programs = [rollout.program, *rollout.blocks[:-1]]
+        programs = [rollout.program, *(program_of(block, rollout.task) for block in rollout.blocks[:-1])]
         return [self.grader.submit(rollout.task, program) for program in programs]
 
     def _finish(self, rollout: Rollout, verdicts: list[Verdict]) -> None:

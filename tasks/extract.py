@@ -50,13 +50,14 @@ _PROSE = re.compile(r"[^\W\d_][\w'â€™-]*[,;.!?]? +[^\W\d_]|[A-Z][\w ]*:\s*$|[-*â
 _TRIPLE_QUOTE = re.compile(r"\"\"\"|'''")
 _FUTURE = re.compile(r"^from __future__ import [^\n]*\n?", re.MULTILINE)
 _LINE_HEAD = 300  # characters of a line that decide what it is
+_MOST_BLOCKS = 8  # that are kept of a completion: the first and the last ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extraction:
     """`program` is what is graded: whole, context included; empty where nothing was `found`.
 
-    `blocks` are the candidate blocks in order, as the model wrote them; the last one is the answer
+    `blocks` are the candidate blocks in order, as the model wrote them, at most 8: the last one is the answer
     (`program_of` makes a program of any of them). `truncated`: the reasoning or the last fence is unclosed.
     """
 
@@ -93,6 +94,8 @@ def program_of(block: str, task: Task) -> str:
 
 
 def _extraction(task: Task, blocks: tuple[str, ...], truncated: bool) -> Extraction:
+    if len(blocks) > _MOST_BLOCKS:  # each is graded: a model that repeats itself must not fill the sandbox
+        blocks = (blocks[0], *blocks[1 - _MOST_BLOCKS :])
     return Extraction(program=program_of(blocks[-1], task), blocks=blocks, truncated=truncated, found=True)
 
 

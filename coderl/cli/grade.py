@@ -14,7 +14,10 @@ def register(app: typer.Typer) -> None:
 
 def grade(
     tasks: Annotated[str, typer.Option(help="NAME, NAME=FILE or FILE.jsonl (see `coderl tasks list`)")],
-    completions: Annotated[str, typer.Option(help="JSONL of task_id and completion, or `reference`")],
+    completions: Annotated[
+        str,
+        typer.Option(help="JSONL of task_id (or prompt) and completion (or samples); or `reference`"),
+    ],
     out: Annotated[Path, typer.Option(help="verdict rows, JSONL")],
     backend: Annotated[str, typer.Option(help="auto, docker, bubblewrap")] = "auto",
     slots: Annotated[int, typer.Option(min=1, help="programs that run at once")] = 2,

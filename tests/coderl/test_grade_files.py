@@ -129,6 +129,46 @@ def test_completions_become_verdict_rows_in_their_order(
     assert summary["phases"] == {"passed": 1, "wrong": 1, "no_code": 1, "call": 1}
 
 
+def test_every_block_is_graded_and_the_last_is_the_answer(
+    pool: Runner, on: Callable[[Any], None], tmp_path: Path
+) -> None:
+    """Each block runs behind the task's context, as the answer does."""
+    on(pool)
+    task = TASKS[1] | {"context": "ONE = 1\n"}
+    codes = ["def f(x):\n    return x + ONE\n", "def f(x):\n    return x\n"]
+    fenced = [f"```python\n{code}```\n" for code in codes]
+    rows = [{"task_id": "t/1", "samples": ["Wait.\n".join(fenced), fenced[0]], "model": "m"}]
+    out = tmp_path / "verdicts.jsonl"
+    tasks_file, completions = write(tmp_path / "tasks.jsonl", task), write(tmp_path / "c.jsonl", *rows)
+    assert grade_files.main(str(tasks_file), str(completions), str(out), as_json=True) == 0
+    got = read(out)
+    assert [(row["passed"], row["model"], row["completion"]) for row in got] == [
+        (False, "m", "Wait.\n".join(fenced)),
+        (True, "m", fenced[0]),
+    ]
+    assert got[0]["blocks"] == [{"code": codes[0], "passed": True}, {"code": codes[1], "passed": False}]
+    assert "blocks" not in got[1] and "samples" not in got[0]
+
+
+def test_a_prompt_names_its_task_even_where_it_was_edited(tmp_path: Path) -> None:
+    tasks = [
+        Task(id="a", prompt='def f(x):\n    """Add one."""\n', tests=(), entry_point="f"),
+        Task(id="b", prompt='def f(x):\n    """Multiply by two."""\n', tests=(), entry_point="f"),
+        Task(id="c", prompt="def g(x):\n", tests=(), entry_point="g"),
+    ]
+    prompts = [
+        'def f(x):\n    """Multiply by 2"""\n',
+        tasks[0].prompt,
+        "import re\ndef g(x):\n    # a hint\n",
+    ]
+    file = write(
+        tmp_path / "c.jsonl", *({"prompt": prompt, "samples": ["    return 1"]} for prompt in prompts)
+    )
+    assert [item.task.id for item in read_completions(file, tasks)] == ["b", "a", "c"]
+    with pytest.raises(TaskError, match="line 1, field prompt: it is no task's here; add"):
+        read_completions(write(tmp_path / "d.jsonl", {"prompt": "def h(x):\n", "samples": []}), tasks)
+
+
 def test_references_and_their_mutants(
     pool: Runner,
     on: Callable[[Any], None],
@@ -191,6 +231,7 @@ def test_an_output_that_cannot_be_written_is_said_before_anything_runs(
         ({"task_id": None, "completion": "x"}, r"line 2, field task_id: is a NoneType"),
         ({"task_id": "t/1"}, r"line 2, field completion: is missing"),
         ({"task_id": "t/1", "completion": ["x"]}, r"line 2, field completion: is a list"),
+        ({"task_id": "t/1", "samples": ["x", 1]}, r"line 2, field samples: is a list; give a list of"),
         (
             {"task_id": "t/11", "completion": "x"},
             r"line 2, field task_id: no task 't/11' here; ids look like 't/1'",

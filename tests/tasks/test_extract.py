@@ -303,6 +303,13 @@ def test_of_any_blocks_the_last_counts(codes: list[str], prose: str) -> None:
     assert (extraction.program, extraction.blocks) == (codes[-1], tuple(codes))
 
 
+def test_a_model_that_repeats_itself_keeps_its_first_and_last_blocks() -> None:
+    codes = [f"{F}# {n}\n" for n in range(20)]
+    extraction = extract("".join(map(fence, codes)), CALL)
+    assert extraction.blocks == (codes[0], *codes[-7:])
+    assert extraction.program == codes[-1]
+
+
 SIZE = 200_000
 HOSTILE = {
     repr(unit): unit
