@@ -35,7 +35,7 @@ class Column:
 def load(path: Path) -> Source:
     """Read a run folder or verdict file. Raises `RunError`."""
     run = open_run(path)
-    source = Source(run, tally(run.rows()))
+    source = Source(run, tally(run.rows(brief_training=True)))
     if run.is_folder and not source.tally.groups:
         run.note("No completions were found: rollouts/ and evals/ hold no readable Parquet file.")
     return source

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from analysis.columns import Column
+from analysis.inert import one_line
 from analysis.intervals import (
     Estimate,
     bootstrap_mean,
@@ -20,7 +22,7 @@ from analysis.measures.correction import (
     harm_rate,
     self_correction_rate,
 )
-from analysis.measures.diversity import error_entropy, rarefied_distinct
+from analysis.measures.diversity import error_entropy, rarefied, rarefied_distinct
 from analysis.measures.recurrence import recurrence, repeat_error_rate
 from analysis.measures.transitions import error_change, solved_change
 from analysis.passk import pass_at_k, stable_ks
@@ -43,6 +45,7 @@ def task_measures(columns: Sequence[Column]) -> list[Measure]:
     """The measures that the columns' sample counts allow."""
     samples = [task.samples for column in columns for task in column.group.tasks.values() if task.samples]
     draws = _common_draws(columns)
+    spread = max(1, min(samples, default=1) // 2)
     return [
         *(
             Measure(f"pass@{k}", f"Chance that one of {k} samples is right", _pass_at(k), "higher")
@@ -79,10 +82,22 @@ def task_measures(columns: Sequence[Column]) -> list[Measure]:
             lambda task: rarefied_distinct(task.by_l2, draws),
             "",
         ),
+        Measure(
+            f"Distinct right programs in {spread} samples",
+            f"Expected number of different passing programs among {spread} samples of a task",
+            lambda task: rarefied(task.right, task.samples, spread),
+            "higher",
+        ),
     ]
 
 
 REVISION_MEASURES = [
+    Measure(
+        "Code blocks a response",
+        "Mean number of code blocks; the last is the answer",
+        lambda task: task.blocks / task.samples if task.samples else None,
+        "",
+    ),
     Measure(
         "Responses with several attempts",
         "Share of responses that hold more than one code block",
@@ -100,8 +115,10 @@ REVISION_MEASURES = [
 
 def measure_table(columns: Sequence[Column]) -> list[dict[str, Any]]:
     """A row a measure: a value for each column, and its paired difference from the first column."""
-    rows = [_row(measure, columns) for measure in task_measures(columns)]
     tasks = [task for column in columns for task in column.group.tasks.values()]
+    classes = sorted({name for task in tasks for name in task.by_class})
+    measures = [*task_measures(columns), *(_class_measure(name) for name in classes)]
+    rows = [_row(measure, columns) for measure in measures]
     if any(task.several_blocks or task.talk_only for task in tasks):
         rows += _correction_rows(columns)
         rows += [_row(measure, columns) for measure in REVISION_MEASURES]
@@ -124,20 +141,25 @@ def changes(columns: Sequence[Column]) -> list[dict[str, Any]]:
     rows = []
     for column in columns[1:]:
         before, after = columns[0].group.tasks, column.group.tasks
-        solved = solved_change(_solved(before), _solved(after))
-        errors = error_change(_errors(before), _errors(after))
+        solved = solved_change(_passes(before), _passes(after))
+        errors = error_change(_failures(before), _failures(after))
         rows.append(
             {
-                "column": column.label,
+                "column": one_line(column.label),
                 "shared_tasks": len(before.keys() & after.keys()),
-                "gained": list(solved.gained),
-                "lost": list(solved.lost),
+                "equal_samples": all(
+                    before[t].samples == after[t].samples for t in before.keys() & after.keys()
+                ),
+                "gained": [one_line(task) for task in solved.gained],
+                "lost": [one_line(task) for task in solved.lost],
+                "clearly_gained": [one_line(task) for task in solved.clearly_gained],
+                "clearly_lost": [one_line(task) for task in solved.clearly_lost],
                 "kept": solved.kept,
                 "unsolved": solved.unsolved,
                 "mcnemar_p": solved.p_value,
-                "fixed": len(errors.fixed),
-                "introduced": len(errors.introduced),
-                "persistent": len(errors.persistent),
+                "fixed": round(errors.fixed),
+                "introduced": round(errors.introduced),
+                "persistent": round(errors.persistent),
             }
         )
     return rows
@@ -186,6 +208,15 @@ def _pass_at(k: int) -> PerTask:
     return lambda task: pass_at_k(task.samples, task.passed, k) if task.samples >= k else None
 
 
+def _class_measure(name: str) -> Measure:
+    return Measure(
+        f"Mass of class {one_line(name, 40)}",
+        "Share of the completions of shortcut tasks whose solution is of this class",
+        lambda task: task.by_class[name] / task.samples if task.by_class else None,
+        "",
+    )
+
+
 def _values(group: Group, per_task: PerTask) -> dict[str, float]:
     found = ((name, per_task(task)) for name, task in sorted(group.tasks.items()))
     return {name: value for name, value in found if value is not None}
@@ -209,9 +240,9 @@ def _common_draws(columns: Sequence[Column]) -> int:
     return max(2, min([10, *(int(median(counts)) for counts in failures if counts)]))
 
 
-def _solved(tasks: dict[str, TaskTally]) -> dict[str, bool]:
-    return {name: task.passed > 0 for name, task in tasks.items()}
+def _passes(tasks: dict[str, TaskTally]) -> dict[str, tuple[int, int]]:
+    return {name: (task.samples, task.passed) for name, task in tasks.items()}
 
 
-def _errors(tasks: dict[str, TaskTally]) -> dict[str, set[str]]:
-    return {name: set(task.by_l2) for name, task in tasks.items()}
+def _failures(tasks: dict[str, TaskTally]) -> dict[str, tuple[Counter[str], int]]:
+    return {name: (task.by_l2, task.samples) for name, task in tasks.items()}

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 
+from analysis.programs import parse
 from analysis.rows import Row
 
 NAMING = {"NameError", "UnboundLocalError", "AttributeError", "ImportError", "ModuleNotFoundError"}
@@ -104,10 +105,10 @@ def _is_offset(part: Token) -> bool:
 
 def _tokens(program: str) -> list[Token]:
     """The program's syntax tree in source order, docstrings left out; empty if it does not parse."""
+    tree = parse(program)
     try:
-        tree = ast.parse(program)
-        return list(_walk(tree))[:MOST_TOKENS]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return [] if tree is None else list(_walk(tree))[:MOST_TOKENS]
+    except RecursionError:
         return []
 
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from analysis import fingerprint
+from analysis.boundary import arm_table, equal_pass_at_1
 from analysis.columns import Column, Source, evaluations
 from analysis.compared import as_data, changes, measure_table
 from analysis.inert import inert, one_line
 from analysis.issues import issue_list
 from analysis.passk import pass_at_k_intervals
-from analysis.reader import finite, logged_pass_at_k
 from analysis.records import collect
+from analysis.steps import constants, finite, logged_pass_at_k
 from analysis.tally import Group, GroupKey
 
 SCHEMA = 1
@@ -42,10 +43,13 @@ def build(title: str, sources: Sequence[Source], columns: Sequence[Column]) -> d
         "evaluations": [row for source in sources for row in evaluation_rows(source)],
         "measures": measure_table(columns),
         "changes": changes(columns),
+        "arms": arm_table(columns) if len(sources) > 1 else [],
+        "equal_pass_at_1": equal_pass_at_1(sources),
         "issues": issues,
         "grids": grids,
         "records": records.items,
         "prompts": records.prompts,
+        "tests": {task: [list(test) for test in tests] for task, tests in records.tests.items()},
     }
 
 
@@ -104,6 +108,7 @@ def _run(source: Source) -> dict[str, Any]:
         "facts": {one_line(str(key)): _fact(value) for key, value in facts.items()},
         "config": inert(run.config, 20_000),
         "steps": len(run.steps),
+        "constant": {one_line(str(key), 60): value for key, value in constants(run.steps).items()},
         "completions": sum(group.samples + group.infra for group in groups),
         "infra": sum(group.infra for group in groups),
         "events": [

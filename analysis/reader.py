@@ -28,6 +28,9 @@ NEEDED_COLUMNS = frozenset({"task_id", "passed", "phase"})
 # Columns that no analysis reads; `tokens` alone is most of a file.
 UNREAD_COLUMNS = frozenset({"tokens", "logprob_sum", "advantage", "backend", "trust", "token_count"})
 
+# What only the pages on single completions read, and measures that training rollouts have too few samples for.
+TEXT_COLUMNS = frozenset({"prompt", "completion", "program", "tests", "blocks"})
+
 _STEP_FILE = re.compile(r"(?:(?P<name>.+)-)?step-(?P<step>\d+)$")
 
 
@@ -55,16 +58,20 @@ class Run:
         if text not in self.notes:  # rows may be streamed more than once
             self.notes.append(text)
 
-    def rows(self, only: Collection[tuple[str, int]] | None = None) -> Iterator[Row]:
+    def rows(
+        self, only: Collection[tuple[str, int]] | None = None, *, brief_training: bool = False
+    ) -> Iterator[Row]:
         """Every completion: training rollouts in step order, then evaluations by name and step.
 
-        `only` keeps the (source, step) pairs in it; files that their name rules out are not opened.
+        Args:
+            only: keeps the (source, step) pairs in it; files that their name rules out are not opened.
+            brief_training: training rollouts come without `TEXT_COLUMNS`, several times faster.
         """
-        for row in self._all_rows(only):
+        for row in self._all_rows(only, brief_training):
             if only is None or (row.source, row.step) in only:
                 yield row
 
-    def _all_rows(self, only: Collection[tuple[str, int]] | None) -> Iterator[Row]:
+    def _all_rows(self, only: Collection[tuple[str, int]] | None, brief_training: bool) -> Iterator[Row]:
         if not self.is_folder:
             yield from _verdict_rows(self)
             return
@@ -73,8 +80,9 @@ class Run:
                 match = _STEP_FILE.match(path.stem)
                 name, step = (match["name"], int(match["step"])) if match else (path.stem, None)
                 source = TRAINING if folder == "rollouts" else name or path.stem
+                unread = UNREAD_COLUMNS | (TEXT_COLUMNS if brief_training and source == TRAINING else set())
                 if only is None or step is None or (source, step) in only:
-                    yield from _parquet_rows(self, path, source)
+                    yield from _parquet_rows(self, path, source, unread)
 
 
 def open_run(path: Path) -> Run:
@@ -157,21 +165,6 @@ def _is_step(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
 
 
-def finite(value: object) -> float | None:
-    """A number that was logged; None for anything else, nan and infinity included."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e300:
-        return None
-    return float(value)
-
-
-def logged_pass_at_k(value: object) -> dict[str, float]:
-    """An eval line's `pass_at_k`, k -> share; what is neither a number nor a k is left out."""
-    if not isinstance(value, dict):
-        return {}
-    shares = {k: finite(share) for k, share in value.items() if re.fullmatch(r"[1-9][0-9]{0,5}", k)}
-    return {k: share for k, share in shares.items() if share is not None}
-
-
 def _json_object(line: str) -> dict[str, Any] | None:
     try:
         record = json.loads(line)
@@ -190,20 +183,29 @@ def _parquet_files(run: Run, folder: str) -> list[Path]:
     return [path for path in found if path.suffix == ".parquet" and not path.name.startswith(".tmp-")]
 
 
-def _parquet_rows(run: Run, path: Path, source: str) -> Iterator[Row]:
+def _parquet_rows(run: Run, path: Path, source: str, unread: Collection[str]) -> Iterator[Row]:
     place = f"{path.parent.name}/{path.name}"
     try:
         with pq.ParquetFile(path) as file:
             names = set(file.schema_arrow.names)
+            if (schema := _schema_of(file)) > SCHEMA:
+                run.note(f"{place}: schema {schema} was written by a newer coderl; not read. Upgrade coderl.")
+                return
             if missing := NEEDED_COLUMNS - names:
                 run.note(f"{place}: lacks the columns {', '.join(sorted(missing))}; not read.")
                 return
-            columns = sorted(names - UNREAD_COLUMNS)
+            columns = sorted(names.difference(unread))
             for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
                 for record in batch.to_pylist():
                     yield from_columns(record, source)
     except (pa.ArrowException, OSError) as error:
         run.note(f"{place}: half-written or damaged; the rest of it was not read ({_first_line(error)}).")
+
+
+def _schema_of(file: pq.ParquetFile) -> int:
+    """The run folder's schema that a file of rows was written for; files of others state none."""
+    stated = (file.schema_arrow.metadata or {}).get(b"coderl_schema", b"")
+    return int(stated) if stated.isdigit() else SCHEMA
 
 
 def _open_verdicts(path: Path) -> Run:

@@ -6,7 +6,6 @@ outcome on a task share one record, and all records together stay within a budge
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Sequence
@@ -14,29 +13,32 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.columns import Column, Source
+from analysis.excerpts import LONGEST_PROGRAM, diff, excerpt, source_lines
 from analysis.fingerprint import fingerprint
 from analysis.inert import inert, one_line
 from analysis.rows import Block, Row, Test
 from analysis.tally import GroupKey, Place
 from analysis.wrong_answers import WrongAnswers
 
-BUDGET_CHARACTERS = 8_000_000
-GRID_BUDGET_CHARACTERS = 6_000_000  # the rest is for the issues' examples
-LONGEST_PROGRAM = 6000
+BUDGET_CHARACTERS = 9_500_000
+GRID_BUDGET_CHARACTERS = 8_000_000  # the rest is for the issues' examples
 LONGEST_VALUE = 600
 TESTS_SHOWN = 8
-LONGEST_DIFF_LINES = 400
 GRID_CELLS = 24_000
 
 PASSED, INFRA = "pass", "infra"
 
+TestTable = dict[tuple[str, str], int]
+"""A task's tests as (name, expected), numbered: most completions share them."""
+
 
 @dataclass(slots=True)
 class Records:
-    """`items` by index; `left_out` counts the completions that the budget had no room for."""
+    """`items` by index; `tests` of each task, numbered; `left_out` counts what the budget had no room for."""
 
     items: list[dict[str, Any]] = field(default_factory=list)
     prompts: dict[str, str] = field(default_factory=dict)
+    tests: dict[str, TestTable] = field(default_factory=dict)
     left_out: int = 0
     _size: int = 0
     _known: dict[tuple[str, ...], int] = field(default_factory=dict)
@@ -48,7 +50,8 @@ class Records:
         key = (str(column), row.task_id, l2, row.program if len(row.blocks) < 2 else row.completion)
         if key in self._known:
             return self._known[key]
-        record = _record(row, l2, column)
+        tests = self.tests.setdefault(one_line(row.task_id), {})
+        record = _record(row, l2, column, tests)
         size = len(json.dumps(record))
         if self._size + size > budget:
             self.left_out += 1
@@ -116,7 +119,7 @@ def _grid(cells: dict[str, list[list[Any]]], column: Column) -> dict[str, Any]:
             left_out += 1
         else:
             shown.append({"task": task, "cells": sorted(cells[task], key=lambda cell: int(cell[0]))})
-    return {"column": column.label, "tasks": shown, "tasks_left_out": left_out}
+    return {"column": one_line(column.label), "tasks": shown, "tasks_left_out": left_out}
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -125,7 +128,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() and part.isascii() else (10**18, part) for part in parts]
 
 
-def _record(row: Row, l2: str, column: int | None) -> dict[str, Any]:
+def _record(row: Row, l2: str, column: int | None, tests: TestTable) -> dict[str, Any]:
     failed_first = sorted(row.tests, key=lambda test: test.passed)
     record: dict[str, Any] = {
         "task": one_line(row.task_id),
@@ -136,9 +139,10 @@ def _record(row: Row, l2: str, column: int | None) -> dict[str, Any]:
         "state": l2,
         "phase": one_line(row.phase),
         "status": one_line(row.status),
-        "program": inert(row.program, LONGEST_PROGRAM),
+        "program": excerpt(row.program, row.error_line),
+        "lines": len(source_lines(row.program.rstrip())),
         "truncated": row.truncated,
-        "tests": [_test(test) for test in failed_first[:TESTS_SHOWN]],
+        "tests": [_test(test, tests) for test in failed_first[:TESTS_SHOWN]],
         "tests_total": len(row.tests),
         "tests_passed": sum(test.passed for test in row.tests),
     }
@@ -146,55 +150,56 @@ def _record(row: Row, l2: str, column: int | None) -> dict[str, Any]:
         message = inert(row.error_message, LONGEST_VALUE)
         record["error"] = {"type": one_line(row.error_type), "message": message, "line": row.error_line}
     if len(row.blocks) > 1:
-        record["timeline"] = _timeline(row.completion, row.blocks)
+        record["timeline"] = timeline(row.completion, row.blocks)
     elif not row.program and row.completion:
         record["completion"] = inert(row.completion, LONGEST_PROGRAM)
     return record
 
 
-def _test(test: Test) -> dict[str, Any]:
-    return {
-        "name": inert(test.name, 200),
-        "passed": test.passed,
-        "status": one_line(test.status),
-        "actual": inert(test.actual, LONGEST_VALUE),
-        "expected": inert(test.expected, LONGEST_VALUE),
-    }
+def _test(test: Test, tests: TestTable) -> list[Any]:
+    """[number in the task's table of (name, expected), passed, status, actual]."""
+    named = (inert(test.name, 200), inert(test.expected, LONGEST_VALUE))
+    number = tests.setdefault(named, len(tests))
+    return [number, test.passed, one_line(test.status), inert(test.actual, LONGEST_VALUE)]
 
 
-def _timeline(completion: str, blocks: Sequence[Block]) -> list[dict[str, Any]]:
+def timeline(completion: str, blocks: Sequence[Block]) -> list[dict[str, Any]]:
     """Remarks and attempts in turn; each attempt after the first with its diff from the one before."""
     parts: list[dict[str, Any]] = []
     position = 0
     previous: str | None = None
     for block in blocks:
-        start = completion.find(block.code, position) if block.code else -1
+        start, end = _find(completion, block.code, position)
         if start >= 0:
             if remark := _without_fences(completion[position:start]):
                 parts.append({"remark": inert(remark, 1500)})
-            position = start + len(block.code)
-        attempt: dict[str, Any] = {"code": inert(block.code, LONGEST_PROGRAM), "passed": block.passed}
+            position = end
+        attempt: dict[str, Any] = {"code": excerpt(block.code), "passed": block.passed}
         if previous is not None:
-            attempt["diff"] = _diff(previous, attempt["code"])
-        previous = attempt["code"]
+            attempt["diff"] = diff(previous, block.code)
+        previous = block.code
         parts.append(attempt)
     if position and (remark := _without_fences(completion[position:])):
         parts.append({"remark": inert(remark, 1500)})
     return parts
 
 
+def _find(completion: str, code: str, position: int) -> tuple[int, int]:
+    """Where `code` lies in `completion`, (-1, -1) where it does not: blocks were moved to the left margin."""
+    start = completion.find(code, position) if code else -1
+    if start >= 0:
+        return start, start + len(code)
+    lines = [line.strip() for line in code.splitlines() if line.strip()]
+    if not lines or (start := completion.find(lines[0], position)) < 0:
+        return -1, -1
+    end = start
+    for line in lines:
+        if (found := completion.find(line, end)) < 0:
+            break
+        end = found + len(line)
+    return start, end
+
+
 def _without_fences(text: str) -> str:
-    kept = (line for line in text.splitlines() if not line.lstrip().startswith("```"))
+    kept = (line for line in text.splitlines() if not line.lstrip().startswith(("```", "~~~")))
     return "\n".join(kept).strip()
-
-
-def _diff(before: str, after: str) -> list[list[str]]:
-    """[sign, line] pairs; sign is "+", "-" or " "."""
-    old, new = before.splitlines()[:LONGEST_DIFF_LINES], after.splitlines()[:LONGEST_DIFF_LINES]
-    lines: list[list[str]] = []
-    for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if kind == "equal":
-            lines += [[" ", line] for line in old[a:b]]
-        else:
-            lines += [["-", line] for line in old[a:b]] + [["+", line] for line in new[c:d]]
-    return lines

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from analysis.fingerprint import Fingerprint, fingerprint
 from analysis.labels import label
 from analysis.measures.correction import talks_of_correction
+from analysis.programs import form
 from analysis.rows import TRAINING, Row
 
 EXAMPLES_AT_EACH_END = 3
@@ -48,9 +49,15 @@ class TaskTally:
     fresh_samples: int = 0
     """Completions whose first attempt has a verdict, and how many of those attempts pass."""
     fresh_passed: int = 0
+    blocks: int = 0
+    """Code blocks of all completions, and the completions with more than one."""
     several_blocks: int = 0
     talk_only: int = 0
     """Completions that speak of a correction and hold one block or none."""
+    right: Counter[str] = field(default_factory=Counter)
+    """Passing programs by `programs.form`."""
+    by_class: Counter[str] = field(default_factory=Counter)
+    """Shortcut tasks: completions by class of solution."""
 
 
 @dataclass(slots=True)
@@ -63,6 +70,7 @@ class Group:
     truncated: int = 0
     by_phase: Counter[str] = field(default_factory=Counter)
     by_l1: Counter[str] = field(default_factory=Counter)
+    by_class: Counter[str] = field(default_factory=Counter)
     tasks: dict[str, TaskTally] = field(default_factory=dict)
 
     def counts(self) -> list[tuple[int, int]]:
@@ -99,6 +107,8 @@ class Tally:
         group.samples += 1
         group.passed += row.passed
         group.truncated += row.truncated
+        if row.solution_class:
+            group.by_class[row.solution_class] += 1
         if row.source != TRAINING:
             _add_to_task(group.tasks.setdefault(row.task_id, TaskTally(row.level)), row, mark)
         if mark is not None:
@@ -122,6 +132,11 @@ def _add_to_task(task: TaskTally, row: Row, mark: Fingerprint | None) -> None:
         task.by_type[mark.l0.split(":", 1)[-1]] += 1
         task.by_l1[mark.l1] += 1
         task.by_l2[mark.l2] += 1
+    elif row.program:
+        task.right[form(row.program)] += 1
+    if row.solution_class:
+        task.by_class[row.solution_class] += 1
+    task.blocks += len(row.blocks) or bool(row.program)
     if len(row.blocks) > 1:
         task.several_blocks += 1
     else:

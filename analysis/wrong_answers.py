@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 from analysis.fingerprint import Fingerprint
 from analysis.labels import LOGIC, MOST_SIBLINGS, label, logic_label
+from analysis.programs import LONGEST
 from analysis.rows import Row
-
-LONGEST_PROGRAM = 20_000
 
 
 @dataclass(slots=True)
@@ -27,7 +26,7 @@ class WrongAnswers:
 
     def add(self, row: Row, mark: Fingerprint | None) -> None:
         task = self._tasks.setdefault(row.task_id, _Task())
-        if len(row.program) > LONGEST_PROGRAM:
+        if len(row.program) > LONGEST:
             return
         if row.passed and len(task.passing) < MOST_SIBLINGS:
             task.passing.setdefault(row.program)

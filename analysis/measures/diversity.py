@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 
-from analysis.intervals import Estimate, bootstrap_mean
+from analysis.passk import pass_at_k
 
 
 def error_entropy(failures: Counter[str]) -> float | None:
@@ -24,25 +23,21 @@ def error_entropy(failures: Counter[str]) -> float | None:
 
 
 def rarefied_distinct(failures: Counter[str], draws: int) -> float | None:
-    """Expected number of distinct errors among `draws` failures drawn without replacement.
+    """Expected number of distinct errors among `draws` of a task's failures.
 
-    sum_f [1 - C(m - k_f, draws) / C(m, draws)] (Hurlbert 1971), so that a task that failed often can
-    be held against one that failed seldom. None where the task has fewer failures than that.
+    So that a task that failed often can be held against one that failed seldom. None where the task has
+    fewer failures than that.
     """
-    total = failures.total()
+    return rarefied(failures, failures.total(), draws)
+
+
+def rarefied(kinds: Counter[str], total: int, draws: int) -> float | None:
+    """Expected number of distinct kinds among `draws` of `total` things drawn without replacement.
+
+    sum_f [1 - C(total - k_f, draws) / C(total, draws)] (Hurlbert 1971); things of no kind may be among
+    them. For passing programs and samples this is the coverage of distinct right programs. None where
+    there are fewer things than draws.
+    """
     if draws < 1 or total < draws:
         return None
-    below = math.comb(total, draws)
-    return sum(1 - math.comb(total - k, draws) / below for k in failures.values() if k)
-
-
-def mean_error_entropy(tasks: Sequence[Counter[str]], *, seed: int = 0) -> Estimate:
-    """Mean error entropy over the tasks with at least one failure."""
-    values = [value for task in tasks if (value := error_entropy(task)) is not None]
-    return bootstrap_mean(values, seed=seed)
-
-
-def mean_rarefied_distinct(tasks: Sequence[Counter[str]], draws: int, *, seed: int = 0) -> Estimate:
-    """Mean rarefied distinct errors over the tasks with at least `draws` failures."""
-    values = [value for task in tasks if (value := rarefied_distinct(task, draws)) is not None]
-    return bootstrap_mean(values, seed=seed)
+    return sum(pass_at_k(total, k, draws) for k in kinds.values())

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
-
-from analysis.intervals import Estimate, bootstrap_mean
+from collections.abc import Collection
 
 
 def recurrence(failures: Counter[str]) -> float | None:
@@ -23,18 +21,6 @@ def repeat_error_rate(failures: Counter[str], samples: int) -> float | None:
     It falls with the number of failures as well as with their sameness. None below two samples.
     """
     return None if samples < 2 else _equal_pairs(failures.values()) / (samples * (samples - 1))
-
-
-def mean_recurrence(tasks: Sequence[Counter[str]], *, seed: int = 0) -> Estimate:
-    """Mean of R over the tasks with at least two failures."""
-    values = [value for task in tasks if (value := recurrence(task)) is not None]
-    return bootstrap_mean(values, seed=seed)
-
-
-def mean_repeat_error_rate(tasks: Sequence[tuple[Counter[str], int]], *, seed: int = 0) -> Estimate:
-    """Mean repeat-error rate over tasks, given as (failures, samples)."""
-    values = [value for task, n in tasks if (value := repeat_error_rate(task, n)) is not None]
-    return bootstrap_mean(values, seed=seed)
 
 
 def _equal_pairs(counts: Collection[int]) -> int:

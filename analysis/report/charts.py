@@ -10,7 +10,7 @@ import io
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -58,7 +58,10 @@ _STYLE: Any = {
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A line: `low` and `high` draw a band around it where given."""
+    """A line: `low` and `high` draw a band around it where given, or `bars` where x does not only grow.
+
+    `colour`: by default the series' place in the chart.
+    """
 
     label: str
     x: Sequence[float]
@@ -66,27 +69,57 @@ class Series:
     low: Sequence[float] | None = None
     high: Sequence[float] | None = None
     markers: bool = False
+    colour: int | None = None
+    bars: bool = False
 
 
-def line_chart(title: str, series: Sequence[Series], *, x_label: str = "step", log2: bool = False) -> str:
+SHADES = {"exploitation": SERIES_COLOURS[1], "exploration": SERIES_COLOURS[2]}
+
+
+@dataclass(frozen=True, slots=True)
+class Shade:
+    """A stretch of the x axis that belongs to a stage."""
+
+    start: float
+    end: float
+    stage: str
+
+
+def line_chart(
+    title: str,
+    series: Sequence[Series],
+    *,
+    x_label: str = "step",
+    log2: bool = False,
+    log_y: bool = False,
+    shades: Sequence[Shade] = (),
+) -> str:
     """An SVG element; "" where no series has a point. `log2` puts powers of two on the x axis."""
     drawn = [one for one in map(thin, series) if len(one.x)]
     if not drawn:
         return ""
+    if log_y:
+        drawn = _above_zero(drawn)
     with matplotlib.rc_context(_STYLE):
         figure, axes = _figure(title, x_label)
+        _shade(axes, shades)
         for index, one in enumerate(drawn):
-            colour = SERIES_COLOURS[index % len(SERIES_COLOURS)]
+            number = index if one.colour is None else one.colour
+            colour = SERIES_COLOURS[number % len(SERIES_COLOURS)]
             marker = "o" if one.markers or len(one.x) == 1 else ""
-            label = one_line(one.label, 60)
+            label = one_line(one.label, 60) or "_unnamed"  # matplotlib lists no label with an underscore
             axes.plot(one.x, one.y, color=colour, label=label, marker=marker, markersize=4)
-            if one.low is not None and one.high is not None:
+            if one.low is not None and one.high is not None and one.bars:
+                axes.vlines(one.x, one.low, one.high, color=colour, linewidth=0.8)
+            elif one.low is not None and one.high is not None:
                 axes.fill_between(one.x, one.low, one.high, color=colour, alpha=0.18, linewidth=0)
         if log2:
             _power_of_two_axis(axes, sorted({x for one in drawn for x in one.x}))
         else:
-            axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]))
-        if len(drawn) > 1:
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=x_label == "step", steps=[1, 2, 5, 10]))
+        if log_y:
+            axes.set_yscale("log")
+        if len(drawn) > 1 or shades:
             axes.legend(loc="best")
         return _svg(figure, title)
 
@@ -118,7 +151,7 @@ def thin(series: Series) -> Series:
         points = [tuple(sum(column) / len(run) for column in zip(*run, strict=True)) for run in runs]
     x, y, *band = [list(column) for column in zip(*points, strict=True)] if points else [[], []]
     low, high = band if len(band) == 2 else (None, None)
-    return Series(series.label, x, y, low, high, series.markers)
+    return replace(series, x=x, y=y, low=low, high=high)
 
 
 def _figure(title: str, x_label: str) -> tuple[Figure, Axes]:
@@ -136,6 +169,25 @@ def _power_of_two_axis(axes: Axes, ticks: Sequence[float]) -> None:
     axes.xaxis.set_major_locator(FixedLocator(list(ticks)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _above_zero(series: Sequence[Series]) -> list[Series]:
+    """For a logarithmic axis: zero is drawn as half of the smallest value above it."""
+    least = min((y for one in series for y in one.y if y > 0), default=1e-3) / 2
+
+    def raised(values: Sequence[float] | None) -> list[float] | None:
+        return None if values is None else [max(value, least) for value in values]
+
+    return [replace(one, y=raised(one.y) or [], low=raised(one.low), high=raised(one.high)) for one in series]
+
+
+def _shade(axes: Axes, shades: Sequence[Shade]) -> None:
+    named: set[str] = set()
+    for shade in shades:
+        if colour := SHADES.get(shade.stage):
+            label = "_again" if shade.stage in named else shade.stage
+            axes.axvspan(shade.start, shade.end, color=colour, alpha=0.13, linewidth=0, label=label)
+            named.add(shade.stage)
 
 
 def _svg(figure: Figure, title: str) -> str:

@@ -18,7 +18,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 # What the script reads; the rest of the page's data is in the HTML itself and in the JSON beside it.
-_SCRIPT_DATA = ("columns", "issues", "grids", "records", "prompts")
+_SCRIPT_DATA = ("columns", "issues", "grids", "records", "prompts", "tests")
 
 
 def render(page: Mapping[str, Any], charts: Sequence[str]) -> str:

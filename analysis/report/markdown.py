@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from analysis.report.html import count, interval, number, p_value, signed
@@ -19,6 +19,10 @@ def summary(page: Mapping[str, Any]) -> str:
     parts += ["## Evaluations", _evaluations(page["evaluations"])] if page["evaluations"] else []
     parts += ["## Measures", _measures(page["measures"], columns)] if page["measures"] else []
     parts += [_change(change, columns[0]) for change in page["changes"]]
+    if page["arms"]:
+        parts += ["## Configurations over seeds", _arms(page["arms"])]
+    if equal := page["equal_pass_at_1"]:
+        parts += [f"## At equal pass@1 = {number(equal['pass_at_1'])}", _equal(equal)]
     parts += ["## Errors", _issues(page["issues"], columns)]
     return "\n\n".join(parts) + "\n"
 
@@ -50,13 +54,38 @@ def _measures(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
 
 def _change(change: Mapping[str, Any], base: str) -> str:
     tasks = [*(f"+{task}" for task in change["gained"]), *(f"-{task}" for task in change["lost"])]
-    shown = ", ".join(tasks[:TASKS_SHOWN]) + (" …" if len(tasks) > TASKS_SHOWN else "")
-    return _text(
+    shown = ", ".join(map(_code, tasks[:TASKS_SHOWN])) + (" …" if len(tasks) > TASKS_SHOWN else "")
+    text = _text(
         f"{change['column']} against {base}, {change['shared_tasks']} tasks: "
-        f"{len(change['gained'])} tasks newly solved, {len(change['lost'])} no longer solved "
-        f"(McNemar {p_value(change['mcnemar_p'])}); errors: {change['fixed']} fixed, "
-        f"{change['introduced']} introduced, {change['persistent']} persistent. {shown}"
+        f"{len(change['gained'])} tasks newly solved ({len(change['clearly_gained'])} beyond chance), "
+        f"{len(change['lost'])} no longer solved ({len(change['clearly_lost'])} beyond chance; "
+        f"McNemar {p_value(change['mcnemar_p'])}); errors: {change['fixed']} fixed, "
+        f"{change['introduced']} introduced, {change['persistent']} persistent."
     )
+    return f"{text} {shown}".rstrip()
+
+
+def _arms(arms: Sequence[Mapping[str, Any]]) -> str:
+    ks, base = list(arms[0]["pass_at_k"]), arms[0]["label"]
+    header = ["Configuration", "Runs", *(f"pass@{k}" for k in ks), *(f"pass@{k} - {base}" for k in ks)]
+    body = (
+        [
+            arm["label"],
+            str(len(arm["runs"])),
+            *(_estimate(arm["pass_at_k"][k]) for k in ks),
+            *(_gap(arm["differences"].get(k)) for k in ks),
+        ]
+        for arm in arms
+    )
+    return _table(header, body)
+
+
+def _equal(equal: Mapping[str, Any]) -> str:
+    header = ["Run", f"pass@{equal['k']}", "Step", "KL from the warm model"]
+    body = (
+        [row["run"], number(row["value"]), number(row["step"]), number(row["kl"])] for row in equal["rows"]
+    )
+    return _table(header, body)
 
 
 def _issues(issues: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
@@ -64,11 +93,14 @@ def _issues(issues: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
         return "No failures."
     header = ["Error", "Line", "All", "Tasks", *columns]
     body = (
-        [*(issue["title"], issue["source"]), *map(count, [issue["count"], issue["tasks"], *issue["columns"]])]
+        [_code(issue["title"]), _code(issue["source"])]
+        + [count(n) for n in (issue["count"], issue["tasks"], *issue["columns"])]
         for issue in issues[:ISSUES_SHOWN]
     )
     more = len(issues) - ISSUES_SHOWN
-    return _table(header, body) + (f"\n\n{more:,} more are in the HTML and JSON reports." if more > 0 else "")
+    return _table([*map(_text, header)], body, cell=str) + (
+        f"\n\n{more:,} more are in the HTML and JSON reports." if more > 0 else ""
+    )
 
 
 def _estimate(estimate: Mapping[str, Any] | None) -> str:
@@ -79,14 +111,27 @@ def _difference(found: Mapping[str, Any] | None) -> str:
     return "-" if found is None else f"{signed(found['value'])} {interval(found)} {p_value(found['p'])}"
 
 
-def _table(header: Sequence[str], body: Iterable[Sequence[str]]) -> str:
-    rows = [header, ["---"] * len(header)]
-    lines = [rows[0], rows[1], *body]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+def _gap(found: Mapping[str, Any] | None) -> str:
+    return "-" if found is None else f"{signed(found['value'])} {interval(found)}"
 
 
-def _cell(text: str) -> str:
-    return text if text == "---" else _text(text)
+def _table(
+    header: Sequence[str], body: Iterable[Sequence[str]], cell: Callable[[str], str] | None = None
+) -> str:
+    """`cell` makes a cell's text safe; by default all of them are plain text."""
+    safe = cell or _text
+    lines = [[*map(safe, header)], ["---"] * len(header), *([*map(safe, line)] for line in body)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _code(text: str) -> str:
+    """One line as a code span, where no markup, address, @name or #number is taken for one."""
+    line = " ".join(text.split())
+    if not line:
+        return ""
+    fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
+    return fence + pad + line.replace("|", "\\|") + pad + fence
 
 
 def _text(text: str) -> str:

@@ -165,7 +165,7 @@
         (record.error.line ? `\n(line ${record.error.line})` : "")));
     }
     if (record.timeline) content.push(...timelineContent(record.timeline));
-    else if (record.program) content.push(el("h3", {}, "Program"), codeList(record.program, record.error?.line));
+    else if (record.program.some(([, text]) => text)) content.push(el("h3", {}, "Program"), codeList(record.program, record.lines, record.error?.line));
     else if (record.completion) content.push(el("h3", {}, "Completion without code"), el("pre", {}, record.completion));
     if (record.tests.length) content.push(el("h3", {}, "Tests"), testTable(record));
     const prompt = data.prompts[record.task];
@@ -173,13 +173,27 @@
     return content;
   }
 
-  function codeList(code, hit) {
-    return el("ol", { class: "code" }, ...code.trimEnd().split("\n").map((line, index) =>
-      el("li", { class: index + 1 === hit ? "hit" : null, "aria-label": index + 1 === hit ? "failing line" : null }, line)));
+  // `pieces` are [number of the first line, text]; what lies between them was left out.
+  function codeList(pieces, total, hit) {
+    const rows = [];
+    let next = 1;
+    const gap = (to) => to > next && rows.push(el("li", { class: "gap" }, `${(to - next).toLocaleString("en")} lines left out`));
+    for (const [first, text] of pieces) {
+      gap(first);
+      const lines = (pieces.length === 1 ? text.trimEnd() : text).split("\n");
+      lines.forEach((line, index) => {
+        const fails = first + index === hit;
+        rows.push(el("li", { "data-line": first + index, class: fails ? "hit" : null,
+          "aria-label": fails ? `failing line: ${line}` : null }, line));
+      });
+      next = first + lines.length;
+    }
+    if (total) gap(total + 1);
+    return el("ol", { class: "code" }, ...rows);
   }
 
   function diffList(lines) {
-    const kind = { "+": "add", "-": "del", " ": null };
+    const kind = { "+": "add", "-": "del", " ": null, "…": "gap" };
     return el("ol", { class: "code diff" }, ...lines.map(([sign, line]) =>
       el("li", { class: kind[sign], "data-sign": sign }, line)));
   }
@@ -203,9 +217,12 @@
   }
 
   function testTable(record) {
-    const rows = record.tests.map((test) => el("tr", {},
-      el("td", { class: test.passed ? "good" : "bad" }, test.passed ? "passes" : test.status === "ok" ? "fails" : test.status || "fails"),
-      el("td", {}, el("code", {}, test.name)), el("td", {}, el("code", {}, test.expected)), el("td", {}, el("code", {}, test.actual))));
+    const rows = record.tests.map(([number, passed, status, actual]) => {
+      const [name, expected] = data.tests[record.task][number];
+      const verdict = passed ? "passes" : status === "ok" ? "fails" : status || "fails";
+      return el("tr", {}, el("td", { class: passed ? "good" : "bad" }, verdict),
+        ...[name, expected, actual].map((text) => el("td", {}, el("code", {}, text))));
+    });
     const head = el("tr", {}, ...["", "Test", "Expected", "Actual"].map((name) => el("th", {}, name)));
     const more = record.tests_total - record.tests.length;
     return el("div", {}, el("table", { class: "tests" }, el("thead", {}, head), el("tbody", {}, ...rows)),

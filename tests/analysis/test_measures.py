@@ -14,13 +14,10 @@ from analysis.measures.correction import (
     self_correction_rate,
     talks_of_correction,
 )
-from analysis.measures.diversity import (
-    error_entropy,
-    mean_rarefied_distinct,
-    rarefied_distinct,
-)
-from analysis.measures.recurrence import mean_recurrence, recurrence, repeat_error_rate
-from analysis.measures.transitions import error_change, solved_change
+from analysis.measures.diversity import error_entropy, rarefied, rarefied_distinct
+from analysis.measures.recurrence import recurrence, repeat_error_rate
+from analysis.measures.transitions import error_change, fisher, solved_change
+from analysis.programs import form
 
 
 def test_recurrence_is_the_share_of_equal_pairs_of_failures() -> None:
@@ -35,11 +32,6 @@ def test_repeat_error_rate_is_over_all_pairs_of_samples() -> None:
     assert repeat_error_rate(Counter(a=3, b=1), samples=8) == pytest.approx(6 / 56)
     assert repeat_error_rate(Counter(), samples=8) == 0.0
     assert repeat_error_rate(Counter(), samples=1) is None
-
-
-def test_mean_recurrence_leaves_out_tasks_without_two_failures() -> None:
-    estimate = mean_recurrence([Counter(a=2), Counter(a=1, b=1), Counter(a=1), Counter()])
-    assert (estimate.value, estimate.tasks) == (0.5, 2)
 
 
 def test_error_entropy_adds_the_correction_of_miller_and_madow() -> None:
@@ -65,7 +57,18 @@ def test_rarefaction_is_hurlberts() -> None:
     assert rarefied_distinct(Counter(a=2, b=1), 2) == pytest.approx(5 / 3)
     assert rarefied_distinct(Counter(a=2, b=1), 3) == pytest.approx(2)
     assert rarefied_distinct(Counter(a=2, b=1), 4) is None
-    assert mean_rarefied_distinct([Counter(a=2, b=1), Counter(a=1)], 2).tasks == 1
+    # Three samples, one of which fails and is of no kind: {a, a}, {a, fail}, {a, fail}.
+    assert rarefied(Counter(a=2), 3, 2) == pytest.approx(1)
+    assert rarefied(Counter(a=1), 3, 2) == pytest.approx(2 / 3)
+
+
+def test_programs_are_the_same_whatever_their_layout() -> None:
+    assert form("def f(x):\n    return 'a'  # one\n") == form('def f(x):\n\n  return "a"\n')
+    assert form("def f(x):\n    return 1\n") != form("def f(y):\n    return 1\n")
+    assert form("def f(:") != form("def f(: ")
+    assert form("'\\d'") == form('"\\d"')  # warns when compiled
+    deep = "-" * 3000 + "1"
+    assert form(deep) == form(deep) and form("x = 1\n" * 100_000)
 
 
 def test_self_correction_and_harm_are_conditional_on_the_first_attempt() -> None:
@@ -99,15 +102,35 @@ def test_talk_of_correction_is_looked_for_outside_of_code(completion: str, talks
 
 
 def test_errors_are_fixed_introduced_or_persistent_by_task() -> None:
-    change = error_change({"t": {"a", "b"}, "u": {"a"}, "only-before": {"z"}}, {"t": {"b", "c"}, "u": set()})
-    assert change.fixed == {("t", "a"), ("u", "a")}
-    assert change.introduced == {("t", "c")}
-    assert change.persistent == {("t", "b")}
+    before = {"t": (Counter(a=1, b=2), 4), "u": (Counter(a=4), 4), "only-before": (Counter(z=1), 4)}
+    after = {"t": (Counter(b=1, c=3), 4), "u": (Counter[str](), 4)}
+    change = error_change(before, after)
+    assert (change.fixed, change.introduced, change.persistent) == (2, 1, 1)
+
+
+def test_a_side_that_draws_more_samples_introduces_no_errors_by_that() -> None:
+    """Once in 4 samples against never in 2: two of the four show it with probability 1/2."""
+    change = error_change({"t": (Counter[str](), 2)}, {"t": (Counter(a=1), 4)})
+    assert (change.fixed, change.introduced, change.persistent) == (0, pytest.approx(0.5), 0)
+    both = error_change({"t": (Counter(a=2), 2)}, {"t": (Counter(a=1), 4)})
+    assert (both.fixed, both.persistent) == (pytest.approx(0.5), pytest.approx(0.5))
 
 
 def test_tasks_gained_and_lost() -> None:
-    before = {"a": True, "b": True, "c": False, "d": False, "x": True}
-    after = {"a": True, "b": False, "c": True, "d": False}
+    before = {"a": (8, 8), "b": (8, 1), "c": (8, 0), "d": (8, 0), "e": (8, 0), "x": (8, 1)}
+    after = {"a": (8, 1), "b": (8, 0), "c": (8, 1), "d": (8, 0), "e": (8, 8)}
     change = solved_change(before, after)
-    assert (change.gained, change.lost, change.kept, change.unsolved) == (("c",), ("b",), 1, 1)
+    assert (change.gained, change.lost, change.kept, change.unsolved) == (("c", "e"), ("b",), 1, 1)
+    assert (change.clearly_gained, change.clearly_lost) == (("e",), ())
     assert change.p_value == 1.0
+    # One pass in 64 samples is hardly seen in 8 of them: with as few as the other side has, no gain.
+    assert solved_change({"a": (8, 0)}, {"a": (64, 1)}).gained == ()
+    assert solved_change({"a": (8, 0)}, {"a": (64, 32)}).gained == ("a",)
+
+
+def test_fishers_exact_test_by_hand_and_published() -> None:
+    # None of 4 against 4 of 4: one of the C(8, 4) = 70 ways.
+    assert fisher((4, 0), (4, 4)) == pytest.approx(1 / 70)
+    # Fisher's lady tasting tea (The Design of Experiments, 1935): 3 of 4 cups right, p = 17/70.
+    assert fisher((4, 1), (4, 3)) == pytest.approx(17 / 70)
+    assert fisher((4, 2), (4, 0)) == 1.0

@@ -167,10 +167,44 @@ def test_attempts_are_shown_in_turn(browser: Any, run_folder: Path) -> None:
     quiet(browser)
 
 
+def test_the_failing_line_of_a_long_program_is_marked_at_its_number(browser: Any, tmp_path: Path) -> None:
+    program = "".join(f"x{number} = {number}\n" for number in range(1, 3001))
+    error = {"type": "NameError", "message": "y", "frames": [{"line": 2000, "source": "x2000 = 2000"}]}
+    row = {"task_id": "t", "passed": False, "phase": "call", "program": program, "error": error}
+    verdicts = tmp_path / "long.jsonl"
+    verdicts.write_text(json.dumps(row) + "\n")
+    visit(browser, report.write(verdicts), "#r=0")
+    hit = one(browser, "#panel .code li.hit")
+    assert (hit.get_attribute("data-line"), hit.text) == ("2000", "x2000 = 2000")
+    gaps = [gap.text for gap in browser.find_elements(By.CSS_SELECTOR, "#panel .code li.gap")]
+    assert len(gaps) == 2 and all(gap.endswith("lines left out") for gap in gaps)
+    quiet(browser)
+
+
+def test_both_themes_and_print_are_legible(browser: Any, run_folder: Path) -> None:
+    """Ink and paper differ by at least 7:1 (WCAG AAA); printing leaves out what only a screen can do."""
+    visit(browser, report.write(run_folder))
+    luminance = """
+        const [r, g, b] = getComputedStyle(document.body)[arguments[0]].match(/\\d+/g).map(Number).map(
+            (v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b"""
+    papers = []
+    for _ in range(2):
+        paper, ink = (browser.execute_script(luminance, part) for part in ("backgroundColor", "color"))
+        papers.append(paper)
+        assert (max(paper, ink) + 0.05) / (min(paper, ink) + 0.05) > 7
+        one(browser, "#theme").click()
+    assert max(papers) > 0.9 and min(papers) < 0.05
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert not shown(browser, "nav") and not shown(browser, "#theme") and shown(browser, "#results")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    quiet(browser)
+
+
 def test_hostile_text_is_shown_and_does_nothing(browser: Any, run_folder: Path, tmp_path: Path) -> None:
     fences = f"```\n{HOSTILE}\n```"
     test = {"name": HOSTILE, "passed": False, "status": HOSTILE, "actual": HOSTILE, "expected": HOSTILE}
-    row = {
+    row: dict[str, Any] = {
         "task_id": HOSTILE,
         "completion": f"{HOSTILE}{fences}{HOSTILE}{fences}",
         "program": HOSTILE + "\nx" * 3 + "y" * 1_000_000,
@@ -198,23 +232,4 @@ def test_hostile_text_is_shown_and_does_nothing(browser: Any, run_folder: Path, 
     assert browser.execute_script("return window.pwned") is None
     for selector, expected in {"img, iframe, object, embed": 0, "script": 2}.items():
         assert len(browser.find_elements(By.CSS_SELECTOR, selector)) == expected
-    quiet(browser)
-
-
-@pytest.mark.slow
-def test_20_000_cells_are_painted_soon(browser: Any, tmp_path: Path) -> None:
-    verdicts = tmp_path / "many.jsonl"
-    with verdicts.open("w") as file:
-        for index in range(20_000):
-            test = {"name": "f(1)", "passed": False, "status": "ok", "actual": str(index % 700)}
-            program = f"def f(x):\n    return {index}\n" + "    # filler\n" * 20
-            row = {"task_id": f"t{index % 200}", "passed": index % 3 == 0, "program": program}
-            row["tests"] = [test]
-            file.write(json.dumps(row) + "\n")
-    path = report.write(verdicts)
-    visit(browser, path)
-    paints = browser.execute_script("return performance.getEntriesByType('paint').map(p => p.toJSON())")
-    first_paint_ms = min(paint["startTime"] for paint in paints)
-    assert len(browser.find_elements(By.CSS_SELECTOR, "#cells .row")) == 200
-    assert first_paint_ms < 2000
     quiet(browser)
