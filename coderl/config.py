@@ -107,7 +107,9 @@ class RewardConfig(Section):
 
 
 class SandboxConfig(Section):
-    backend: Literal["auto", "docker", "bubblewrap"] = Field("auto", description="auto: the first that works")
+    backend: Literal["auto", "docker", "bubblewrap", "confined"] = Field(
+        "auto", description="auto: the first that works"
+    )
     slots: int = Field(2, ge=1, description="programs that run at once")
 
 

@@ -20,8 +20,9 @@ def open_pool(
 ) -> Pool:
     """A pool of `slots` warm sandboxes; use it in a `with` statement.
 
-    `backend`: `docker`, `bubblewrap`, or `auto` for the first that works. `report` is told what takes long (the
-    docker image is built where missing). Raises `sandbox.errors.NoBackendError`, with the remedies.
+    `backend`: `docker`, `bubblewrap`, `confined`, or `auto` for the first that works. `report` is told what takes
+    long (the docker image is built where missing), and where a weaker backend is taken. Raises
+    `sandbox.errors.NoBackendError`, with the remedies.
     """
     from sandbox.pool import Pool
     from sandbox.probe import open_backend

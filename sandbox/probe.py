@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from sandbox.backends.base import Backend
@@ -10,6 +11,7 @@ from sandbox.protocol import Limits, Status
 from sandbox.runs import run
 from sandbox.slot import CANARY, canary_passed
 
+_log = logging.getLogger(__name__)
 Report = Callable[[str], None]
 
 
@@ -32,10 +34,17 @@ def open_bubblewrap(limits: Limits, report: Report) -> Backend:
     return _tried(BubblewrapBackend(), limits)
 
 
+def open_confined(limits: Limits, report: Report) -> Backend:
+    from sandbox.backends.confined import ConfinedBackend
+
+    return _tried(ConfinedBackend(), limits)
+
+
 # In order of preference.
 OPENERS: dict[str, Callable[[Limits, Report], Backend]] = {
     "docker": open_docker,
     "bubblewrap": open_bubblewrap,
+    "confined": open_confined,
 }
 
 
@@ -50,10 +59,24 @@ def open_backend(name: str, limits: Limits, report: Report = lambda line: None) 
     failures: dict[str, BackendError] = {}
     for candidate in OPENERS if name == "auto" else (name,):
         try:
-            return OPENERS[candidate](limits, report)
+            backend = OPENERS[candidate](limits, report)
         except BackendError as error:
             failures[candidate] = error
+            continue
+        if candidate == "confined" and failures:
+            _announce(backend, failures, report)
+        return backend
     raise NoBackendError(failures)
+
+
+def _announce(backend: Backend, failures: dict[str, BackendError], report: Report) -> None:
+    """Say, where it cannot be missed, that a weaker backend is taken, why, and what it lacks."""
+    text = "; ".join(
+        ["programs run in `confined` processes, weaker than a container", *backend.unenforced]
+        + [f"no {name}: {error}" for name, error in failures.items()]
+    )
+    _log.warning(text)
+    report(text)
 
 
 def _tried(backend: Backend, limits: Limits) -> Backend:

@@ -158,6 +158,7 @@ class Outcome:
     peak_memory_bytes: int = 0
     backend: str = ""
     image: str = ""
+    unenforced: tuple[str, ...] = ()  # by this backend: see sandbox/backends/README.md
     attempts: int = 1
     detail: str = ""  # for INFRA and KILLED: the evidence, for a person
 

@@ -59,6 +59,7 @@ class Slot:
             found,
             backend=self._backend.name,
             image=self._backend.image("program"),
+            unenforced=self._backend.unenforced,
             wall_seconds=time.monotonic() - started,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from sandbox.protocol import Limits, Runner, Status
 from tasks.grade import Grader, compiled
 from tasks.types import CallTest, JudgeTest, StdioTest, Task, Tests
+from tests.sandbox.conftest import BACKENDS, open_or_skip
 
 LIMITS = Limits(cpu_seconds=0.5, total_cpu_seconds=2.0, wall_seconds=4.0)
 PAIRS = [((1, 2), 3), ((-5, 7), 2), ((100, 23), 123), ((0, 0), 0), ((12345, 54321), 66666)]
@@ -193,6 +195,12 @@ RIGHT = {
 }
 
 
+@pytest.fixture(scope="module", params=BACKENDS)
+def pool(request: pytest.FixtureRequest) -> Iterator[Runner]:
+    with open_or_skip(request.param, slots=2, limits=Limits()) as opened:
+        yield opened
+
+
 @pytest.fixture(scope="module")
 def grader(pool: Runner) -> Grader:
     return Grader(pool, limits=LIMITS)
@@ -229,7 +237,9 @@ class TestEveryShape:
         (verdict,) = grader.grade(task(shape), [program])
         assert verdict.passed and verdict.score == 1.0 and verdict.trust == "isolated", verdict
 
-    def test_our_attacks_score_nothing(self, grader: Grader, shape: str) -> None:
+    def test_our_attacks_score_nothing(self, pool: Runner, grader: Grader, shape: str) -> None:
+        if pool.backend == "confined" and shape not in ("call", "check judged", "stdin"):
+            pytest.skip("one shape of each kind of work is enough here: the shared attacks run in all")
         attacks = STDIN_ATTACKS if shape == "stdin" else ATTACKS
         assert _fooled(grader, shape, attacks) == {}
 

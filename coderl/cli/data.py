@@ -48,7 +48,7 @@ def show(
 @app.command()
 def validate(
     spec: Spec,
-    backend: Annotated[str, typer.Option(help="auto, docker, bubblewrap")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, docker, bubblewrap, confined")] = "auto",
     slots: Annotated[int, typer.Option(min=1)] = 2,
     limit: Annotated[int | None, typer.Option(help="only the first tasks")] = None,
     mutants: Annotated[int, typer.Option(min=1, help="mutants a reference")] = 4,

@@ -19,7 +19,7 @@ def grade(
         typer.Option(help="JSONL of task_id (or prompt) and completion (or samples); or `reference`"),
     ],
     out: Annotated[Path, typer.Option(help="verdict rows, JSONL")],
-    backend: Annotated[str, typer.Option(help="auto, docker, bubblewrap")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, docker, bubblewrap, confined")] = "auto",
     slots: Annotated[int, typer.Option(min=1, help="programs that run at once")] = 2,
     mutants: Annotated[
         bool, typer.Option("--mutants", help="also grade one mutant of each reference")

@@ -36,9 +36,11 @@ BOOT = ("-c", _BOOT)
 
 
 class Backend(Protocol):
-    """Opens cells. `image(role)` names what programs find inside: recorded in outcomes."""
+    """Opens cells. Recorded in outcomes: `image(role)`, what programs find inside; `unenforced`, what it cannot
+    enforce."""
 
     name: str
+    unenforced: tuple[str, ...]
 
     def image(self, role: Role) -> str: ...
 

@@ -7,10 +7,8 @@ There is no cgroup: the supervisor watches the memory.
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
-import platform
 import shutil
 import socket
 import subprocess
@@ -27,36 +25,21 @@ from sandbox.backends.base import (
     as_text,
     unprivileged_uid,
 )
+from sandbox.backends.host import ProcessKeeper, interpreter, interpreter_name, judge_packages
 from sandbox.cell import Cell, Role
 from sandbox.errors import BackendError, CellLost
 from sandbox.protocol import Limits
 
 _PACKAGES = "/coderl-packages"  # of the judge
-_JUDGE_DISTRIBUTIONS = ("numpy", "pytest", "pytest-timeout", "pluggy", "iniconfig", "packaging", "pygments")
 _REMEDY = "Install bubblewrap (Debian, Ubuntu: `sudo apt-get install bubblewrap`)."
-
-
-class ProcessKeeper:
-    def __init__(self, process: subprocess.Popen[bytes], errors: Path) -> None:
-        self._process = process
-        self._errors = errors
-
-    def destroy(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._errors.unlink(missing_ok=True)
-
-    def autopsy(self) -> tuple[str, bool]:
-        try:
-            status: object = self._process.wait(2.0)
-        except subprocess.TimeoutExpired:
-            status = "none yet"
-        said = self._errors.read_text(errors="replace").strip()[-500:] if self._errors.exists() else ""
-        return f"bwrap exit status {status}{': ' if said else ''}{said}", False
 
 
 class BubblewrapBackend:
     name = "bubblewrap"
+    unenforced: tuple[str, ...] = (
+        "memory and scratch files are summed every 10 ms, not bounded by a cgroup",
+        "a program may use several CPUs at a time",
+    )
 
     def __init__(self) -> None:
         found = shutil.which("bwrap")
@@ -64,10 +47,10 @@ class BubblewrapBackend:
             raise BackendError("the program bwrap is missing", _REMEDY)
         self._bwrap = found
         self._stage = Stage()
-        self._packages = _judge_packages()
+        self._packages = _package_mounts()
 
     def image(self, role: Role) -> str:
-        return f"{platform.python_implementation()} {platform.python_version()} of the host"
+        return interpreter_name()
 
     def open_cell(self, role: Role, limits: Limits) -> Cell:
         as_root = os.geteuid() == 0
@@ -81,7 +64,7 @@ class BubblewrapBackend:
             *_mounts(self._stage.code, limits.scratch_bytes),
             *(self._packages if role == "judge" else ()),
             *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"),
-            *(_interpreter(), *PYTHON_FLAGS, "-S", *_boot(role), json.dumps(settings)),
+            *(interpreter(), *PYTHON_FLAGS, "-S", *_boot(role), json.dumps(settings)),
         ]
         try:
             with theirs:
@@ -100,7 +83,7 @@ class BubblewrapBackend:
             raise BackendError(f"bwrap cannot be started: {as_text(error)}") from error
         finally:
             os.close(descriptor)
-        keeper = ProcessKeeper(process, Path(errors))
+        keeper = ProcessKeeper(process, Path(errors), "bwrap")
         try:
             return Cell(role, ours, keeper)
         except CellLost as error:
@@ -155,27 +138,15 @@ def _folders(path: Path) -> list[str]:
     return [part for folder in folders for part in ("--perms", "0755", "--dir", str(folder))]
 
 
-def _interpreter() -> str:
-    """The interpreter behind the running one's virtual environment."""
-    return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
-
-
 def _boot(role: Role) -> tuple[str, ...]:
     flag, code = BOOT
     return (flag, f"import sys; sys.path.append({_PACKAGES!r}); {code}") if role == "judge" else BOOT
 
 
-def _judge_packages() -> list[str]:
-    """Mounts of what test programs import, taken from our own environment: those packages, nothing else."""
+def _package_mounts() -> list[str]:
     arguments = _folders(Path(_PACKAGES))
-    for name in _JUDGE_DISTRIBUTIONS:
-        try:
-            distribution = importlib.metadata.distribution(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue  # its tests will fail to import it, by name
-        tops = {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}
-        for top in sorted(tops):
-            arguments += ["--ro-bind", str(distribution.locate_file(top)), f"{_PACKAGES}/{top}"]
+    for name, path in judge_packages().items():
+        arguments += ["--ro-bind", str(path), f"{_PACKAGES}/{name}"]
     return arguments
 
 

@@ -102,6 +102,7 @@ class DockerBackend:
     """`images` maps each role to an image id; `runtime` names the engine's runtime (None: its default)."""
 
     name = "docker"
+    unenforced: tuple[str, ...] = ()
 
     def __init__(self, images: Mapping[Role, str], *, runtime: str | None = None) -> None:
         self._images = dict(images)

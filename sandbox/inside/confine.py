@@ -11,8 +11,12 @@ import ctypes
 import errno
 import os
 import platform
+import signal
 import struct
+from collections.abc import Callable
+from dataclasses import dataclass
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_SECCOMP = 22
@@ -20,8 +24,9 @@ _SECCOMP_MODE_FILTER = 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
-# System call -> (number on x86_64, number on aarch64); None where the architecture lacks it.
-_DENIED: dict[str, tuple[int | None, int | None]] = {
+Numbers = tuple[int | None, int | None]  # of a system call on x86_64 and aarch64; None where it is lacking
+
+_DENIED: dict[str, Numbers] = {
     # another process's memory, descriptors, identity
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
@@ -91,17 +96,83 @@ _DENIED: dict[str, tuple[int | None, int | None]] = {
     "mount_setattr": (442, 442),
 }
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-_SOCKET = (41, 198)
-_CLONE = (56, 220)
-_CLONE3 = (435, 435)
+SOCKET: Numbers = (41, 198)
+CLONE: Numbers = (56, 220)
+CLONE3: Numbers = (435, 435)
 _X32_BIT = 0x40000000
+AF_UNIX = 1
 # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 _CLONE_NAMESPACES = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000
 
 # Classic BPF: opcodes, and offsets into `struct seccomp_data`.
-_LOAD, _JUMP_EQUAL, _JUMP_GREATER_EQUAL, _JUMP_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER, _ARCH, _ARGUMENT_0 = 0, 4, 16
+_LOAD, _AND, _JUMP_EQUAL, _JUMP_GREATER_EQUAL, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
+_NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16
 _ALLOW, _ERRNO, _KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
+
+
+@dataclass(frozen=True)
+class Check:
+    """What must hold of a system call's argument (its low 32 bits): masked, it is (not) one of `values`."""
+
+    argument: int
+    values: tuple[int, ...]
+    mask: int = 0xFFFFFFFF
+    wanted: bool = True
+
+
+class Filter:
+    """A seccomp filter in the making: what it does not name is allowed."""
+
+    def __init__(self) -> None:
+        machine = platform.machine()
+        if machine not in _AUDIT_ARCH:
+            raise OSError(errno.ENOSYS, f"no system call table for {machine}; have {', '.join(_AUDIT_ARCH)}")
+        self._column = list(_AUDIT_ARCH).index(machine)
+        self._lines: list[tuple[int, int, int, int]] = []
+        self._line(_LOAD, _ARCH)
+        self._line(_JUMP_EQUAL, _AUDIT_ARCH[machine], 1, 0)
+        self._line(_RETURN, _KILL_PROCESS)  # 32-bit calls on a 64-bit kernel: other numbers
+        self._line(_LOAD, _NUMBER)
+        if machine == "x86_64":
+            self._line(_JUMP_GREATER_EQUAL, _X32_BIT, 0, 1)
+            self._line(_RETURN, _ERRNO | errno.ENOSYS)
+
+    def deny(self, numbers: Numbers, code: int = errno.EPERM) -> None:
+        """Calls fail with the errno `code`."""
+        self._block(numbers, [(_RETURN, 0, 0, _ERRNO | code)])
+
+    def require(self, numbers: Numbers, *checks: Check, code: int = errno.EPERM) -> None:
+        """Calls for which a check does not hold fail with the errno `code`."""
+        denial = (_RETURN, 0, 0, _ERRNO | code)
+        block: list[tuple[int, int, int, int]] = []
+        for check in checks:
+            block += [(_LOAD, 0, 0, _ARGUMENTS + 8 * check.argument), (_AND, 0, 0, check.mask)]
+            if check.wanted:
+                left = len(check.values)
+                block += [(_JUMP_EQUAL, left - i, 0, value) for i, value in enumerate(check.values)]
+                block.append(denial)
+            else:
+                for value in check.values:
+                    block += [(_JUMP_EQUAL, 0, 1, value), denial]
+        self._block(numbers, [*block, (_RETURN, 0, 0, _ALLOW)])
+
+    def install(self) -> None:
+        """Put it on this process and its descendants, for good."""
+        program = b"".join(struct.pack("@HBBI", *line) for line in [*self._lines, (_RETURN, 0, 0, _ALLOW)])
+        code = ctypes.create_string_buffer(program, len(program))
+        # struct sock_fprog { unsigned short len; struct sock_filter *filter; }
+        fprog = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
+        pointer = ctypes.create_string_buffer(fprog, len(fprog))
+        _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.cast(pointer, ctypes.c_void_p))
+
+    def _line(self, opcode: int, operand: int, if_true: int = 0, if_false: int = 0) -> None:
+        self._lines.append((opcode, if_true, if_false, operand))
+
+    def _block(self, numbers: Numbers, block: list[tuple[int, int, int, int]]) -> None:
+        """`block`, which returns, for the call of these numbers only."""
+        if (number := numbers[self._column]) is not None:
+            self._line(_JUMP_EQUAL, number, 0, len(block))
+            self._lines += block
 
 
 def _prctl(option: int, *arguments: int | ctypes.c_void_p) -> None:
@@ -117,66 +188,42 @@ def set_dumpable(dumpable: bool) -> None:
     _prctl(_PR_SET_DUMPABLE, int(dumpable))
 
 
+def die_with_parent() -> None:
+    """The kernel kills this process when the thread that made it ends."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def set_no_new_privileges() -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def drop_inheritable_capabilities() -> None:
     """Of the capabilities, keep none that a program could inherit."""
-    version, sets = 0x20080522, 3
+    _set_capabilities(lambda effective, permitted, inheritable: (effective, permitted, 0))
+
+
+def drop_capabilities() -> None:
+    """Keep none at all; without new privileges, none comes back."""
+    _set_capabilities(lambda effective, permitted, inheritable: (0, 0, 0))
+
+
+def _set_capabilities(change: Callable[[int, int, int], tuple[int, int, int]]) -> None:
+    version = 0x20080522
     header = struct.pack("@Ii", version, 0)
-    data = ctypes.create_string_buffer(2 * sets * 4)  # two of {effective, permitted, inheritable}
+    data = ctypes.create_string_buffer(24)  # two words of each set: {effective, permitted, inheritable} twice
     if _libc.capget(header, data) != 0:
         raise OSError(ctypes.get_errno(), "capget")
-    words = list(struct.unpack("@6I", data.raw))
-    words[2] = words[5] = 0
-    if _libc.capset(header, struct.pack("@6I", *words)) != 0:
+    low, high = struct.unpack("@3I3I", data.raw)[:3], struct.unpack("@3I3I", data.raw)[3:]
+    if _libc.capset(header, struct.pack("@3I3I", *change(*low), *change(*high))) != 0:
         raise OSError(ctypes.get_errno(), "capset")
 
 
 def install_filter() -> None:
     """Deny the system calls above to this process and its descendants, for good."""
-    program = _assemble()
-    code = ctypes.create_string_buffer(program, len(program))
-    # struct sock_fprog { unsigned short len; struct sock_filter *filter; }
-    fprog = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
-    pointer = ctypes.create_string_buffer(fprog, len(fprog))
-    _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.cast(pointer, ctypes.c_void_p))
-
-
-def _assemble() -> bytes:
-    machine = platform.machine()
-    if machine not in _AUDIT_ARCH:
-        raise OSError(errno.ENOSYS, f"no system call table for {machine}; have {', '.join(_AUDIT_ARCH)}")
-    column = list(_AUDIT_ARCH).index(machine)
-    lines: list[tuple[int, int, int, int]] = []
-
-    def line(opcode: int, operand: int, if_true: int = 0, if_false: int = 0) -> None:
-        lines.append((opcode, if_true, if_false, operand))
-
-    def deny(code: int) -> None:
-        line(_RETURN, _ERRNO | code)
-
-    line(_LOAD, _ARCH)
-    line(_JUMP_EQUAL, _AUDIT_ARCH[machine], 1, 0)
-    line(_RETURN, _KILL_PROCESS)  # 32-bit calls on a 64-bit kernel: other numbers
-    line(_LOAD, _NUMBER)
-    if machine == "x86_64":
-        line(_JUMP_GREATER_EQUAL, _X32_BIT, 0, 1)
-        deny(errno.ENOSYS)
+    rules = Filter()
     for numbers in _DENIED.values():
-        if (number := numbers[column]) is not None:
-            line(_JUMP_EQUAL, number, 0, 1)
-            deny(errno.EPERM)
-    line(_JUMP_EQUAL, _CLONE3[column], 0, 1)
-    deny(errno.ENOSYS)  # its flags lie behind a pointer; libc then uses clone
-    line(_JUMP_EQUAL, _CLONE[column], 0, 3)
-    line(_LOAD, _ARGUMENT_0)
-    line(_JUMP_ANY_BIT, _CLONE_NAMESPACES, 0, 5)
-    deny(errno.EPERM)
-    line(_JUMP_EQUAL, _SOCKET[column], 0, 3)
-    line(_LOAD, _ARGUMENT_0)
-    line(_JUMP_EQUAL, 1, 1, 0)  # AF_UNIX
-    deny(errno.EAFNOSUPPORT)
-    line(_RETURN, _ALLOW)
-    return b"".join(struct.pack("@HBBI", *fields) for fields in lines)
+        rules.deny(numbers)
+    rules.deny(CLONE3, errno.ENOSYS)  # its flags lie behind a pointer; libc then uses clone
+    rules.require(CLONE, Check(0, (0,), mask=_CLONE_NAMESPACES))
+    rules.require(SOCKET, Check(0, (AF_UNIX,)), code=errno.EAFNOSUPPORT)
+    rules.install()

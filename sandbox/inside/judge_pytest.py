@@ -13,7 +13,17 @@ from sandbox.inside.record import ProgramFailure, Record, Unit, UnsupportedTest,
 
 _FILE = "test_file.py"
 # Plugins only by name; nothing of the machine's configuration; the file's own asserts explained.
-_OPTIONS = ["-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--rootdir=.", "-c", os.devnull]
+_OPTIONS = [
+    "-q",
+    "-p",
+    "no:cacheprovider",
+    "-p",
+    "no:faulthandler",
+    "--rootdir=.",
+    "--confcutdir=.",
+    "-c",
+    os.devnull,
+]
 
 
 class _Reporter:

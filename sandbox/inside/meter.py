@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import resource
+import stat
+from contextlib import suppress
 from dataclasses import dataclass
 
 WRITABLE = ("/tmp", "/dev/shm")
@@ -89,15 +91,43 @@ class ProcMeter:
         return self._of_the_dead, 0
 
     def cpu_seconds(self) -> float:
-        return self._of_the_dead + sum(map(_cpu_of, _others()))
+        return self._of_the_dead + sum(map(_cpu_of, self.processes()))
 
     def memory_bytes(self) -> int:
         """Private and shared memory of all processes, beyond what they share with the supervisor; files."""
-        files = sum(pages * _PAGE + inodes * _INODE_BYTES for pages, inodes in tmpfs_use())
-        return files + sum(max(0, _anonymous_bytes(pid) - self._baseline_bytes) for pid in _others())
+        own = self._baseline_bytes
+        return self.file_bytes() + sum(max(0, _anonymous_bytes(pid) - own) for pid in self.processes())
+
+    def processes(self) -> list[str]:
+        return [name for name in os.listdir("/proc") if name.isdigit() and name != "1"]
+
+    def file_bytes(self) -> int:
+        return sum(pages * _PAGE + inodes * _INODE_BYTES for pages, inodes in tmpfs_use())
 
     def reaped(self, usage: resource.struct_rusage) -> None:
         self._of_the_dead += usage.ru_utime + usage.ru_stime
+
+
+class ProcessMeter(ProcMeter):
+    """The one process `pid`, among others that are not ours."""
+
+    pid: int | None = None
+
+    def processes(self) -> list[str]:
+        return [] if self.pid is None else [str(self.pid)]
+
+    def threads(self) -> int:
+        return sum(_status(pid, "Threads") for pid in self.processes())
+
+    def file_bytes(self) -> int:
+        return 0  # the supervisor looks at them where there are any
+
+    def deleted_bytes(self) -> int:
+        """Of files that have no name any more, but are open or mapped."""
+        try:
+            return sum(_open_deleted_bytes(pid) + _mapped_deleted_bytes(pid) for pid in self.processes())
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            return 0  # it has begun to end, which makes its /proc entries root's for a moment
 
 
 Meter = CgroupMeter | ProcMeter
@@ -122,24 +152,44 @@ def _field(descriptor: int, name: bytes) -> int:
     raise ValueError(f"no field {name.decode()} in cgroup counters")
 
 
-def _others() -> list[str]:
-    return [name for name in os.listdir("/proc") if name.isdigit() and name != "1"]
-
-
 def _anonymous_bytes(pid: str) -> int:
+    return 1024 * _status(pid, "RssAnon", "RssShmem")
+
+
+def _status(pid: str, *names: str) -> int:
+    """The sum of these fields; 0 where the process has ended meanwhile."""
     try:
         with open(f"/proc/{pid}/status") as status:
-            return 1024 * sum(
-                int(line.split()[1]) for line in status if line.startswith(("RssAnon", "RssShmem"))
-            )
+            return sum(int(line.split()[1]) for line in status if line.startswith(names))
     except (FileNotFoundError, ProcessLookupError):
-        return 0  # it ended while we looked
+        return 0
+
+
+def _open_deleted_bytes(pid: str) -> int:
+    used = 0
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with suppress(FileNotFoundError):
+            found = os.stat(f"/proc/{pid}/fd/{name}")
+            if stat.S_ISREG(found.st_mode) and not found.st_nlink:
+                used += 512 * found.st_blocks
+    return used
+
+
+def _mapped_deleted_bytes(pid: str) -> int:
+    """Counts all that is mapped of such files, used or not."""
+    used = 0
+    with open(f"/proc/{pid}/maps", errors="replace") as maps:
+        for line in maps:
+            if line.endswith(" (deleted)\n") and "/dev/zero" not in line:  # that is anonymous and shared
+                low, high = (int(number, 16) for number in line.split(maxsplit=1)[0].split("-"))
+                used += high - low
+    return used
 
 
 def _cpu_of(pid: str) -> float:
     try:
-        with open(f"/proc/{pid}/stat") as stat:
-            fields = stat.read().rpartition(")")[2].split()
+        with open(f"/proc/{pid}/stat") as line:
+            fields = line.read().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return 0.0
     return sum(map(int, fields[11:15])) / _TICKS  # own and waited-for children's, user and system

@@ -26,6 +26,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from sandbox.inside import confine, meter, wire
+from sandbox.inside.scratch import empty
 
 SCRATCH = "/tmp"
 OWN_FILES = 256  # so few descriptors that closing all of them is quick
@@ -49,12 +50,15 @@ class Supervisor:
         uid: int | None,
         mains: dict[str, Any],
         fork_hooks: list[dict[str, Any]],
+        counts: meter.Meter | None = None,
+        scratch: str = SCRATCH,
     ) -> None:
         self._control = control
         self._uid = uid  # of the processes; None: they keep ours, the only one there is
         self._mains = mains
         self._fork_hooks = fork_hooks
-        self._meter = meter.open_meter()
+        self._scratch = scratch
+        self._meter = counts or meter.open_meter()
         self._untouched = meter.tmpfs_use()
         self._run = 0
 
@@ -76,7 +80,7 @@ class Supervisor:
             self._become_child(header, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
-        status, peak_bytes, over_memory = self._watch(child, header["limits"]["memory_bytes"])
+        status, peak_bytes, over_memory = self._watch(child, header["limits"])
         left_nothing = self._kill_all()
         cpu, oom_kills = self._meter.since(before)
         clean = left_nothing and self._wipe()
@@ -92,7 +96,7 @@ class Supervisor:
             clean=clean,
         )
 
-    def _watch(self, child: int, memory_bytes: int) -> tuple[int, int, bool]:
+    def _watch(self, child: int, limits: dict[str, Any]) -> tuple[int, int, bool]:
         """Wait for `child` while answering the host. Returns (wait status, peak bytes, over memory)."""
         exited = os.pidfd_open(child)
         poller = select.poll()
@@ -109,9 +113,9 @@ class Supervisor:
                     return status, usage.ru_maxrss * 1024, over_memory
                 if self._control.fileno() in ready:
                     self._answer()
-                if not ready and not self._meter.enforced and self._meter.memory_bytes() > memory_bytes:
+                if not ready and not self._meter.enforced and self._exceeds_memory(limits):
                     over_memory = True
-                    _signal_all()
+                    self._signal_all()
                 self._reap_others(child)
         finally:
             os.close(exited)
@@ -126,7 +130,10 @@ class Supervisor:
         if message["op"] == "usage":
             self._send("usage", run=self._run, cpu=self._meter.cpu_seconds())
         elif message["op"] == "kill":
-            _signal_all()
+            self._signal_all()
+
+    def _exceeds_memory(self, limits: dict[str, Any]) -> bool:
+        return self._meter.memory_bytes() > int(limits["memory_bytes"])
 
     def _reap_others(self, child: int) -> None:
         """Reap orphans, so that they do not count against the process limit; leave `child` to `_watch`."""
@@ -144,11 +151,11 @@ class Supervisor:
         """Kill and reap everything else here; False if something is still there at the deadline."""
         deadline = time.monotonic() + _CLEAR_SECONDS
         while True:
-            _signal_all()
+            self._signal_all()
             try:
                 pid, _, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
-                return not _others_exist()
+                return not self._others_exist()
             if pid:
                 self._meter.reaped(usage)
             elif time.monotonic() > deadline:
@@ -158,13 +165,12 @@ class Supervisor:
 
     def _wipe(self) -> bool:
         """Remove what the process left in writable places; False if anything remains."""
-        if meter.tmpfs_use() == self._untouched:
+        if self._is_clean():
             return True
         wiper = os.fork()
         if wiper == 0:
             try:
-                self._drop_user()
-                _remove_files()
+                self._empty()
             finally:
                 os._exit(0)
         exited = os.pidfd_open(wiper)
@@ -173,21 +179,30 @@ class Supervisor:
         if not done:
             os.kill(wiper, signal.SIGKILL)
         os.waitpid(wiper, 0)
+        return self._is_clean()
+
+    def _is_clean(self) -> bool:
         return meter.tmpfs_use() == self._untouched
+
+    def _empty(self) -> None:
+        """Delete everything in the writable places, as the user that made it."""
+        self._drop_user()
+        for place in meter.WRITABLE:
+            empty(place)
 
     def _become_child(self, header: dict[str, Any], descriptors: list[int]) -> NoReturn:
         """From fork to main: descriptors, session, user, limits. Never returns."""
         code = wire.SETUP_FAILED
         try:
             self._control.detach()
-            _place_descriptors(descriptors, header["fds"])
             os.setsid()
             if self._uid is None:
                 confine.set_dumpable(True)  # else its own /proc/self is closed to it
             _die_first_when_memory_runs_out()
             self._drop_user()
-            _set_limits(header["limits"], address_space=not self._meter.enforced)
-            os.chdir(SCRATCH)
+            _place_descriptors(descriptors, header["fds"])
+            self._set_limits(header["limits"])
+            os.chdir(self._scratch)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             for hook in self._fork_hooks:
                 os.register_at_fork(**hook)
@@ -198,6 +213,31 @@ class Supervisor:
             code = 0
         finally:
             os._exit(code)
+
+    def _set_limits(self, limits: dict[str, Any]) -> None:
+        cpu = int(limits["total_cpu_seconds"]) + 2
+        limit(resource.RLIMIT_CPU, cpu, cpu + 1)
+        limit(resource.RLIMIT_NPROC, limits["processes"])
+        limit(resource.RLIMIT_NOFILE, limits["open_files"])
+        limit(resource.RLIMIT_FSIZE, limits["scratch_bytes"])
+        limit(resource.RLIMIT_CORE, 0)
+        limit(resource.RLIMIT_MSGQUEUE, 0)
+        if not self._meter.enforced:  # only slows a hog down between two looks: numpy maps much it never uses
+            limit(resource.RLIMIT_AS, limits["memory_bytes"] + (2 << 30))
+
+    def _signal_all(self) -> None:
+        """Kill every process here but this one."""
+        try:
+            os.kill(-1, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+    def _others_exist(self) -> bool:
+        try:
+            os.kill(-1, 0)
+        except ProcessLookupError:
+            return False
+        return True
 
     def _drop_user(self) -> None:
         if self._uid is not None:
@@ -219,21 +259,6 @@ def _die_first_when_memory_runs_out() -> None:
     os.close(descriptor)
 
 
-def _signal_all() -> None:
-    try:
-        os.kill(-1, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-
-
-def _others_exist() -> bool:
-    try:
-        os.kill(-1, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 def _place_descriptors(descriptors: list[int], targets: list[int]) -> None:
     """Put `descriptors` at `targets`, /dev/null at 0 to 2 where none goes there, and close all others."""
     above = wire.RPC + 1
@@ -252,35 +277,8 @@ def _place_descriptors(descriptors: list[int], targets: list[int]) -> None:
     os.closerange(above, OWN_FILES)
 
 
-def _set_limits(limits: dict[str, Any], *, address_space: bool) -> None:
-    def limit(kind: int, soft: int, hard: int | None = None) -> None:
-        resource.setrlimit(kind, (soft, soft if hard is None else hard))
-
-    cpu = int(limits["total_cpu_seconds"]) + 2
-    limit(resource.RLIMIT_CPU, cpu, cpu + 1)
-    limit(resource.RLIMIT_NPROC, limits["processes"])
-    limit(resource.RLIMIT_NOFILE, limits["open_files"])
-    limit(resource.RLIMIT_FSIZE, limits["scratch_bytes"])
-    limit(resource.RLIMIT_CORE, 0)
-    limit(resource.RLIMIT_MSGQUEUE, 0)
-    if address_space:  # only slows a hog down between two looks at its memory: numpy maps much it never uses
-        limit(resource.RLIMIT_AS, limits["memory_bytes"] + (2 << 30))
-
-
-def _remove_files() -> None:
-    """Delete everything deletable in the writable places, as the user that made it."""
-    for place in meter.WRITABLE:
-        for folder, subfolders, files in os.walk(place, topdown=True):
-            for name in subfolders:
-                path = os.path.join(folder, name)
-                if not os.path.islink(path):
-                    os.chmod(path, 0o700)
-            for name in files:
-                os.unlink(os.path.join(folder, name))
-        for folder, subfolders, _ in os.walk(place, topdown=False):
-            for name in subfolders:
-                path = os.path.join(folder, name)
-                os.unlink(path) if os.path.islink(path) else os.rmdir(path)
+def limit(kind: int, soft: int, hard: int | None = None) -> None:
+    resource.setrlimit(kind, (soft, soft if hard is None else hard))
 
 
 def _load_mains(role: str) -> dict[str, Any]:
@@ -320,7 +318,7 @@ def _without_fork_hooks() -> Iterator[list[dict[str, Any]]]:
 
 
 def main(argv: list[str]) -> None:
-    """`argv`: one JSON object {role, uid, socket (a path) or control_fd}."""
+    """`argv`: one JSON object {role, uid, socket (a path) or control_fd}; for a lone one also `place` (see lone.py)."""
     settings = json.loads(argv[0])
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # pid 1 ignores what it has no handler for
     confine.set_dumpable(False)
@@ -336,8 +334,13 @@ def main(argv: list[str]) -> None:
     with _without_fork_hooks() as fork_hooks:
         _preload(settings["role"])
         mains = _load_mains(settings["role"])
+    if "place" in settings:
+        lone = importlib.import_module("sandbox.inside.lone")
+        supervisor = lone.LoneSupervisor(control, mains=mains, fork_hooks=fork_hooks, place=settings["place"])
+    else:
+        supervisor = Supervisor(control, uid=settings["uid"], mains=mains, fork_hooks=fork_hooks)
     confine.install_filter()
     gc.collect()
     gc.freeze()
     gc.disable()
-    Supervisor(control, uid=settings["uid"], mains=mains, fork_hooks=fork_hooks).serve()
+    supervisor.serve()

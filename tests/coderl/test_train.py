@@ -96,7 +96,7 @@ def test_every_completion_was_executed_in_an_isolated_sandbox(finished: Path) ->
         for row in pq.read_table(file).to_pylist():
             assert row["status"] != "infra"
             assert row["trust"] == "isolated"
-            assert row["phase"] == "no_code" or row["backend"] in ("docker", "bubblewrap")
+            assert row["phase"] == "no_code" or row["backend"] in ("docker", "bubblewrap", "confined")
 
 
 def test_sampler_and_learner_agree_at_every_step(finished: Path) -> None:
@@ -197,7 +197,10 @@ def test_someone_elses_model_and_tasks(tmp_path: Path) -> None:
         (["runs=/proc/none"], "cannot be written"),
         (["name=taken"], "exists already; resume it with --resume"),
         (["--resume", "nothing"], "is not a run folder"),
-        (["sandbox.backend=vm"], "sandbox.backend = 'vm': input should be 'auto', 'docker' or 'bubblewrap'"),
+        (
+            ["sandbox.backend=vm"],
+            "sandbox.backend = 'vm': input should be 'auto', 'docker', 'bubblewrap' or 'confined'",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_error_and_leaves_nothing(

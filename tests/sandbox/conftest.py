@@ -12,15 +12,49 @@ from sandbox.pool import Pool
 from sandbox.probe import open_backend
 from sandbox.protocol import MIB, Call, Calls, Job, Limits, Outcome, Stdio
 
-BACKENDS = ("docker", "bubblewrap")
+BACKENDS = ("docker", "bubblewrap", "confined")
 LIMITS = Limits(
     cpu_seconds=2.0, total_cpu_seconds=6.0, wall_seconds=4.0, memory_bytes=192 * MIB, scratch_bytes=32 * MIB
 )
 
 
-def open_or_skip(name: str, slots: int = 1) -> Pool:
+# What the suite asks of every backend and `confined` cannot give, with the reason; test_confined.py has its own.
+_NO_CHILDREN = "confined: a program is one process, it can make no others"
+_NO_PROC = "confined: programs have no /proc"
+CONFINED_CANNOT = {
+    "test_cpu_time_of_children_counts": _NO_CHILDREN,
+    "test_memory_spread_over_many_processes": _NO_CHILDREN,
+    "test_a_fork_bomb_stops_at_the_process_limit": _NO_CHILDREN,
+    "test_daemons_are_gone": _NO_CHILDREN,
+    "test_multiprocessing_and_threads_work_within_the_process_limit": _NO_CHILDREN,
+    "test_a_full_scratch_is_the_programs_own_error_and_gone_afterwards": "confined: a full scratch ends the program",
+    "test_files_are_gone[confined-closed folders": "confined: programs cannot chmod",
+    "test_files_are_gone[confined-deep": "confined: a tree too deep to be counted ends the program",
+    "test_files_are_gone[confined-socket": "confined: programs cannot bind sockets",
+    **{
+        f"test_files_are_gone[confined-{kind}-/dev/shm": "confined: one writable folder"
+        for kind in ("file", "links", "names")
+    },
+    "test_nowhere_else_can_be_written": "confined: programs cannot list folders, so this would try nothing",
+    "test_no_privilege_is_left_or_gained": _NO_PROC,
+    "test_secrets_of_other_payloads_are_not_in_a_programs_memory": _NO_PROC,
+    "test_program_and_judge_share_nothing": _NO_PROC,
+    "test_a_test_is_nowhere_in_the_programs_memory": _NO_PROC,
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "confined" not in getattr(item, "callspec", item).__dict__.get("params", {}).values():
+            continue
+        reasons = [why for what, why in CONFINED_CANNOT.items() if item.name.startswith(what)]
+        if reasons:
+            item.add_marker(pytest.mark.skip(reason=reasons[0]))
+
+
+def open_or_skip(name: str, slots: int = 1, limits: Limits = LIMITS) -> Pool:
     try:
-        return Pool(open_backend(name, LIMITS), slots, limits=LIMITS)
+        return Pool(open_backend(name, limits), slots, limits=limits)
     except NoBackendError as error:
         if name == "docker" and os.environ.get("CODERL_REQUIRE_DOCKER") == "1":
             pytest.fail(f"CODERL_REQUIRE_DOCKER=1, but: {error}")

@@ -24,7 +24,7 @@ from sandbox import slot as slot_module
 from sandbox.backends.base import process_start_time
 from sandbox.cell import Cell, Role
 from sandbox.errors import BackendError, JobCancelledError, NoBackendError, PoolClosedError
-from sandbox.inside import wire
+from sandbox.inside import landlock, wire
 from sandbox.pool import Pool
 from sandbox.protocol import MIB, Call, Calls, Job, Judge, Limits, Status
 from tests.sandbox.conftest import BACKENDS, LIMITS, open_or_skip, run_calls
@@ -57,12 +57,12 @@ def destroy_cell(cell: Cell) -> None:
 
 
 def leftovers() -> tuple[set[str], set[str]]:
-    """Of this process: containers, bubblewrap processes."""
+    """Of this process: containers, supervisors that are children."""
     wrapped = {
         child
         for children in Path("/proc/self/task").glob("*/children")
         for child in children.read_text().split()
-        if Path(f"/proc/{child}/comm").read_text() == "bwrap\n"
+        if b"sandbox.inside.supervisor" in Path(f"/proc/{child}/cmdline").read_bytes()
     }
     return set(containers_of(os.getpid(), process_start_time(os.getpid()))), wrapped
 
@@ -330,9 +330,10 @@ def test_misuse_is_refused_at_once(two: Pool) -> None:
 def test_without_any_backend_each_one_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(landlock, "abi", lambda: 0)
     with pytest.raises(NoBackendError) as caught:
         sandbox.open_pool(1)
-    assert set(caught.value.failures) == {"docker", "bubblewrap"}
+    assert set(caught.value.failures) == {"docker", "bubblewrap", "confined"}
     assert all(error.remedy for error in caught.value.failures.values())
     assert "no Docker engine answers" in str(caught.value)
     assert "bwrap is missing" in str(caught.value)

@@ -1,0 +1,164 @@
+"""Cells as ordinary processes that lock themselves in: where neither an engine nor a namespace may be had.
+
+Needs no privilege at all, only a kernel with Landlock and seccomp, as pods have. Weaker than the others (see the
+table in `README.md` here), so it is chosen last and announced.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from sandbox.backends.base import ENVIRONMENT, PYTHON_FLAGS, Stage, as_text, process_start_time
+from sandbox.backends.host import ProcessKeeper, interpreter, interpreter_name, judge_packages
+from sandbox.cell import Cell, Role
+from sandbox.errors import BackendError, CellLost
+from sandbox.inside import landlock, scratch
+from sandbox.protocol import Limits
+
+_AMPLE_BYTES = 2 << 30  # a pod's usual 64 MiB of /dev/shm are not
+_REMOVE_SECONDS = 60.0
+_PREFIX = "coderl-cell-"
+_DEVICES = ("/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+_DATA = ("/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo", "/usr/lib/locale")
+_PACKAGES = ("site-packages", "dist-packages")  # may hold anything, a benchmark's tests among it
+_BOOT = "import sys; sys.path += {folders}; from sandbox.inside.supervisor import main; main(sys.argv[1:])"
+
+
+_log = logging.getLogger(__name__)
+
+
+class ConfinedKeeper(ProcessKeeper):
+    def __init__(self, process: subprocess.Popen[bytes], errors: Path, folder: Path) -> None:
+        super().__init__(process, errors, "supervisor")
+        self._folder = folder
+
+    def destroy(self) -> None:
+        super().destroy()
+        if self._folder.exists():
+            _remove(self._folder)
+
+
+class ConfinedBackend:
+    name = "confined"
+    unenforced: tuple[str, ...] = (
+        "processes: none but the program's own; threads and memory are counted every 10 ms",
+        "names, sizes and times of the user's files can be seen, their content cannot",
+        "program, judge and pool have one user id",
+    )
+
+    def __init__(self) -> None:
+        version = landlock.abi()
+        if version < landlock.LEAST_ABI:
+            raise BackendError(
+                f"the kernel offers Landlock version {version}, and {landlock.LEAST_ABI} is the least that will do",
+                "Use Linux 6.2 or later with `landlock` in its `lsm=` list, or another backend.",
+            )
+        self._stage = Stage()
+        self._scratch = _scratch_place(self._stage.folder)
+        self._owner = f"{os.getpid()}-{process_start_time(os.getpid())}"
+        _remove_orphans(self._scratch)
+        self._linked = self._stage.folder / "packages"
+        self._linked.mkdir()
+        for name, path in judge_packages().items():
+            (self._linked / name).symlink_to(path)
+        self._packages = [str(path) for path in self._linked.iterdir()]
+
+    def image(self, role: Role) -> str:
+        return interpreter_name()
+
+    def open_cell(self, role: Role, limits: Limits) -> Cell:
+        folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{self._owner}-", dir=self._scratch))
+        errors = self._stage.folder / f"{folder.name}.errors"
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        place = {
+            "host": os.getpid(),
+            "folder": str(folder),
+            "folder_bytes": limits.scratch_bytes,
+            "listable": [str(_module_folder()), str(self._linked)],
+            "readable": [*_readable(), str(self._stage.code), *(self._packages if role == "judge" else ())],
+        }
+        settings = {"role": role, "control_fd": theirs.fileno(), "place": place}
+        boot = _BOOT.format(folders=[str(self._stage.code), str(self._linked)])
+        try:
+            with theirs, errors.open("wb") as stderr:
+                process = subprocess.Popen(
+                    [interpreter(), *PYTHON_FLAGS, "-S", "-c", boot, json.dumps(settings)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=stderr,
+                    pass_fds=[theirs.fileno()],
+                    env={**ENVIRONMENT, "HOME": str(folder), "TMPDIR": str(folder)},
+                    cwd="/",
+                    start_new_session=True,  # Ctrl-C at the terminal is for us alone
+                )
+        except OSError as error:
+            ours.close()
+            raise BackendError(f"the interpreter cannot be started: {as_text(error)}") from error
+        keeper = ConfinedKeeper(process, errors, folder)
+        try:
+            return Cell(role, ours, keeper)
+        except CellLost as error:
+            ours.close()
+            keeper.destroy()
+            raise BackendError(f"a confined process did not start: {error}") from error
+
+    def fit(self, cell: Cell, limits: Limits) -> None:
+        """Nothing to do: the supervisor learns the limit with each program."""
+
+    def close(self) -> None:
+        self._stage.remove()
+
+
+def _remove(folder: Path) -> None:
+    # In a process of its own: emptying changes the working directory.
+    command = [interpreter(), "-I", scratch.__file__, str(folder)]
+    try:
+        subprocess.run(command, check=False, stderr=subprocess.DEVNULL, timeout=_REMOVE_SECONDS)
+        folder.rmdir()
+    except (OSError, subprocess.TimeoutExpired) as error:
+        _log.warning("scratch folder %s is left behind: %s", folder, as_text(error))
+
+
+def _remove_orphans(place: Path) -> None:
+    """Scratch folders of this user whose owner was killed."""
+    for folder in place.glob(f"{_PREFIX}*"):
+        pid, _, started = folder.name.removeprefix(_PREFIX).rpartition("-")[0].partition("-")
+        mine = folder.stat().st_uid == os.geteuid()
+        if mine and pid.isdigit() and process_start_time(int(pid)) != started:
+            _remove(folder)
+
+
+def _scratch_place(usual: Path) -> Path:
+    """In memory, as in the other backends, where there is so much of it that cells do not feel each other."""
+    shared = Path("/dev/shm")
+    with suppress(OSError):
+        found = os.statvfs(shared)
+        if found.f_bavail * found.f_frsize >= _AMPLE_BYTES and os.access(shared, os.W_OK):
+            return shared
+    return usual
+
+
+def _module_folder() -> Path:
+    return Path(os.__file__).resolve().parent
+
+
+def _library_folders() -> list[Path]:
+    multiarch = sysconfig.get_config_var("MULTIARCH") or "lib64"
+    folders = map(Path, ("/lib64", "/usr/lib64", f"/usr/lib/{multiarch}", f"{sys.base_prefix}/lib"))
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def _readable() -> list[str]:
+    """The interpreter's modules and shared libraries, without installed packages."""
+    modules = [path for path in _module_folder().iterdir() if path.name not in _PACKAGES]
+    libraries = [path for folder in _library_folders() for path in folder.glob("*.so*")]
+    return [str(path) for path in (*map(Path, (*_DEVICES, *_DATA)), *modules, *libraries) if path.exists()]
