@@ -174,14 +174,15 @@ def load(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is not valid TOML: {error}") from error
     for override in overrides:
-        _apply(data, override)
+        apply_override(data, override)
     try:
         return RunConfig.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(f"{where}: " + "; ".join(_explain(e) for e in error.errors())) from None
+        raise ConfigError(f"{where}: " + "; ".join(explain(e) for e in error.errors())) from None
 
 
-def _apply(data: dict[str, Any], override: str) -> None:
+def apply_override(data: dict[str, Any], override: str) -> None:
+    """Put one `section.key=value` into `data`. Raises `ConfigError` where it is not of that form."""
     key, separator, text = override.partition("=")
     if not separator or not key:
         raise ConfigError(f"override {override!r} is not of the form section.key=value")
@@ -197,12 +198,13 @@ def _apply(data: dict[str, Any], override: str) -> None:
     data[last] = value
 
 
-def _explain(error: Any) -> str:
+def explain(error: Any, model: type[BaseModel] = RunConfig) -> str:
+    """One of pydantic's errors about `model` as a sentence; an unknown key's names the nearest."""
     path = [str(part) for part in error["loc"]]
     key = ".".join(path)
     if error["type"] != "extra_forbidden":
         return f"{key} = {error['input']!r}: {error['msg'].lower()}"
-    known = _keys(RunConfig)
+    known = _keys(model)
     last = {k: k.rpartition(".")[2] for k in known}
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.8)
     if not near:  # the right word in the wrong section

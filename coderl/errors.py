@@ -8,6 +8,7 @@ CoderlError             shown to the user as one line: what, where, remedy; exit
 │   ├── NonFiniteError  loss or gradient is not finite (raised before the optimizer step)
 │   ├── MismatchError   sampler and learner disagree: a stale or wrong weight publish
 │   └── CollapseError   the policy collapsed (see coderl/collapse.py); exit code 3
+├── StudyError          part of a study failed; the rest of it is kept
 └── SandboxOutageError  the sandbox kept failing: nothing could be graded
 """
 
@@ -46,6 +47,10 @@ class MismatchError(TrainingError):
 
 class CollapseError(TrainingError):
     exit_code = 3
+
+
+class StudyError(CoderlError):
+    pass
 
 
 class SandboxOutageError(CoderlError):

@@ -108,6 +108,11 @@ class ObjectiveConfig(BaseModel):
         default=2.0, gt=0, description="importance weights are truncated at this value"
     )
 
+    shuffle_advantages: bool = Field(
+        default=False,
+        description="control: advantages change places within their group, so the updates carry no signal",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _take_own_defaults(cls, data: Any) -> Any:

@@ -10,6 +10,7 @@ loop: the grader's queue is unbounded, since a batch bounds it.
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -88,6 +89,8 @@ class Collector:
     def assign_advantages(self, batch: Batch) -> None:
         for group in batch.groups:
             advantages = objectives.advantages(self.config.objective, [r.reward for r in group.rollouts])
+            if self.config.objective.shuffle_advantages:
+                random.Random(f"{self.config.seed}/{batch.step}/{group.task.id}").shuffle(advantages)
             for rollout, advantage in zip(group.rollouts, advantages, strict=True):
                 rollout.advantage = advantage
 

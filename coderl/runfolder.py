@@ -82,7 +82,7 @@ class RunFolder:
             for part in ("rollouts", "evals", "checkpoints"):
                 (path / part).mkdir(parents=True, exist_ok=True)
             folder.write_text("config.toml", config.to_toml())
-            folder.write_text("run.json", json.dumps(_identity(config, command), indent=1) + "\n")
+            folder.write_text("run.json", json.dumps(identity(config, command), indent=1) + "\n")
         except OSError as error:
             raise RunFolderError(
                 f"run folder {path} cannot be written: {error.strerror}; free space or choose another place (runs=...)"
@@ -132,7 +132,8 @@ class RunFolder:
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
 
-def _identity(config: RunConfig, command: list[str]) -> dict[str, Any]:
+def identity(config: RunConfig, command: list[str]) -> dict[str, Any]:
+    """What `run.json` holds."""
     return {
         "schema": SCHEMA,
         "name": config.name,

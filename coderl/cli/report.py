@@ -1,4 +1,4 @@
-"""`coderl report`, `coderl compare`, `coderl dynamics`: what a run left behind, and the simulation."""
+"""`coderl report`, `coderl compare`, `coderl dynamics`, `coderl reproduce`: what runs left behind, the simulation, the study."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ def register(app: typer.Typer) -> None:
     app.command()(report)
     app.command()(compare)
     app.command()(dynamics)
+    app.command()(reproduce)
 
 
 def report(
@@ -71,3 +72,19 @@ def dynamics(
     except ValidationError as error:
         raise ConfigError("; ".join(f"{e['loc'][-1]}: {e['msg']}" for e in error.errors())) from None
     typer.echo(f"simulation: {run(options, out)}")
+
+
+def reproduce(
+    config: Annotated[Path, typer.Option("--config", "-c", help="TOML file of the study")] = Path(
+        "configs/study.toml"
+    ),
+    quick: Annotated[
+        bool, typer.Option("--quick", help="the study's [quick] table: small, for a first look")
+    ] = False,
+    runs: Annotated[str | None, typer.Option(help="folder that holds the study's folder")] = None,
+) -> None:
+    """Train the paper's arms and controls from one warm model, evaluate them, and hold its claims against that."""
+    from coderl.study.config import load
+    from coderl.study.run import reproduce as run
+
+    typer.echo(f"report: {run(load(config, quick=quick, runs=runs))}")

@@ -1,0 +1,142 @@
+"""Reading a study's folder: for each policy and task what was measured, and what training logged on the way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.columns import load
+from analysis.errors import RunError
+from analysis.measures.diversity import rarefied_distinct
+from analysis.measures.recurrence import recurrence, repeat_error_rate
+from analysis.passk import pass_at_k
+from analysis.reader import open_run
+from analysis.tally import TaskTally
+
+SCHEMA = 1
+WARM, CONTROL = "warm", "control"
+HELD_OUT, BEST, TRAINING = "held-out", "held-out-best-temperature", "training-tasks"
+DRAWS = 10  # failures that distinct errors are rarefied to
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(slots=True)
+class Policy:
+    """One trained (or control) policy: its final evaluations by name, then by task; and its record."""
+
+    name: str
+    evaluations: dict[str, dict[str, TaskTally]] = field(default_factory=dict)
+    summaries: dict[str, dict[str, Any]] = field(default_factory=dict)
+    record: dict[str, Any] = field(default_factory=dict)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    evals: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Study:
+    folder: Path
+    description: dict[str, Any]
+    policies: dict[str, Policy]
+
+    @property
+    def arms(self) -> list[str]:
+        return list(self.description["arms"])
+
+    @property
+    def seeds(self) -> list[int]:
+        return list(self.description["seeds"])
+
+    def of(self, arm: str) -> list[Policy]:
+        """An arm's policies, one a seed; a control's one policy, for every seed."""
+        if arm in (WARM, CONTROL):
+            return [self.policies[arm]] * len(self.seeds)
+        return [self.policies[f"{arm}-seed{seed}"] for seed in self.seeds]
+
+    def matrix(self, arm: str, evaluation: str, measure: Measure) -> tuple[list[str], Floats]:
+        """Tasks, and the measure by (seed, task); NaN where it does not apply."""
+        found = [policy.evaluations.get(evaluation) for policy in self.of(arm)]
+        tallies = [
+            policy.evaluations[HELD_OUT] if tasks is None else tasks
+            for policy, tasks in zip(self.of(arm), found, strict=True)
+        ]
+        tasks = sorted(set.intersection(*(set(each) for each in tallies)))
+        rows = [[measure(each[task]) for task in tasks] for each in tallies]
+        return tasks, np.array(rows, dtype=np.float64)
+
+
+Measure = Callable[[TaskTally], float]
+
+
+def read(folder: Path) -> Study:
+    """Raises `RunError` where `folder` is no finished study that this version reads."""
+    try:
+        description = json.loads((folder / "study.json").read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{folder}: not a finished study: study.json: {error}. Run `coderl reproduce` to its end."
+        ) from None
+    if description.get("schema") != SCHEMA:
+        raise RunError(f"{folder}: study schema {description.get('schema')!r}; this version reads {SCHEMA}.")
+    names = [
+        WARM,
+        CONTROL,
+        *(f"{arm}-seed{seed}" for arm in description["arms"] for seed in description["seeds"]),
+    ]
+    return Study(folder, description, {name: _policy(folder, name) for name in names})
+
+
+def _policy(folder: Path, name: str) -> Policy:
+    source = load(folder / "evals" / name)
+    policy = Policy(name, record=json.loads((folder / "evals" / name / "done.json").read_text()))
+    for key, group in source.tally.groups.items():
+        policy.evaluations[key.source] = group.tasks
+    policy.summaries = {str(line["name"]): line for line in source.run.evals}
+    training = folder / "arms" / name
+    if training.exists():
+        run = open_run(training)
+        policy.steps, policy.evals = run.steps, run.evals
+    return policy
+
+
+def passing(k: int) -> Measure:
+    return lambda task: pass_at_k(task.samples, task.passed, k) if task.samples >= k else np.nan
+
+
+def recurring(task: TaskTally) -> float:
+    return _or_nan(recurrence(task.by_l2))
+
+
+def repeating(task: TaskTally) -> float:
+    return _or_nan(repeat_error_rate(task.by_l2, task.samples))
+
+
+def distinct(task: TaskTally) -> float:
+    return _or_nan(rarefied_distinct(task.by_l2, DRAWS))
+
+
+def correcting(task: TaskTally) -> float:
+    """P(last passes | first fails)."""
+    failed = task.revisions[False, False] + task.revisions[False, True]
+    return task.revisions[False, True] / failed if failed else np.nan
+
+
+def harming(task: TaskTally) -> float:
+    """P(last fails | first passes)."""
+    passed = task.revisions[True, False] + task.revisions[True, True]
+    return task.revisions[True, False] / passed if passed else np.nan
+
+
+def excess(task: TaskTally) -> float:
+    """Self-correction beyond what a fresh first attempt at the task gets."""
+    return correcting(task) - task.fresh_passed / task.fresh_samples if task.fresh_samples else np.nan
+
+
+def _or_nan(value: float | None) -> float:
+    return np.nan if value is None else value

@@ -1,0 +1,116 @@
+"""A study's configuration: arms over one base configuration, seeds, and how their outcomes are evaluated."""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import Field, ValidationError, model_validator
+
+from coderl.config import RunConfig, Section, apply_override, explain
+from coderl.errors import ConfigError
+
+CONTROLS = ("warm", "control")  # policies that no arm may be named after
+
+
+class FinalEvaluation(Section):
+    """What every final policy is evaluated on. Temperatures are chosen on tasks of their own."""
+
+    tasks: int = Field(200, ge=1, description="held-out tasks")
+    samples: int = Field(256, ge=2, description="samples a task; pass@k is reported up to half as many")
+    train_tasks: int = Field(100, ge=1, description="training tasks, evaluated too")
+    train_samples: int = Field(64, ge=2)
+    calibration_tasks: int = Field(48, ge=1, description="held-out tasks, of no other use")
+    calibration_samples: int = Field(32, ge=2)
+    temperatures: list[float] = Field([0.8, 1.0, 1.3], min_length=1)
+
+
+class StudyConfig(Section):
+    name: str = Field("study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="folder under runs/")
+    runs: str = "runs"
+    seeds: list[int] = Field([0, 1, 2], min_length=1)
+    jobs: int = Field(2, ge=1, description="shards that run at once")
+    final: FinalEvaluation = FinalEvaluation()
+    base: dict[str, Any] = Field(default_factory=dict, description="what all arms share, as in a run's TOML")
+    arms: dict[str, list[str]] = Field(
+        min_length=1, description="arm's name: its overrides, section.key=value"
+    )
+
+    @model_validator(mode="after")
+    def _every_arm_is_valid(self) -> StudyConfig:
+        for arm in self.arms:
+            if arm in CONTROLS:
+                raise ValueError(f"no arm may be called {arm!r}: a control has that name")
+            self.arm(arm, self.seeds[0])
+        return self
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.runs) / self.name
+
+    def shared(self, seed: int = 0) -> RunConfig:
+        """The base configuration by itself, for the warm model and its evaluation."""
+        return _resolve({**copy.deepcopy(self.base), "seed": seed}, "[base]")
+
+    def arm(self, arm: str, seed: int) -> RunConfig:
+        """The configuration of one training run.
+
+        Raises:
+            ConfigError: an override names an unknown key or a value out of range.
+        """
+        data = copy.deepcopy(self.base)
+        for text in self.arms[arm]:
+            apply_override(data, text)
+        data |= {"name": policy_name(arm, seed), "runs": str(self.folder / "arms"), "seed": seed}
+        data.setdefault("model", {})["path"] = str(self.folder / "warm")
+        return _resolve(data, f"arm {arm}")
+
+
+def policy_name(arm: str, seed: int) -> str:
+    return f"{arm}-seed{seed}"
+
+
+def load(path: Path, *, quick: bool, runs: str | None = None) -> StudyConfig:
+    """Read a study's TOML file; with `quick`, its table [quick] replaces the keys it names.
+
+    Raises:
+        ConfigError: unreadable file, unknown key, or a value out of range.
+    """
+    try:
+        data = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"study configuration {path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    shortened = data.pop("quick", {})
+    if quick:
+        data = _merged(data, shortened)
+    if runs is not None:
+        data["runs"] = runs
+    try:
+        return StudyConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: " + "; ".join(explain(e, StudyConfig) for e in error.errors())) from None
+
+
+def to_toml(config: StudyConfig) -> str:
+    return tomli_w.dumps(config.model_dump(exclude_none=True))
+
+
+def _merged(data: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """`data` with `other` put over it, table by table; `arms` is replaced as a whole."""
+    merged = dict(data)
+    for key, value in other.items():
+        nested = isinstance(value, dict) and isinstance(merged.get(key), dict) and key != "arms"
+        merged[key] = _merged(merged[key], value) if nested else value
+    return merged
+
+
+def _resolve(data: dict[str, Any], where: str) -> RunConfig:
+    try:
+        return RunConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: " + "; ".join(explain(e) for e in error.errors())) from None
