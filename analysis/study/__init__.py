@@ -43,16 +43,10 @@ def write(folder: Path) -> Path:
 
 
 def _sections(study: Study, findings: list[Finding], names: list[str]) -> list[str]:
-    final = study.description["final"]
-    k = largest_k(study)
     collapsed = [p.name for p in study.policies.values() if p.record.get("collapsed")]
     return [
         f"# Study: {study.description['name']}",
-        f"{len(study.arms)} arms, seeds {study.seeds}, from one warm model. Final evaluation: {final['tasks']} held-out tasks, "
-        f"{final['samples']} samples each at temperature 1. Intervals: 95%, hierarchical bootstrap over seeds and tasks. "
-        f'"Undecided" unless three seeds agree and the interval excludes zero; "the same" means within {MARGIN:g}.',
-        f"From the warm model's own two halves of samples: the smallest difference that {final['tasks']} tasks show with 80% power is "
-        f"{_detectable(study, 1):.3f} in pass@1 and {_detectable(study, k // 2):.3f} in pass@{k // 2} (noise of sampling alone; seeds add to it).",
+        _design(study),
         "Collapsed: " + (", ".join(collapsed) if collapsed else "none") + ".",
         "## Claims",
         _claim_table([f for f in findings if not f.claim.control]),
@@ -66,13 +60,26 @@ def _sections(study: Study, findings: list[Finding], names: list[str]) -> list[s
     ]
 
 
+def _design(study: Study) -> str:
+    final, k = study.description["final"], largest_k(study) // 2
+    return (
+        f"{len(study.arms)} arms, seeds {study.seeds}, from one warm model. Final evaluation: {final['tasks']} "
+        f"held-out tasks, {final['samples']} samples each at temperature 1. Intervals: 95%, hierarchical bootstrap "
+        'over seeds and tasks. "Undecided" unless three seeds agree and the interval excludes zero; "the same" '
+        f"means within {MARGIN:g}. The smallest difference that these tasks show with 80% power, judged from two "
+        f"halves of the warm model's samples: {_detectable(study, 1):.3f} in pass@1 and {_detectable(study, k):.3f} in "
+        f"pass@{k} (noise of sampling alone; seeds add to it)."
+    )
+
+
 def _claim_table(findings: list[Finding]) -> str:
     lines = ["| claim | verdict | difference | 95% interval | by seed |", "|---|---|---|---|---|"]
     for finding in findings:
         effect = finding.effect
         seeds = ", ".join(f"{value:+.3f}" for value in effect.by_seed)
+        interval = f"{effect.low:+.4f} to {effect.high:+.4f}"
         lines.append(
-            f"| {finding.claim.text} | {finding.verdict} | {effect.value:+.4f} | {effect.low:+.4f} to {effect.high:+.4f} | {seeds} |"
+            f"| {finding.claim.text} | {finding.verdict} | {effect.value:+.4f} | {interval} | {seeds} |"
         )
     return "\n".join(lines)
 

@@ -45,15 +45,17 @@ def over_seeds_and_tasks(differences_ST: Floats, *, seed: int = 0) -> Effect:
     """
     if not np.isfinite(differences_ST).any():
         return Effect(np.nan, np.nan, np.nan, (), 0)
+    known_ST = np.isfinite(differences_ST)
     seeds, tasks = differences_ST.shape
     rng = np.random.default_rng(seed)
-    means = np.empty(RESAMPLES)
-    for i in range(RESAMPLES):
-        drawn = differences_ST[rng.integers(seeds, size=seeds)][:, rng.integers(tasks, size=tasks)]
-        means[i] = np.nanmean(drawn) if np.isfinite(drawn).any() else np.nan
-    low, high = np.nanquantile(means, [0.025, 0.975])
+    # How often each seed and each task is drawn; a resample's mean is then a ratio of bilinear forms.
+    seed_counts = rng.multinomial(seeds, np.full(seeds, 1 / seeds), RESAMPLES)
+    task_counts = rng.multinomial(tasks, np.full(tasks, 1 / tasks), RESAMPLES)
+    sums = ((seed_counts @ np.where(known_ST, differences_ST, 0.0)) * task_counts).sum(axis=1)
+    counts = ((seed_counts @ known_ST) * task_counts).sum(axis=1)
+    low, high = np.quantile(sums[counts > 0] / counts[counts > 0], [0.025, 0.975])
     by_seed = tuple(float(np.nanmean(row)) for row in differences_ST if np.isfinite(row).any())
-    used = int(np.isfinite(differences_ST).any(axis=0).sum())
+    used = int(known_ST.any(axis=0).sum())
     return Effect(float(np.nanmean(differences_ST)), float(low), float(high), by_seed, used)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -15,6 +16,7 @@ from analysis.study.claims import largest_k
 from analysis.study.data import CONTROL, HELD_OUT, WARM, Study, passing
 
 Points = Sequence[tuple[float, float]]
+Line = dict[str, Any]
 
 
 def write(study: Study, folder: Path) -> list[str]:
@@ -45,33 +47,54 @@ def _boundary(study: Study) -> Figure:
     return figure
 
 
+def _reward(line: Line) -> float | None:
+    return line.get("reward_mean")
+
+
+def _entropy(line: Line) -> float | None:
+    return line.get("entropy")
+
+
+def _pass_at_1(line: Line) -> float | None:
+    value: float | None = line["pass_at_k"].get("1")
+    return value
+
+
+def _pass_at_largest(line: Line) -> float | None:
+    curve: dict[str, float] = line["pass_at_k"]
+    return curve[max(curve, key=int)]
+
+
+PANELS: list[tuple[str, str, Callable[[Line], float | None]]] = [
+    ("reward", "steps", _reward),
+    ("entropy, nats a token", "steps", _entropy),
+    ("pass@1, held out", "evals", _pass_at_1),
+    ("pass@k at the largest k, held out", "evals", _pass_at_largest),
+]
+
+
 def _training(study: Study) -> Figure:
     """Reward, entropy, pass@1 and pass@k on the way: against steps (above) and KL from the warm model (below)."""
     figure = Figure(figsize=(11, 6), layout="constrained")
-    above, below = figure.subplots(2, 4)
-    for column, (name, kind, take) in enumerate(
-        [
-            ("reward", "step", lambda line: line.get("reward_mean")),
-            ("entropy, nats a token", "step", lambda line: line.get("entropy")),
-            ("pass@1, held out", "eval", lambda line: line["pass_at_k"].get("1")),
-            ("pass@k, held out", "eval", lambda line: line["pass_at_k"][max(line["pass_at_k"], key=int)]),
-        ]
-    ):
+    rows = figure.subplots(2, len(PANELS))
+    for above, below, (name, kind, take) in zip(*rows, PANELS, strict=True):
         for number, arm in enumerate(study.arms):
-            for policy in study.of(arm):
+            for seed, policy in enumerate(study.of(arm)):
                 kl = {line["step"]: line.get("kl_warm") or 0.0 for line in policy.steps}
-                lines = policy.steps if kind == "step" else policy.evals
-                points = [(line["step"], take(line)) for line in lines if take(line) is not None]
-                _line(above[column], points, arm, number, policy is study.of(arm)[0])
-                moved = [(kl.get(step, 0.0), value) for step, value in points]
-                _line(below[column], sorted(moved), arm, number, False)
-        above[column].set(title=name, xlabel="step")
-        below[column].set(xlabel="KL from the warm model, nats a token")
-    above[0].legend()
+                points = [
+                    (line["step"], value)
+                    for line in getattr(policy, kind)
+                    if (value := take(line)) is not None
+                ]
+                _line(above, points, arm, number, named=seed == 0)
+                _line(below, sorted((kl.get(step, 0.0), value) for step, value in points), arm, number)
+        above.set(title=name, xlabel="step")
+        below.set(xlabel="KL from the warm model, nats a token")
+    rows[0][0].legend()
     return figure
 
 
-def _line(axes: Axes, points: Points, arm: str, number: int, named: bool) -> None:
+def _line(axes: Axes, points: Points, arm: str, number: int, *, named: bool = False) -> None:
     x, y = zip(*points, strict=True) if points else ((), ())
     axes.plot(x, y, color=f"C{number}", lw=1, alpha=0.8, label=arm if named else None)
 

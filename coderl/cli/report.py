@@ -1,4 +1,4 @@
-"""`coderl report`, `coderl compare`, `coderl dynamics`, `coderl reproduce`: what runs left behind, the simulation, the study."""
+"""`coderl report|compare|dynamics|reproduce`: what runs left behind, the simulation, the study."""
 
 from __future__ import annotations
 

@@ -1,0 +1,113 @@
+"""`coderl reproduce`: its configuration, and a whole study on real parts, small."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from coderl.errors import ConfigError
+from coderl.study.config import load
+from coderl.study.shards import plan
+from tests.coderl.test_train import ROOT, coderl
+
+TINY = """
+name = "study"
+seeds = [0]
+jobs = 2
+
+[arms]
+grpo_n = ["objective.name=grpo_n"]
+
+[final]
+tasks = 6
+samples = 4
+train_tasks = 2
+train_samples = 2
+calibration_tasks = 2
+calibration_samples = 2
+temperatures = [1.0]
+
+[base.warmup]
+level = "builtin:tiny"
+steps = 60
+batch_size = 16
+hidden_size = 64
+layers = 2
+learning_rate = 6e-3
+
+[base.data]
+train = "builtin:tiny"
+evaluation = "builtin:tiny"
+train_count = 16
+evaluation_count = 4
+
+[base.sampler]
+max_tokens = 40
+
+[base.eval]
+every = 1
+samples = 2
+final_samples = 2
+
+[base.train]
+steps = 2
+prompts_per_step = 4
+samples_per_prompt = 4
+stop_on_collapse = false
+"""
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_the_shipped_study_is_valid(quick: bool) -> None:
+    config = load(ROOT / "configs" / "study.toml", quick=quick)
+    first, others = plan(config)
+    assert first.name == "warm"
+    assert {shard.arm for shard in others if shard.kind == "arm"} == set(config.arms)
+    assert config.arm("shuffled", 0).objective.shuffle_advantages
+    assert quick or (config.final.tasks >= 200 and config.final.samples >= 256 and len(config.seeds) >= 3)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("objective.name=grpo_n", "objective.nme=grpo_n", "objective.name"),
+        ("grpo_n = [", "warm = [", "warm"),
+        ("seeds", "seds", "seeds"),
+        ("steps = 2", "steps = 0", "train.steps"),
+    ],
+)
+def test_what_is_wrong_with_a_study_is_said(tmp_path: Path, old: str, new: str, says: str) -> None:
+    file = tmp_path / "study.toml"
+    file.write_text(TINY.replace(old, new))
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        load(file, quick=False)
+
+
+@pytest.mark.timeout(900)
+def test_a_study_from_warm_model_to_report_and_again(tmp_path: Path) -> None:
+    file = tmp_path / "tiny.toml"
+    file.write_text(TINY)
+    ran = coderl("reproduce", "--config", str(file), cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    folder = tmp_path / "runs" / "study"
+    report = (folder / "study-report.md").read_text()
+    rows = json.loads((folder / "study-report.json").read_text())
+    assert "grpo_n raises pass@1" in report and "control: continued warm-up" in report
+    # One seed decides nothing, whatever it shows.
+    assert {row["verdict"] for row in rows} == {"undecided"}
+    finished = {path: path.stat().st_mtime_ns for path in folder.glob("evals/*/done.json")}
+    assert {path.parent.name for path in finished} == {"warm", "control", "grpo_n-seed0"}
+    # What is finished is not done again; what is missing is.
+    (folder / "evals" / "grpo_n-seed0" / "done.json").unlink()
+    again = coderl("reproduce", "--config", str(file), cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert (folder / "study-report.md").read_text() == report
+    del finished[folder / "evals" / "grpo_n-seed0" / "done.json"]
+    assert all(path.stat().st_mtime_ns == when for path, when in finished.items())
+    # A folder of another study is not touched.
+    file.write_text(TINY.replace("steps = 60", "steps = 61"))
+    other = coderl("reproduce", "--config", str(file), cwd=tmp_path)
+    assert other.returncode == 2 and "another configuration" in other.stderr
