@@ -76,7 +76,7 @@ def dynamics(
 
 def reproduce(
     config: Annotated[Path, typer.Option("--config", "-c", help="TOML file of the study")] = Path(
-        "configs/study.toml"
+        "configs/studies/paper.toml"
     ),
     quick: Annotated[
         bool, typer.Option("--quick", help="the study's [quick] table: small, for a first look")

@@ -62,7 +62,7 @@ stop_on_collapse = false
 
 @pytest.mark.parametrize("quick", [False, True])
 def test_the_shipped_study_is_valid(quick: bool) -> None:
-    config = load(ROOT / "configs" / "study.toml", quick=quick)
+    config = load(ROOT / "configs" / "studies" / "paper.toml", quick=quick)
     first, others = plan(config)
     assert first.name == "warm"
     assert {shard.arm for shard in others if shard.kind == "arm"} == set(config.arms)
