@@ -1,13 +1,17 @@
-"""Runs untrusted programs in isolation. The door is `open_pool`; the types are in `sandbox.protocol`."""
+"""Runs untrusted programs in isolation, here (`open_pool`) or by daemons elsewhere (`connect`).
+
+The types are in `sandbox.protocol`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from sandbox.protocol import Limits
 
 if TYPE_CHECKING:
+    from sandbox.client import Client
     from sandbox.pool import Pool
 
 
@@ -29,3 +33,13 @@ def open_pool(
 
     limits = limits or Limits()
     return Pool(open_backend(backend, limits, report), slots, limits=limits)
+
+
+def connect(urls: str | Sequence[str], token: str | None = None, **options: Any) -> Client:
+    """A runner on one or several daemons; use it in a `with` statement. Options: see `sandbox.client.AsyncClient`.
+
+    `urls` are `http://HOST:PORT`, `https://...` or `unix:///PATH`. Raises `sandbox.client.DaemonError`.
+    """
+    from sandbox.client import Client
+
+    return Client([urls] if isinstance(urls, str) else urls, token, **options)

@@ -54,10 +54,17 @@ class Pool:
     def slots(self) -> int:
         return len(self._slots)
 
+    @property
+    def image(self) -> str:
+        """What programs find inside, as outcomes name it."""
+        return self._backend.image("program")
+
     def check(self, job: Job) -> None:
         """Raises `ValueError` for a job that this pool cannot take."""
         if job.language != "python":
             raise ValueError(f"job {job.id}: language {job.language!r} is not supported, only 'python'")
+        if job.image and job.image != self.image:
+            raise ValueError(f"job {job.id}: image {job.image!r} is not the pool's, {self.image!r}")
         if job.limits.scratch_bytes > self._limits.scratch_bytes:
             raise ValueError(
                 f"job {job.id}: scratch_bytes {job.limits.scratch_bytes} is above the pool's "

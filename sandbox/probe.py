@@ -79,6 +79,21 @@ def _announce(backend: Backend, failures: dict[str, BackendError], report: Repor
     report(text)
 
 
+def open_image(image: str, limits: Limits, report: Report = lambda line: None) -> Backend:
+    """The docker backend with programs in `image`, an id of the engine. Raises `BackendError`."""
+    from sandbox import image as images
+    from sandbox.backends.docker import DockerBackend, connect
+
+    client = connect()
+    try:
+        _require_limits(client.info())
+        known = images.ensure(client, report)
+        images.require(client, image)
+    finally:
+        client.close()
+    return _tried(DockerBackend({**known, "program": image}), limits)
+
+
 def _tried(backend: Backend, limits: Limits) -> Backend:
     """`backend`, after a program gave the right answer in it."""
     try:

@@ -97,6 +97,7 @@ class Job:
     work: Calls | Stdio | Judge
     limits: Limits = Limits()
     language: str = "python"
+    image: str = ""  # digest of the image to run in; empty: the runner's own
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,17 @@ def find(client: Any) -> dict[Role, str] | None:
         return None
 
 
+def require(client: Any, image: str) -> None:
+    """Raises `ImageError` where the engine has no image of that id."""
+    try:
+        client.images.get(image)
+    except ImageNotFound:
+        raise ImageError(
+            f"the engine has no image {image}",
+            "See `docker images --digests --no-trunc`; build or pull it first.",
+        ) from None
+
+
 def ensure(client: Any, report: Report = lambda line: None) -> dict[Role, str]:
     """Image ids by role, built first where missing (a minute or two). Raises `ImageError`."""
     if (found := find(client)) is not None:

@@ -8,7 +8,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sandbox.inside.plain import MAX_BYTES, MAX_DEPTH, NODE_COST, TYPES, CodecError, Container, TooLarge
+from sandbox.inside.plain import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    NODE_COST,
+    TYPES,
+    CodecError,
+    Container,
+    Opaque,
+    TooLarge,
+)
 
 _TYPE_NAMES = {id(value): value.__name__ for value in TYPES.values()}
 
@@ -47,6 +56,8 @@ class Encoder:
             return {"ellipsis": 0}
         if id(value) in _TYPE_NAMES:
             return {"type": _TYPE_NAMES[id(value)]}
+        if kind is Opaque:  # what came as opaque stays so
+            return {"opaque": [value.type_name, value.text]}  # type: ignore[attr-defined]
         description = self._foreign(value) if self._foreign else None
         if description is not None:
             return {"foreign": description}

@@ -1,0 +1,186 @@
+"""`/v1/grade`: tasks with tests and completions, to verdicts; `coderl sandbox serve` mounts it in the daemon.
+
+Any trainer can use it as its reward service: see docs/serving.md for TRL's and verl's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi.requests import Request
+from fastapi.responses import Response, StreamingResponse
+from pydantic import Field, model_validator
+
+from sandbox.daemon.app import Service, api_router, keep
+from sandbox.daemon.batches import Item, Keep
+from sandbox.daemon.metrics import Metrics
+from sandbox.daemon.models import MAX_ITEMS, Model, Name, Ordering, Source
+from sandbox.daemon.requests import RequestError
+from sandbox.protocol import Job, Limits, Runner, Stdio
+from tasks import native
+from tasks.errors import TaskError
+from tasks.extract import extract
+from tasks.grade import Grader, limits_of
+from tasks.reference import References
+from tasks.rows import Row
+from tasks.types import Task, Verdict
+
+_KEPT_TASKS = 4096
+_LINES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A line of JSON for each completion as it is graded, `{index, verdict}` or `{index, fault}`; "
+        "then `{done: COUNT}`, without which the answer is not whole.",
+        "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+    }
+}
+
+
+class CompletionModel(Model):
+    """A model's text, from which the program is taken; or the program itself."""
+
+    task_id: Annotated[str, Field(min_length=1, max_length=1000)]
+    completion: Source | None = None
+    program: Source | None = None
+    key: Name = Field("", description="Idempotency key: what has it was asked before is not graded again.")
+
+    @model_validator(mode="after")
+    def _one_text(self) -> CompletionModel:
+        if (self.completion is None) == (self.program is None):
+            raise ValueError("give either completion or program")
+        return self
+
+
+class GradeRequest(Ordering):
+    tasks: list[dict[str, Any]] = Field(
+        min_length=1, max_length=MAX_ITEMS, description="Rows of the native format, see tasks/README.md."
+    )
+    completions: list[CompletionModel] = Field(min_length=1, max_length=MAX_ITEMS)
+
+
+class Tasks:
+    """Rows to tasks; those of late are kept, as a trainer sends the same ones again and again."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[bytes, Task] = OrderedDict()
+
+    def parse(self, number: int, row: dict[str, Any]) -> tuple[bytes, Task]:
+        """A row's digest and its task. Raises `RequestError`."""
+        text = json.dumps(row, sort_keys=True, separators=(",", ":"))
+        digest = hashlib.sha256(text.encode()).digest()
+        task = self._kept.get(digest)
+        if task is None:
+            try:
+                task = native.parse(Row(row, "native", number, f"body.tasks.{number}"))
+            except TaskError as error:
+                raise RequestError(422, "invalid", str(error)) from None
+            self._kept[digest] = task
+            if len(self._kept) > _KEPT_TASKS:
+                self._kept.popitem(last=False)
+        return digest, task
+
+
+def make_router(service: Service) -> APIRouter:
+    router = api_router()
+    tasks = Tasks()
+    references = References(service.scheduler)
+
+    @router.post("/grade", response_class=StreamingResponse, responses=_LINES)
+    async def grade(request: Request, batch: GradeRequest) -> Response:
+        """Grade completions. Their verdicts come as they finish."""
+        # In a thread: large tasks take a while to read. One at a time, as the tasks kept are shared.
+        async with reading:
+            items = await asyncio.to_thread(_items, service, tasks, references, batch)
+        return service.answer(request, items, batch)
+
+    reading = asyncio.Lock()
+    return router
+
+
+def _items(service: Service, tasks: Tasks, references: References, batch: GradeRequest) -> Sequence[Item]:
+    """Raises `RequestError`."""
+    known = {}
+    for number, row in enumerate(batch.tasks):
+        digest, task = tasks.parse(number, row)
+        _check_limits(service, number, task)
+        known[task.id] = digest, task
+    items = []
+    for number, asked in enumerate(batch.completions):
+        if asked.task_id not in known:
+            raise RequestError(
+                422,
+                "invalid",
+                f"body.completions.{number}.task_id: {asked.task_id[:200]!r} is not among the tasks",
+            )
+        digest, task = known[asked.task_id]
+        program = asked.program
+        if asked.completion is not None:
+            extraction = extract(asked.completion, task)
+            program = extraction.program if extraction.found else None
+        whole = hashlib.sha256(digest + (program or "").encode(errors="surrogatepass")).digest()
+        items.append(
+            Item(
+                asked.key,
+                b"grade" + whole,
+                partial(_start, references, task, program),
+                partial(_render, service.metrics),
+            )
+        )
+    return items
+
+
+def _check_limits(service: Service, number: int, task: Task) -> None:
+    try:
+        service.check(Job(id=task.id, program="", work=Stdio(()), limits=limits_of(task, Limits())))
+    except ValueError as error:
+        raise RequestError(422, "invalid", f"body.tasks.{number}: {error}") from None
+
+
+def _start(references: References, task: Task, program: str | None, runner: Runner) -> Future[Verdict]:
+    return Grader(runner, references=references).submit(task, program)
+
+
+def _render(metrics: Metrics, verdict: Verdict) -> tuple[dict[str, Any], Keep]:
+    metrics.results.labels("verdict", verdict.status.value).inc()
+    return {"verdict": verdict_to_json(verdict)}, keep(verdict.status)
+
+
+def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
+    """The fields of a `Verdict`; `passed` and `score` are null where nothing is known of the program."""
+    error = verdict.error
+    return {
+        "task_id": verdict.task_id,
+        "passed": None if verdict.score is None else verdict.passed,
+        "score": verdict.score,
+        "status": verdict.status.value,
+        "phase": verdict.phase,
+        "trust": verdict.trust,
+        "tests": [
+            {
+                "name": test.name,
+                "passed": test.passed,
+                "status": test.status.value,
+                "actual": test.actual,
+                "expected": test.expected,
+            }
+            for test in verdict.tests
+        ],
+        "error": error
+        and {
+            "type": error.type,
+            "message": error.message,
+            "phase": error.phase,
+            "frames": [[frame.line, frame.function, frame.source] for frame in error.frames],
+        },
+        "cpu_seconds": verdict.cpu_seconds,
+        "backend": verdict.backend,
+        "image": verdict.image,
+        "detail": verdict.detail,
+    }

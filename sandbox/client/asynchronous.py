@@ -1,0 +1,172 @@
+"""The client for programs that have an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from sandbox.client.dispatch import Dispatcher, Route, Wish, new_key, open_daemon
+from sandbox.client.errors import DaemonError
+from sandbox.protocol import Job, Outcome, Status
+from sandbox.transfer import job_to_json, outcome_from_json
+
+AnyFuture = Future[Any] | asyncio.Future[Any]
+Row = dict[str, Any]
+
+
+class AsyncClient:
+    """Use it in `async with`, on one event loop.
+
+    `priority` (0 to 9) and `deadline_seconds` go with every request: what has not started by then ends as `infra`.
+    An item that no daemon has answered after `patience_seconds` ends so too. `batch` items travel together, in up
+    to `requests` requests to each daemon at once.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        token: str | None = None,
+        *,
+        priority: int = 5,
+        deadline_seconds: float | None = None,
+        patience_seconds: float = 300.0,
+        batch: int = 16,
+        requests: int = 8,
+    ) -> None:
+        if not urls:
+            raise DaemonError("no address of a daemon was given")
+        self._patience = patience_seconds
+        self._dispatcher = Dispatcher([open_daemon(url, token, requests) for url in urls], batch, requests)
+        ordering: dict[str, object] = {"priority": priority}
+        if deadline_seconds is not None:
+            ordering["deadline_seconds"] = deadline_seconds
+        tail = b"]," + json.dumps(ordering).encode()[1:]
+        self._run = Route("/v1/run", lambda texts: b'{"jobs":[' + b",".join(texts) + tail)
+        self._grade = Route("/v1/grade", partial(_grade_body, tail))
+        self.backend = ""
+
+    async def __aenter__(self) -> AsyncClient:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Ask the daemons who they are. Raises `DaemonError` where none answers, or one refuses the token."""
+        problems = []
+        for daemon in self._dispatcher.daemons:
+            try:
+                response = await daemon.http.get("/v1/info")
+                response.raise_for_status()
+                self.backend = self.backend or str(response.json()["backend"])
+            except httpx.HTTPStatusError as error:
+                await self.close()
+                raise DaemonError(f"{daemon.url}: {error.response.text[:300]}") from None
+            except (httpx.HTTPError, ValueError, KeyError) as error:
+                problems.append(f"{daemon.url}: {type(error).__name__}: {error}")
+                daemon.rest()
+        if not self.backend:
+            await self.close()
+            raise DaemonError(
+                f"no daemon answers ({'; '.join(problems)}); start one with `coderl sandbox serve`"
+            )
+
+    async def close(self) -> None:
+        await self._dispatcher.close()
+
+    def submit(self, job: Job) -> asyncio.Future[Outcome]:
+        """Raises `CodecError` (a `ValueError`) for arguments that cannot cross; its future, `ValueError` for a job
+        that the daemon cannot take."""
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.put([self.job_wish(job, future)])
+        return future
+
+    async def run(self, job: Job) -> Outcome:
+        return await self.submit(job)
+
+    async def run_all(self, jobs: Iterable[Job]) -> AsyncIterator[Outcome]:
+        """Outcomes as they finish; `Outcome.job_id` tells whose they are."""
+        for done in asyncio.as_completed([self.submit(job) for job in jobs]):
+            yield await done
+
+    async def grade(self, tasks: Iterable[Row], completions: Iterable[Mapping[str, str]]) -> list[Row]:
+        """Verdicts, in order. `tasks`: rows of the native format (tasks/README.md). A completion has `task_id`, and
+        `completion` (a model's text) or `program`. Raises `ValueError` for what the daemon cannot read."""
+        loop = asyncio.get_running_loop()
+        wishes = self.grade_wishes(tasks, completions, loop.create_future)
+        self.put(wishes)
+        return list(await asyncio.gather(*[wish.future for wish in wishes]))  # type: ignore[arg-type]
+
+    # What the synchronous client uses: it makes wishes in any thread, and puts them on the loop.
+
+    def put(self, wishes: Iterable[Wish]) -> None:
+        self._dispatcher.put(wishes)
+
+    def job_wish(self, job: Job, future: AnyFuture) -> Wish:
+        """Raises `CodecError`."""
+        return Wish(
+            route=self._run,
+            text=_text({**job_to_json(job), "key": new_key()}),
+            give_up_at=time.monotonic() + self._patience,
+            future=future,
+            read=lambda fields: outcome_from_json(job.id, fields["outcome"]),
+            lost=lambda reason: Outcome(job_id=job.id, status=Status.INFRA, detail=reason),
+        )
+
+    def grade_wishes(
+        self,
+        tasks: Iterable[Row],
+        completions: Iterable[Mapping[str, str]],
+        new_future: Callable[[], AnyFuture],
+    ) -> list[Wish]:
+        """Raises `ValueError` for a completion of an unknown task."""
+        rows = {row["id"]: _text(row) for row in tasks}
+        wishes = []
+        for completion in completions:
+            task_id = completion["task_id"]
+            if task_id not in rows:
+                raise ValueError(f"a completion's task_id {task_id!r} is not among the tasks")
+            wishes.append(
+                Wish(
+                    route=self._grade,
+                    text=(rows[task_id], _text({**completion, "key": new_key()})),
+                    give_up_at=time.monotonic() + self._patience,
+                    future=new_future(),
+                    read=lambda fields: fields["verdict"],
+                    lost=partial(_infra_verdict, task_id),
+                )
+            )
+        return wishes
+
+
+def _text(data: object) -> bytes:
+    return json.dumps(data, separators=(",", ":")).encode()
+
+
+def _grade_body(tail: bytes, texts: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Each task stands in a request once."""
+    rows = dict.fromkeys(row for row, _ in texts)
+    completions = b",".join(completion for _, completion in texts)
+    return b'{"tasks":[' + b",".join(rows) + b'],"completions":[' + completions + tail
+
+
+def _infra_verdict(task_id: str, reason: str) -> Row:
+    return {
+        "task_id": task_id,
+        "passed": None,
+        "score": None,
+        "status": "infra",
+        "phase": "infra",
+        "detail": reason,
+    }

@@ -1,0 +1,309 @@
+"""Items on their way to daemons and back; all of it on one event loop.
+
+queue ─> batch ─POST─> daemon with the least to do ─lines─> each item's future
+  ^                         │
+  └── what it left unanswered, when it fails, is busy or drains
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from sandbox.client.errors import DaemonError
+from sandbox.errors import PoolClosedError
+
+_SILENCE_SECONDS = 30.0  # a daemon that has nothing to say sends an empty line every ten seconds
+_CONNECT_SECONDS = 5.0
+_PAUSE_SECONDS = (0.1, 5.0)  # after the first failure of a daemon in a row, and the most
+_ATTEMPTS = 5  # answers that were a daemon's fault; outages and refusals do not count
+_AGAIN = ("draining", "cancelled")  # faults of an item that are no word on it
+
+
+@dataclass(frozen=True)
+class Route:
+    """A path, and how a request's body is made of its items' texts."""
+
+    path: str
+    body: Callable[[Sequence[Any]], bytes]
+
+
+@dataclass(eq=False, kw_only=True)
+class Wish:
+    """One item that somebody waits for. `text` is what its route makes a body of.
+
+    `read` makes a result of the fields of its line, `lost` of the reason why there is none.
+    """
+
+    route: Route
+    text: Any
+    give_up_at: float
+    future: Future[Any] | asyncio.Future[Any]
+    read: Callable[[dict[str, Any]], Any]
+    lost: Callable[[str], Any]
+    attempts: int = 0
+    alone: bool = False  # a batch that it was in was refused: whose fault that was is not known
+    reason: str = "it was not sent yet"
+
+    def resolve(self, fields: dict[str, Any]) -> None:
+        """Raises `httpx.RemoteProtocolError` for fields that make no sense."""
+        try:
+            result = self.read(fields)
+        except (ValueError, KeyError, TypeError) as error:
+            raise httpx.RemoteProtocolError(f"an answer that makes no sense: {error!r}") from None
+        self._set(result)
+
+    def give_up(self, reason: str) -> None:
+        self._set(self.lost(reason))
+
+    def fail(self, error: Exception) -> None:
+        with suppress(InvalidStateError, asyncio.InvalidStateError):  # cancelled meanwhile
+            self.future.set_exception(error)
+
+    def _set(self, result: Any) -> None:
+        with suppress(InvalidStateError, asyncio.InvalidStateError):
+            self.future.set_result(result)
+
+
+@dataclass(eq=False)
+class Daemon:
+    url: str
+    http: httpx.AsyncClient
+    requests: int = 0
+    items: int = 0
+    failures: int = 0  # in a row
+    rest_until: float = 0.0
+
+    def rest(self, seconds: float | None = None) -> None:
+        """Leave it alone: as long as it asks, or ever longer where it only fails."""
+        if seconds is None:
+            self.failures += 1
+            first, most = _PAUSE_SECONDS
+            seconds = min(first * 2 ** (self.failures - 1), most)
+        self.rest_until = time.monotonic() + seconds * random.uniform(0.8, 1.2)
+
+
+@dataclass
+class Dispatcher:
+    daemons: list[Daemon]
+    batch: int  # items in a request, at most
+    requests: int  # at once, to one daemon
+    _queue: deque[Wish] = field(default_factory=deque)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _wake: asyncio.TimerHandle | None = None
+    closed: bool = False
+
+    def put(self, wishes: Iterable[Wish]) -> None:
+        self._queue.extend(wishes)
+        self._pump()
+
+    async def close(self) -> None:
+        """Whoever still waits gets `PoolClosedError`."""
+        self.closed = True
+        if self._wake:
+            self._wake.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._queue:
+            self._queue.popleft().fail(PoolClosedError("the client was closed"))
+        for daemon in self.daemons:
+            await daemon.http.aclose()
+
+    def _pump(self) -> None:
+        """Send what can be sent now; come back for the rest."""
+        if self.closed:
+            return
+        now = time.monotonic()
+        self._give_up(now)
+        while self._queue:
+            daemon = self._idlest(now)
+            if daemon is None:
+                self._return_later(now)
+                return
+            wishes = self._next_batch()
+            if wishes:
+                daemon.requests += 1
+                daemon.items += len(wishes)
+                task = asyncio.create_task(self._send(daemon, wishes))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    def _idlest(self, now: float) -> Daemon | None:
+        free = [each for each in self.daemons if each.requests < self.requests and each.rest_until <= now]
+        return min(free, key=lambda each: (each.items, each.failures), default=None)
+
+    def _return_later(self, now: float) -> None:
+        if self._wake:
+            self._wake.cancel()
+        resting = [each.rest_until for each in self.daemons if each.rest_until > now]
+        if resting:
+            self._wake = asyncio.get_running_loop().call_later(min(resting) - now + 0.001, self._pump)
+
+    def _next_batch(self) -> list[Wish]:
+        """The next items that may travel together, without those that nobody waits for any more."""
+        wishes: list[Wish] = []
+        while self._queue and len(wishes) < self.batch:
+            wish = self._queue[0]
+            if not wish.future.done():
+                if wishes and (wish.alone or wish.route is not wishes[0].route):
+                    break
+                wishes.append(wish)
+            self._queue.popleft()
+            if wish.alone and wishes:
+                break
+        return wishes
+
+    def _give_up(self, now: float) -> None:
+        if not any(wish.give_up_at <= now for wish in self._queue):
+            return
+        kept = deque[Wish]()
+        for wish in self._queue:
+            if wish.give_up_at > now:
+                kept.append(wish)
+            else:
+                wish.give_up(f"no daemon answered in time: {wish.reason}")
+        self._queue = kept
+
+    async def _send(self, daemon: Daemon, wishes: list[Wish]) -> None:
+        waiting = dict(enumerate(wishes))
+        request = asyncio.current_task()
+        assert request is not None
+        loop = asyncio.get_running_loop()
+
+        def left(future: object) -> None:  # where nobody waits for any of it, the daemon shall know
+            if all(wish.future.cancelled() for wish in waiting.values()):
+                loop.call_soon_threadsafe(request.cancel)
+
+        for wish in wishes:
+            wish.future.add_done_callback(lambda future: left(future) if future.cancelled() else None)
+        again: list[Wish] = []
+        try:
+            await self._ask(daemon, waiting, again)
+        except httpx.HTTPError as error:
+            daemon.rest()
+            for wish in waiting.values():
+                wish.reason = f"{daemon.url}: {type(error).__name__}: {error}"
+        except asyncio.CancelledError:
+            if not self.closed:
+                waiting = {number: wish for number, wish in waiting.items() if not wish.future.cancelled()}
+        finally:
+            daemon.requests -= 1
+            daemon.items -= len(wishes)
+            left_over = [wish for wish in [*waiting.values(), *again] if not wish.future.done()]
+            self._queue.extendleft(reversed(left_over))
+            if self.closed:
+                for wish in left_over:
+                    wish.fail(PoolClosedError("the client was closed"))
+            self._pump()
+
+    async def _ask(self, daemon: Daemon, waiting: dict[int, Wish], again: list[Wish]) -> None:
+        """One request. What is answered leaves `waiting`; what it would not answer goes to `again`."""
+        wishes = list(waiting.values())
+        route = wishes[0].route
+        body = route.body([wish.text for wish in wishes])
+        async with daemon.http.stream("POST", route.path, content=body) as response:
+            if response.status_code != 200:
+                await self._refused(daemon, response, wishes)
+                return
+            daemon.failures = 0
+            async for line in _lines(response):
+                if "done" in line:
+                    return
+                wish = waiting.pop(line.pop("index"))
+                fault = line.get("fault")
+                if fault is None:
+                    wish.resolve(line)
+                elif fault["code"] == "invalid":
+                    wish.fail(ValueError(fault["message"]))
+                else:
+                    self._faulty(wish, f"{daemon.url}: {fault['message']}", again, fault["code"] in _AGAIN)
+        raise httpx.RemoteProtocolError("the answer ended before its end")
+
+    @staticmethod
+    def _faulty(wish: Wish, reason: str, again: list[Wish], free: bool) -> None:
+        wish.reason = reason
+        wish.attempts += not free
+        if wish.attempts < _ATTEMPTS:
+            again.append(wish)
+        else:
+            wish.give_up(f"{wish.attempts} attempts: {reason}")
+
+    async def _refused(self, daemon: Daemon, response: httpx.Response, wishes: list[Wish]) -> None:
+        """Not one of `wishes` was started; they stay with whoever asked."""
+        message = _message(await response.aread())
+        status = response.status_code
+        for wish in wishes:
+            wish.reason = f"{daemon.url}: {status}: {message}"
+        if status in (429, 503):
+            daemon.rest(float(response.headers.get("retry-after", 1)))
+        elif status in (400, 409, 413, 422):
+            for wish in wishes:
+                if len(wishes) == 1:
+                    wish.fail(ValueError(message))
+                wish.alone = True
+        elif status >= 500:
+            daemon.rest()
+            for wish in wishes:
+                wish.attempts += 1
+                if wish.attempts >= _ATTEMPTS:
+                    wish.give_up(f"{wish.attempts} attempts: {wish.reason}")
+        else:
+            for wish in wishes:
+                wish.fail(DaemonError(wish.reason))
+
+
+async def _lines(response: httpx.Response) -> Any:
+    """The JSON objects of an answer; empty lines only say that the daemon is alive."""
+    rest = b""
+    async for piece in response.aiter_raw():
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            if line:
+                try:
+                    yield json.loads(line)
+                except ValueError as error:
+                    raise httpx.RemoteProtocolError(f"a line that is not JSON: {error}") from None
+
+
+def _message(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return body[:200].decode(errors="replace")
+
+
+def open_daemon(url: str, token: str | None, requests: int) -> Daemon:
+    """`http://HOST:PORT`, `https://...` or `unix:///PATH`. Raises `DaemonError` for anything else."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    headers["Content-Type"] = "application/json"
+    limits = httpx.Limits(max_connections=requests + 2, max_keepalive_connections=requests + 2)
+    path = url.removeprefix("unix://")
+    if path != url:
+        transport, base = httpx.AsyncHTTPTransport(uds=path, limits=limits), "http://daemon"
+    elif url.startswith(("http://", "https://")):
+        transport, base = httpx.AsyncHTTPTransport(limits=limits), url
+    else:
+        raise DaemonError(f"{url!r} is not the address of a daemon: use http://, https:// or unix:///PATH")
+    http = httpx.AsyncClient(
+        base_url=base,
+        headers=headers,
+        transport=transport,
+        timeout=httpx.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS),
+    )
+    return Daemon(url, http)
+
+
+def new_key() -> str:
+    return uuid4().hex

@@ -1,0 +1,337 @@
+"""A request's items on their way to lines of an answer: quotas, keys, cache, streaming, cancellation.
+
+    Batch (a connection)  ─listens to─>  Entry (an item that runs, or ran)  ─has─>  Ticket (its jobs)
+
+An entry outlives its connection only by its key: asked again under that key, it is found, done or running. Whoever
+leaves stops listening; an entry that nobody listens to is cancelled. All of this runs on the event loop's
+thread, but for `_Line.finish`, which the thread of a slot calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from sandbox.daemon.metrics import Metrics
+from sandbox.daemon.requests import RequestError
+from sandbox.daemon.schedule import Scheduler, Ticket
+from sandbox.daemon.tokens import Caller
+from sandbox.errors import JobCancelledError, PoolClosedError
+from sandbox.protocol import Runner
+
+_ALIVE_SECONDS = 10.0  # an empty line so often, where nothing else is to be said
+_BEGUN_AT_ONCE = 32  # items of a batch, before other connections have their turn
+
+_log = logging.getLogger(__name__)
+
+
+class Keep(IntEnum):
+    """What an answer is good for, besides the one who waits for it."""
+
+    NOTHING = 0  # a fault of ours: asked again, it is tried again
+    KEY = 1  # for its key: true, but another run might differ (the time that a busy machine took)
+    CACHE = 2  # for whoever asks the same
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing asked for. `digest` names what was asked exactly: items of one digest have one answer.
+
+    `start` begins it with a runner; `render` turns its result into the fields of its line and says where that may be
+    kept. Both may run in any thread.
+    """
+
+    key: str
+    digest: bytes
+    start: Callable[[Runner], Future[Any]]
+    render: Callable[[Any], tuple[Mapping[str, Any], Keep]]
+
+
+@dataclass(eq=False)
+class Entry:
+    """An item that was admitted, and later its answer."""
+
+    item: Item
+    caller: Caller
+    ticket: Ticket
+    listeners: dict[Batch, list[int]] = field(default_factory=dict)
+    begun: bool = False
+    text: bytes | None = None  # the fields of its line, once done
+
+
+class Memory:
+    """Answers by key, the most recently used ones up to `max_bytes`."""
+
+    _OVERHEAD = 500  # bytes that an answer costs besides its text
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._texts: OrderedDict[Any, tuple[bytes, bytes]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def get(self, key: Any) -> tuple[bytes, bytes] | None:
+        """(digest, text) of what is known under `key`."""
+        if key in self._texts:
+            self._texts.move_to_end(key)
+        return self._texts.get(key)
+
+    def put(self, key: Any, digest: bytes, text: bytes) -> None:
+        """What is known already stays: the first answer is the answer."""
+        if key in self._texts:
+            return
+        self._texts[key] = (digest, text)
+        self._bytes += len(text) + self._OVERHEAD
+        while self._bytes > self._max_bytes:
+            _, (_, dropped) = self._texts.popitem(last=False)
+            self._bytes -= len(dropped) + self._OVERHEAD
+
+
+class Batches:
+    """Admits items and answers them. Belongs to the event loop's thread."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        metrics: Metrics,
+        *,
+        queue: int,
+        keyed_bytes: int = 256 << 20,
+        cache_bytes: int = 0,
+    ) -> None:
+        self.scheduler = scheduler
+        self.metrics = metrics
+        self.admitted = 0
+        self.draining = False
+        self._queue = queue
+        self._live: dict[tuple[str, str], Entry] = {}  # those with a key that run
+        self._keyed = Memory(keyed_bytes)
+        self._cache = Memory(cache_bytes)
+        self._rate = 1.0  # items a second, lately: what Retry-After is made of
+        self._finished: deque[float] = deque(maxlen=64)
+
+    def open(
+        self, caller: Caller, items: Sequence[Item], *, priority: int, deadline_seconds: float | None
+    ) -> Batch:
+        """Admits all of `items` or none. Raises `RequestError`: busy, over quota, a key used for something else."""
+        if self.draining:
+            raise RequestError(
+                503, "draining", "this daemon is shutting down; ask another one", retry_after=1
+            )
+        if priority > caller.priority:
+            raise RequestError(
+                403, "priority", f"token {caller.name!r} may ask for priority {caller.priority} at most"
+            )
+        self._check_keys(items)
+        known = [self._known(caller, item) for item in items]
+        new = sum(entry is None for entry in known)
+        self._check_room(caller, new)
+        batch = Batch(self, asyncio.get_running_loop(), len(items))
+        for index, (item, found) in enumerate(zip(items, known, strict=True)):
+            if isinstance(found, bytes):
+                batch.deliver(index, found)
+                continue
+            twin = self._live.get((caller.name, item.key)) if item.key else None
+            batch.listen(found or twin or self._admit(caller, item, priority), index)
+        batch.set_deadline(deadline_seconds)
+        return batch
+
+    @staticmethod
+    def _check_keys(items: Sequence[Item]) -> None:
+        digests: dict[str, bytes] = {}
+        for item in items:
+            if item.key and digests.setdefault(item.key, item.digest) != item.digest:
+                raise RequestError(409, "key", f"key {item.key!r} stands for two different items")
+
+    def _known(self, caller: Caller, item: Item) -> Entry | bytes | None:
+        """What is known of `item`: its answer, or that it runs."""
+        if item.key:
+            key = (caller.name, item.key)
+            entry, answer = self._live.get(key), self._keyed.get(key)
+            digest = entry.item.digest if entry else answer[0] if answer else item.digest
+            if digest != item.digest:
+                raise RequestError(409, "key", f"key {item.key!r} was used for something else")
+            if entry or answer:
+                self.metrics.attached.inc()
+                return entry or (answer[1] if answer else None)
+        if answer := self._cache.get(item.digest):
+            self.metrics.cache_hits.inc()
+            return answer[1]
+        return None
+
+    def _check_room(self, caller: Caller, new: int) -> None:
+        if new > self._queue:
+            raise RequestError(
+                413,
+                "batch_too_large",
+                f"{new} items, and the queue holds {self._queue}; send fewer at a time",
+            )
+        if caller.jobs is not None and new > caller.jobs:
+            raise RequestError(
+                413, "batch_too_large", f"{new} items, and token {caller.name!r} may have {caller.jobs}"
+            )
+        if self.admitted + new > self._queue:
+            wait = (self.admitted + new - self._queue) / self._rate
+            message = f"the queue is full: {self.admitted} items of {self._queue}"
+            raise RequestError(429, "busy", message, retry_after=min(max(wait, 0.1), 30))
+        if new and (over := caller.over_quota(new)):
+            raise RequestError(429, "quota", over[0], retry_after=over[1])
+
+    def _admit(self, caller: Caller, item: Item, priority: int) -> Entry:
+        entry = Entry(item, caller, Ticket(self.scheduler, priority))
+        self.admitted += 1
+        caller.charge(1)
+        if item.key:
+            self._live[caller.name, item.key] = entry
+        return entry
+
+    def finish(self, entry: Entry, text: bytes, keep: Keep) -> None:
+        """`entry` is answered."""
+        if entry.text is not None:
+            return
+        entry.text = text
+        self.admitted -= 1
+        entry.caller.admitted -= 1
+        key = (entry.caller.name, entry.item.key)
+        if self._live.get(key) is entry:
+            del self._live[key]
+            if keep >= Keep.KEY:
+                self._keyed.put(key, entry.item.digest, text)
+        if keep >= Keep.CACHE:
+            self._cache.put(entry.item.digest, entry.item.digest, text)
+        self._measure()
+        for batch, indices in entry.listeners.items():
+            for index in indices:
+                batch.deliver(index, text)
+
+    def leave(self, entry: Entry, batch: Batch) -> None:
+        """`batch` waits for `entry` no more."""
+        entry.listeners.pop(batch, None)
+        if not entry.listeners and entry.text is None:
+            self.finish(entry, _fault("cancelled", "nobody waited for it"), Keep.NOTHING)
+            self.metrics.cancelled.inc()
+            entry.ticket.cancel()
+
+    def _measure(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._finished.append(now)
+        if (span := now - self._finished[0]) > 0:
+            self._rate = max(1.0, (len(self._finished) - 1) / span)
+
+
+class Batch:
+    """The answer to one request: a line for each item, in the order in which they finish."""
+
+    def __init__(self, batches: Batches, loop: asyncio.AbstractEventLoop, expected: int) -> None:
+        self._batches = batches
+        self._loop = loop
+        self._entries: list[Entry] = []
+        self._new: list[Entry] = []
+        self._lines: list[bytes] = []
+        self._expected = expected
+        self._wake = asyncio.Event()
+        self._finished: deque[tuple[Entry, bytes, Keep]] = deque()  # from the threads of slots
+        self._called = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def deliver(self, index: int, text: bytes) -> None:
+        """The answer to item `index`; its place in the answer is the order of these calls."""
+        self._lines.append(b'{"index":%d,%b}\n' % (index, text))
+        self._wake.set()
+
+    def listen(self, entry: Entry, index: int) -> None:
+        if not entry.begun:
+            entry.begun = True
+            self._new.append(entry)
+        if self not in entry.listeners:
+            self._entries.append(entry)
+        entry.listeners.setdefault(self, []).append(index)
+
+    def set_deadline(self, deadline_seconds: float | None) -> None:
+        if deadline_seconds is not None:
+            self._timer = self._loop.call_later(deadline_seconds, self._expire)
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """Begins the items; their lines, in as few pieces as there is time for, then one that says that it is whole.
+
+        Whoever iterates calls `close` afterwards, also where it was never begun.
+        """
+        for number, entry in enumerate(self._new):
+            if number % _BEGUN_AT_ONCE == _BEGUN_AT_ONCE - 1:
+                await asyncio.sleep(0)
+            self._begin(entry)
+        sent = 0
+        while sent < self._expected:
+            try:
+                async with asyncio.timeout(_ALIVE_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                yield b"\n"
+                continue
+            self._wake.clear()
+            lines, self._lines = self._lines, []
+            sent += len(lines)
+            if sent == self._expected:
+                lines.append(b'{"done":%d}\n' % sent)
+            yield b"".join(lines)
+
+    def close(self) -> None:
+        """Nobody reads on."""
+        if self._timer:
+            self._timer.cancel()
+        for entry in reversed(self._entries):  # those that wait before those that run: else they would begin
+            self._batches.leave(entry, self)
+
+    def _expire(self) -> None:
+        for entry in self._entries:
+            if len(entry.listeners) == 1:
+                entry.ticket.expire()
+
+    def _begin(self, entry: Entry) -> None:
+        try:
+            future = entry.item.start(entry.ticket)
+        except Exception as error:  # noqa: BLE001 - delivered to whoever asked, and logged
+            self._batches.finish(entry, _fault_of(error), Keep.NOTHING)
+            return
+        future.add_done_callback(lambda done: self._done(entry, done))
+
+    def _done(self, entry: Entry, done: Future[Any]) -> None:
+        """In the thread of a slot (or of whoever cancels): render there, hand over to the loop, once for many."""
+        try:
+            fields, keep = entry.item.render(done.result())
+            text = json.dumps(fields, separators=(",", ":")).encode()[1:-1]
+        except Exception as error:  # noqa: BLE001 - delivered to whoever asked, and logged
+            text, keep = _fault_of(error), Keep.NOTHING
+        self._finished.append((entry, text, keep))
+        if not self._called:
+            self._called = True
+            self._loop.call_soon_threadsafe(self._collect)
+
+    def _collect(self) -> None:
+        self._called = False
+        while self._finished:
+            self._batches.finish(*self._finished.popleft())
+
+
+def _fault_of(error: BaseException) -> bytes:
+    if isinstance(error, (CancelledError, JobCancelledError)):
+        return _fault("cancelled", "the job was cancelled")
+    if isinstance(error, PoolClosedError):
+        return _fault("draining", "this daemon shut down before the job was done")
+    if isinstance(error, ValueError):  # misuse that only showed when the job was made
+        return _fault("invalid", str(error))
+    _log.error("an item failed", exc_info=error)
+    return _fault("internal", "a fault of the daemon; its log has the details")
+
+
+def _fault(code: str, message: str) -> bytes:
+    return json.dumps({"fault": {"code": code, "message": message}}).encode()[1:-1]

@@ -1,0 +1,200 @@
+"""The daemon as a process: sockets, structured logs, signals, drain."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+import sandbox
+from sandbox.daemon import tokens as token_file
+from sandbox.daemon.app import MakeRouter, Service, Settings, create_app
+from sandbox.daemon.schedule import SlotPool
+from sandbox.daemon.tokens import Tokens
+from sandbox.errors import SandboxError
+from sandbox.pool import Pool
+from sandbox.probe import open_image
+from sandbox.protocol import Limits
+
+
+class ServeError(SandboxError):
+    """The daemon cannot start: what is wrong, what helps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the daemon listens: TCP, a unix socket, or both."""
+
+    host: str | None = "127.0.0.1"
+    port: int = 8000
+    unix: Path | None = None
+
+    def check(self, tokens: Tokens) -> None:
+        """Raises `ServeError` for an address that others reach, without a token."""
+        if self.host is not None and not tokens.required and not _is_loopback(self.host):
+            raise ServeError(
+                f"--host {self.host} can be reached from other machines, and no token is required; name a token "
+                "file with --tokens, or bind to 127.0.0.1"
+            )
+
+    def sockets(self) -> list[socket.socket]:
+        """Bound sockets. Raises `ServeError`."""
+        found = []
+        try:
+            if self.unix is not None:
+                found.append(_unix_socket(self.unix))
+            if self.host is not None:
+                family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+                tcp = socket.socket(family, socket.SOCK_STREAM)
+                found.append(tcp)
+                tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                tcp.bind((self.host, self.port))
+        except OSError as error:
+            for each in found:
+                each.close()
+            raise ServeError(f"cannot listen at {self}: {error.strerror or error}") from None
+        if not found:
+            raise ServeError("neither a host nor a unix socket to listen at")
+        return found
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _unix_socket(path: Path) -> socket.socket:
+    """Only this user and its group may connect. A socket that nobody listens at is replaced."""
+    if path.is_socket():
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(path)) == 0:
+                raise OSError(f"{path} is in use")
+        path.unlink()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o117)
+    try:
+        listener.bind(str(path))
+    except OSError:
+        listener.close()
+        raise
+    finally:
+        os.umask(before)
+    return listener
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line; `extra={"fields": {...}}` adds fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+class Server(uvicorn.Server):
+    """On the first SIGTERM or SIGINT: not ready, nothing new, what runs is finished; on the second: stop."""
+
+    def __init__(self, config: uvicorn.Config, service: Service, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._service = service
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Not uvicorn's own, which raises the signal again at the end: then nothing after `run` would happen."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+        self._service.batches.draining = True
+
+
+def serve(
+    *,
+    place: Place,
+    slots: int,
+    backend: str = "auto",
+    limits: Limits | None = None,
+    images: Iterable[str] = (),
+    settings: Settings | None = None,
+    tokens: Path | None = None,
+    routers: Iterable[MakeRouter] = (),
+    drain_seconds: int = 60,
+    ready: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Serve until a signal says otherwise. Raises `SandboxError` where it cannot start."""
+    allowed = token_file.read(tokens) if tokens else Tokens()
+    place.check(allowed)
+    start_logging()
+    sockets = place.sockets()
+    try:
+        pools = open_pools(slots, backend, limits or Limits(), images)
+        app = create_app(pools, settings=settings, tokens=allowed, routers=routers)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            server_header=False,
+            timeout_graceful_shutdown=drain_seconds,
+            timeout_keep_alive=75,
+        )
+        line = f"listening at {', '.join(map(_name, sockets))}"
+        Server(config, app.state.service, lambda: ready(line)).run(sockets)
+    finally:
+        for each in sockets:
+            each.close()
+        if place.unix is not None and place.unix.is_socket():
+            place.unix.unlink()
+
+
+def open_pools(slots: int, backend: str, limits: Limits, images: Iterable[str]) -> dict[str, SlotPool]:
+    """A pool by its image's digest: first that of the backend's own image, then one for each of `images` (docker)."""
+    log = logging.getLogger(__name__)
+    log.info("opening %d slots", slots)
+    first = sandbox.open_pool(slots, backend, limits=limits, report=log.info)
+    pools: dict[str, SlotPool] = {first.image: first}
+    try:
+        for image in images:
+            log.info("opening %d slots with image %s", slots, image)
+            pools[image] = Pool(open_image(image, limits, log.info), slots, limits=limits)
+    except BaseException:
+        for pool in pools.values():
+            pool.close()
+        raise
+    return pools
+
+
+def start_logging() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("docker").setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.WARNING)
+
+
+def _name(listener: socket.socket) -> str:
+    address = listener.getsockname()
+    if listener.family == socket.AF_UNIX:
+        return f"unix:{address}"
+    host = f"[{address[0]}]" if ":" in address[0] else address[0]
+    return f"http://{host}:{address[1]}"

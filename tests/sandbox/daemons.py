@@ -1,0 +1,95 @@
+"""Daemons for tests: a real server on a free port of the loopback, with a pool that does what a test says."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from sandbox.daemon.server import Place, Server
+from sandbox.errors import JobCancelledError
+from sandbox.protocol import Call, Calls, Job, Outcome, Status, TestOutcome
+
+
+class FakePool:
+    """A pool of `slots` whose jobs end when the test says so, or at once where `auto`."""
+
+    backend = "fake"
+
+    def __init__(self, slots: int = 2, *, auto: bool = True) -> None:
+        self.slots = slots
+        self.auto = auto
+        self.jobs: list[Job] = []  # in the order of their arrival
+        self.waiting: dict[str, Future[Outcome]] = {}
+        self.cancelled: list[str] = []
+        self.closed = False
+
+    def check(self, job: Job) -> None:
+        if job.program == "refuse":
+            raise ValueError(f"job {job.id}: refused")
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        future: Future[Outcome] = Future()
+        self.jobs.append(job)
+        self.waiting[job.id] = future
+        if self.auto:
+            self.finish(job.id)
+        return future
+
+    def finish(self, job_id: str, status: Status = Status.OK) -> None:
+        outcome = Outcome(
+            job_id=job_id, status=status, tests=(TestOutcome(status=status, value=job_id),), backend="fake"
+        )
+        self.waiting.pop(job_id).set_result(outcome)
+
+    def cancel(self, future: Future[Outcome]) -> None:
+        for job_id, each in list(self.waiting.items()):
+            if each is future:
+                self.cancelled.append(job_id)
+                self.waiting.pop(job_id).set_exception(JobCancelledError("cancelled"))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@contextmanager
+def running(app: FastAPI, port: int = 0) -> Iterator[tuple[str, Server]]:
+    """`app` served in a thread; its address and its server."""
+    (listener,) = Place(port=port).sockets()
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=5
+    )
+    started = threading.Event()
+    server = Server(config, app.state.service, started.set)
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    try:
+        assert started.wait(20)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", server
+    finally:
+        server.handle_exit(15, None)
+        thread.join()
+        listener.close()
+
+
+def call(job_id: str = "j", program: str = "def f(x):\n    return x + 1\n", *arguments: object) -> Job:
+    calls = tuple(Call("f", (argument,)) for argument in arguments or (1,))
+    return Job(id=job_id, program=program, work=Calls(calls))
+
+
+def wire(job_id: str, **fields: object) -> dict[str, object]:
+    """A job as JSON."""
+    work = {"kind": "calls", "calls": [{"function": "f", "args": [1]}]}
+    return {"id": job_id, "program": "def f(x):\n    return x + 1\n", "work": work, **fields}
+
+
+def until(true: Callable[[], object], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not come to be"
+        time.sleep(0.01)

@@ -1,0 +1,241 @@
+"""The client: what it does when daemons are busy, gone, wrong or back; and that it is a runner like any other."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import sandbox
+from sandbox.client import AsyncClient, DaemonError
+from sandbox.daemon.app import Settings, create_app
+from sandbox.daemon.tokens import Caller, Tokens
+from sandbox.errors import PoolClosedError
+from sandbox.inside.codec import Opaque
+from sandbox.pool import Pool
+from sandbox.protocol import (
+    Call,
+    Calls,
+    ErrorInfo,
+    Frame,
+    Job,
+    Judge,
+    Limits,
+    Outcome,
+    Status,
+    Stdio,
+    TestOutcome,
+)
+from sandbox.transfer import job_to_json, outcome_from_json, outcome_to_json
+from tests.sandbox.conftest import LIMITS
+from tests.sandbox.daemons import FakePool, call, running, until
+from tests.sandbox.test_daemon import IMAGE, secret
+
+Values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
+    lambda inner: st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@given(value=Values, text=st.text(), number=st.floats(0, 1e6), status=st.sampled_from(Status))
+def test_outcomes_cross_unchanged(value: object, text: str, number: float, status: Status) -> None:
+    error = ErrorInfo(type="T", message=text, phase="call", frames=(Frame(3, text, text),))
+    test = TestOutcome(status=status, name=text, value=value, stdout=text, passed=False, error=error)
+    outcome = Outcome(
+        job_id="j",
+        status=status,
+        tests=(test,),
+        passed=False,
+        error=error,
+        cpu_seconds=number,
+        detail=text,
+        unenforced=(text,),
+    )
+    assert outcome_from_json("j", outcome_to_json(outcome)) == outcome
+
+
+def test_opaque_values_stay_opaque() -> None:
+    outcome = Outcome(
+        job_id="j", status=Status.OK, tests=(TestOutcome(status=Status.OK, value=Opaque("T", "<T>")),)
+    )
+    value = outcome_from_json("j", outcome_to_json(outcome)).tests[0].value
+    assert isinstance(value, Opaque) and (value.type_name, value.text) == ("T", "<T>")
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        replace(call("j", "p", (1, {2: {3}}), b"x"), limits=Limits(cpu_seconds=1.0), image=IMAGE),
+        Job(id="j", program="\x00\ud800", work=Stdio(("a", "\ud800"))),
+        Job(id="j", program="p", work=Judge(kind="check", test="t", entry_point="f", prompt="q")),
+        Job(id="j", program="p", work=Calls((Call("A.b", (), {"k": (1,)}),))),
+    ],
+)
+def test_jobs_cross_unchanged(job: Job) -> None:
+    import json
+
+    from sandbox.daemon.models import JobModel
+
+    assert JobModel.model_validate(json.loads(json.dumps(job_to_json(job)))).job() == job
+
+
+@pytest.fixture
+def pool() -> FakePool:
+    return FakePool()
+
+
+@pytest.fixture
+def url(pool: FakePool) -> Iterator[str]:
+    with running(create_app({IMAGE: pool}, settings=Settings(queue=32))) as (address, _):
+        yield address
+
+
+def test_jobs_sent_one_by_one_all_come_back_through_a_small_queue(url: str, pool: FakePool) -> None:
+    with sandbox.connect(url) as client:
+        futures = [client.submit(call(f"{n}")) for n in range(200)]
+        assert [future.result(30).tests[0].value for future in futures] == [f"{n}" for n in range(200)]
+    assert sorted(job.id for job in pool.jobs) == sorted(f"{n}" for n in range(200))
+    assert client.backend == "fake"
+
+
+def test_only_the_job_that_is_wrong_fails(url: str) -> None:
+    with sandbox.connect(url) as client:
+        futures = [client.submit(call(f"{n}", "refuse" if n == 3 else "p")) for n in range(8)]
+        with pytest.raises(ValueError, match="job 3: refused"):
+            futures[3].result(30)
+        assert [f.result(30).job_id for n, f in enumerate(futures) if n != 3] == list("0124567")
+
+
+def test_a_cancelled_job_is_stopped_over_there(pool: FakePool, url: str) -> None:
+    pool.auto = False
+    with sandbox.connect(url) as client:
+        future = client.submit(call("a"))
+        until(lambda: pool.waiting)
+        assert future.cancel()
+        until(lambda: pool.cancelled == ["a"])
+
+
+def test_closing_fails_what_is_not_answered_and_stops_it(pool: FakePool, url: str) -> None:
+    pool.auto = False
+    threads = threading.active_count()
+    client = sandbox.connect(url)
+    future = client.submit(call("a"))
+    until(lambda: pool.waiting)
+    client.close()
+    client.close()
+    with pytest.raises(PoolClosedError):
+        future.result(10)
+    with pytest.raises(PoolClosedError):
+        client.submit(call("b"))
+    until(lambda: pool.cancelled == ["a"])
+    until(lambda: threading.active_count() <= threads)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_load_is_spread_and_a_daemon_that_fails_loses_nothing() -> None:
+    first, second = FakePool(auto=False), FakePool(auto=False)
+    with running(create_app({IMAGE: second})) as (url_2, _):
+        with running(create_app({IMAGE: first})) as (url_1, server):
+            client = sandbox.connect([url_1, url_2], batch=4, patience_seconds=60)
+            futures = [client.submit(call(f"{n}")) for n in range(16)]
+            until(lambda: first.waiting and second.waiting)
+            done = next(iter(first.waiting))
+            first.finish(done)
+            assert futures[int(done)].result(10).job_id == done
+            server.force_exit = True  # the first daemon drops its connections
+        second.auto = True
+        for name in list(second.waiting):
+            second.finish(name)
+        assert [future.result(30).tests[0].value for future in futures] == [f"{n}" for n in range(16)]
+        client.close()
+    assert done not in [job.id for job in second.jobs]  # what was answered is not asked again
+
+
+def test_a_daemon_that_comes_back_is_used_again() -> None:
+    port = free_port()
+    with running(create_app({IMAGE: FakePool()}), port) as (url, _):
+        client = sandbox.connect(url, patience_seconds=60)
+        assert client.run(call("a")).status is Status.OK
+    future = client.submit(call("b"))
+    with running(create_app({IMAGE: FakePool()}), port):
+        assert future.result(30).status is Status.OK
+        client.close()
+
+
+def test_an_outage_is_a_fault_of_ours_with_its_reason() -> None:
+    with running(create_app({IMAGE: FakePool()})) as (url, _):
+        client = sandbox.connect(url, patience_seconds=0.5)
+    outcome = client.run(call("a"))
+    assert outcome.status is Status.INFRA
+    assert url in outcome.detail and "no daemon answered" in outcome.detail
+    client.close()
+
+
+def test_what_cannot_be_used_is_said_at_once(url: str) -> None:
+    with pytest.raises(DaemonError, match="not the address of a daemon"):
+        sandbox.connect("10.0.0.5:8000")
+    with pytest.raises(DaemonError, match="no daemon answers .*coderl sandbox serve"):
+        sandbox.connect(f"http://127.0.0.1:{free_port()}")
+    with running(create_app({IMAGE: FakePool()}, tokens=Tokens([Caller("a", secret("a"))]))) as (guarded, _):
+        with pytest.raises(DaemonError, match="valid token"):
+            sandbox.connect(guarded, "wrong")
+        with sandbox.connect(guarded, "a") as client:
+            assert client.run(call()).status is Status.OK
+
+
+def test_with_an_event_loop(url: str, pool: FakePool) -> None:
+    async def use() -> set[str]:
+        async with AsyncClient([url], priority=7) as client:
+            assert (await client.run(call("one"))).job_id == "one"
+            return {outcome.job_id async for outcome in client.run_all(call(f"{n}") for n in range(40))}
+
+    assert asyncio.run(use()) == {f"{n}" for n in range(40)}
+
+
+def test_it_says_what_the_pool_says(shared_pool: Pool) -> None:
+    jobs = [
+        call("calls", "def f(x):\n    return [x, {x: (x,)}, b'x', object] if x else 1 / x\n", 1, 0, 2.5),
+        call("nul", "\x00"),
+        call("surrogate", "'\ud800'\n"),
+        Job(id="stdio", program="print(input()[::-1])\n", work=Stdio(("abc", ""))),
+        Job(
+            id="judge",
+            program="def f(x):\n    return 2 * x\n",
+            work=Judge(kind="script", test="assert f(1) == 2\nassert f([1]) == [1]\n", entry_point="f"),
+        ),
+    ]
+    keeper = Kept(shared_pool)
+    with running(create_app({shared_pool.image: keeper})) as (url, _), sandbox.connect(url) as client:
+        for job in (replace(job, limits=LIMITS) for job in jobs):
+            here, there = shared_pool.run(job), client.run(job)
+            assert plain(there) == plain(here)
+            assert there.wall_seconds > 0
+
+
+class Kept:
+    """A pool that other tests go on with: closing the daemon does not close it."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.backend, self.slots = pool.backend, pool.slots
+        self.check, self.submit, self.cancel = pool.check, pool.submit, pool.cancel
+
+    def close(self) -> None:
+        return
+
+
+def plain(outcome: Outcome) -> Outcome:
+    """Without what no two runs have in common."""
+    tests = tuple(replace(test, cpu_seconds=0.0) for test in outcome.tests)
+    return replace(outcome, tests=tests, cpu_seconds=0.0, wall_seconds=0.0, peak_memory_bytes=0)

@@ -1,0 +1,335 @@
+"""The service's promises, over real HTTP, with a pool that the tests control."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from sandbox.daemon import tokens as token_file
+from sandbox.daemon.app import Settings, create_app
+from sandbox.daemon.server import Place, ServeError
+from sandbox.daemon.tokens import Caller, TokenFileError, Tokens
+from sandbox.protocol import MIB, Limits, Status
+from tests.sandbox.daemons import FakePool, running, until, wire
+
+IMAGE = "sha256:" + 64 * "a"
+OTHER = "sha256:" + 64 * "b"
+
+
+@pytest.fixture
+def pool() -> FakePool:
+    return FakePool(slots=1, auto=False)
+
+
+@pytest.fixture
+def other_pool() -> FakePool:
+    return FakePool()
+
+
+@pytest.fixture
+def http(pool: FakePool, other_pool: FakePool) -> Iterator[httpx.Client]:
+    settings = Settings(queue=8, max_body_bytes=MIB, cache_bytes=MIB)
+    app = create_app({IMAGE: pool, OTHER: other_pool}, settings=settings)
+    with running(app) as (url, _), httpx.Client(base_url=url, timeout=30) as client:
+        yield client
+
+
+def post(http: httpx.Client, *jobs: dict[str, Any], **fields: Any) -> httpx.Response:
+    return http.post("/v1/run", json={"jobs": jobs, **fields})
+
+
+def lines(response: httpx.Response) -> list[dict[str, Any]]:
+    assert response.status_code == 200, response.text
+    return [json.loads(line) for line in response.text.splitlines() if line]
+
+
+class Posted:
+    """A request under way, in a thread."""
+
+    def __init__(self, http: httpx.Client, *jobs: dict[str, Any], **fields: Any) -> None:
+        import threading
+
+        self.response: httpx.Response | None = None
+        self._thread = threading.Thread(target=self._post, args=(http, jobs, fields))
+        self._thread.start()
+
+    def _post(self, http: httpx.Client, jobs: Any, fields: Any) -> None:
+        self.response = http.post("/v1/run", json={"jobs": jobs, **fields})
+
+    def lines(self) -> list[dict[str, Any]]:
+        self._thread.join(30)
+        assert self.response is not None
+        return lines(self.response)
+
+
+def admitted(http: httpx.Client) -> int:
+    page = http.get("/metrics").text
+    (value,) = [line.split()[1] for line in page.splitlines() if line.startswith("coderl_sandbox_admitted ")]
+    return round(float(value))
+
+
+def test_outcomes_come_as_they_finish_and_a_last_line_says_that_all_are_there(
+    http: httpx.Client, pool: FakePool
+) -> None:
+    with http.stream("POST", "/v1/run", json={"jobs": [wire("a"), wire("b")]}) as response:
+        until(lambda: "b" in pool.waiting)
+        pool.finish("b")
+        rows = response.iter_lines()
+        first = json.loads(next(rows))
+        assert (first["index"], first["outcome"]["status"]) == (1, "ok")
+        assert first["outcome"]["tests"][0]["value"] == "b"
+        pool.finish("a")
+        assert [json.loads(row) for row in rows][-1] == {"done": 2}
+
+
+def test_the_queue_is_bounded_and_says_when_to_come_back(http: httpx.Client, pool: FakePool) -> None:
+    held = Posted(http, *[wire(f"{n}") for n in range(8)])
+    until(lambda: admitted(http) == 8)
+    refused = post(http, wire("late"))
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "busy")
+    assert int(refused.headers["retry-after"]) >= 1
+    assert post(http, *[wire(f"{n}") for n in range(9)]).status_code == 413
+    pool.auto = True
+    for name in list(pool.waiting):
+        pool.finish(name)
+    assert len(held.lines()) == 9
+    assert lines(post(http, wire("late")))[-1] == {"done": 1}
+
+
+def test_a_higher_priority_runs_first_and_none_starves(http: httpx.Client, pool: FakePool) -> None:
+    low = Posted(http, *[wire(f"low{n}") for n in range(4)], priority=1)
+    until(lambda: len(pool.jobs) == 2)  # one runs, one is held ready
+    high = Posted(http, *[wire(f"high{n}") for n in range(4)], priority=8)
+    until(lambda: admitted(http) == 8)
+    while len(pool.jobs) < 8 or pool.waiting:
+        pool.finish(next(iter(pool.waiting)))
+    assert len(high.lines()) == len(low.lines()) == 5
+    order = [job.id for job in pool.jobs]
+    assert order[:2] == ["low0", "low1"]
+    assert [name for name in order if name.startswith("high")] == ["high0", "high1", "high2", "high3"]
+    assert order.index("high2") < order.index("low3")  # one in eight may go to the oldest
+
+
+def test_what_has_not_started_at_the_deadline_is_infra_and_what_runs_goes_on(
+    http: httpx.Client, pool: FakePool
+) -> None:
+    late = Posted(http, *[wire(f"{n}") for n in range(4)], deadline_seconds=0.3)
+    until(lambda: admitted(http) == 2)
+    for name in ("0", "1"):
+        pool.finish(name)
+    outcomes = {line["index"]: line["outcome"] for line in late.lines()[:-1]}
+    assert [outcomes[n]["status"] for n in range(4)] == ["ok", "ok", "infra", "infra"]
+    assert "deadline" in outcomes[3]["detail"]
+
+
+def test_a_client_that_goes_takes_its_jobs_along(http: httpx.Client, pool: FakePool) -> None:
+    with http.stream("POST", "/v1/run", json={"jobs": [wire("a"), wire("b"), wire("c")]}):
+        until(lambda: "b" in pool.waiting)
+    until(lambda: admitted(http) == 0)
+    assert set(pool.cancelled) == {"a", "b"}
+    assert [job.id for job in pool.jobs] == ["a", "b"]
+
+
+def test_one_key_is_run_once_while_it_runs_and_afterwards(http: httpx.Client, pool: FakePool) -> None:
+    first = Posted(http, wire("a", key="k"))
+    until(lambda: "a" in pool.waiting)
+    second = Posted(http, wire("again", key="k"), wire("twin", key="k"))
+    until(lambda: "coderl_sandbox_attached_total 2.0" in http.get("/metrics").text)
+    pool.finish("a")
+    answers = [line["outcome"] for line in first.lines()[:-1] + second.lines()[:-1]]
+    assert len(answers) == 3 and all(answer == answers[0] for answer in answers)
+    assert lines(post(http, wire("later", key="k")))[0]["outcome"] == answers[0]
+    assert [job.id for job in pool.jobs] == ["a"]
+    other = post(http, wire("a", key="k", program="def f(x):\n    return 0\n"))
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "key")
+
+
+def test_whoever_leaves_does_not_take_what_another_waits_for(http: httpx.Client, pool: FakePool) -> None:
+    with http.stream("POST", "/v1/run", json={"jobs": [wire("a", key="k")]}):
+        until(lambda: "a" in pool.waiting)
+        second = Posted(http, wire("a", key="k"))
+        until(lambda: "coderl_sandbox_attached_total 1.0" in http.get("/metrics").text)
+    http.get("/healthz")
+    pool.finish("a")
+    assert second.lines()[0]["outcome"]["status"] == "ok"
+    assert pool.cancelled == []
+
+
+def test_a_fault_of_ours_is_not_recorded(http: httpx.Client, pool: FakePool) -> None:
+    first = Posted(http, wire("a", key="k"))
+    until(lambda: "a" in pool.waiting)
+    pool.finish("a", Status.INFRA)
+    assert first.lines()[0]["outcome"]["status"] == "infra"
+    pool.auto = True
+    assert lines(post(http, wire("b", key="k")))[0]["outcome"]["status"] == "ok"
+
+
+def test_the_cache_answers_the_same_question_for_the_same_image_only(
+    http: httpx.Client, pool: FakePool, other_pool: FakePool
+) -> None:
+    pool.auto = True
+    for name in ("a", "b"):
+        lines(post(http, wire(name)))
+    lines(post(http, wire("c", limits={"cpu_seconds": 1.0})))
+    lines(post(http, wire("d", image=OTHER)))
+    lines(post(http, wire("e", image=IMAGE)))
+    assert [job.id for job in pool.jobs] == ["a", "c"]
+    assert [job.id for job in other_pool.jobs] == ["d"]
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "code"),
+    [
+        (b"{", 400, "not_json"),
+        (b'{"jobs": [NaN]}', 422, "invalid"),
+        (b"\xff\xfe{}", 400, "not_utf8"),
+        (b'{"jobs": "\x00"}', 400, "not_json"),
+        (b"[" * 100_000, 400, "not_json"),
+        (b'{"jobs": ' + b"[" * 900 + b"]" * 900 + b"}", 422, "invalid"),
+        (b" " * (MIB + 1), 413, "body_too_large"),
+        (json.dumps({"jobs": []}).encode(), 422, "invalid"),
+        (json.dumps({"jobs": [wire("a", program=7)]}).encode(), 422, "invalid"),
+        (json.dumps({"jobs": [wire("a\x00")]}).encode(), 422, "invalid"),
+        (json.dumps({"jobs": [wire("a", language="cobol")]}).encode(), 422, "invalid"),
+        (json.dumps({"jobs": [wire("a", limits={"memory_bytes": 1 << 60})]}).encode(), 422, "invalid"),
+        (json.dumps({"jobs": [wire("a", limits={"cpu_seconds": -1})]}).encode(), 422, "invalid"),
+        (json.dumps({"jobs": [wire("a", limits={"cpu_seconds": 299})]}).encode(), 422, "invalid"),
+        (json.dumps({"jobs": [wire("a", surprise=1)]}).encode(), 422, "invalid"),
+        (json.dumps({"jobs": [wire("a", image="sha256:" + 64 * "c")]}).encode(), 422, "invalid"),
+        (json.dumps({"jobs": [wire("a", program="refuse")]}).encode(), 422, "invalid"),
+        (
+            json.dumps(
+                {
+                    "jobs": [
+                        wire("a", work={"kind": "calls", "calls": [{"function": "f", "args": [{"x": 1}]}]})
+                    ]
+                }
+            ).encode(),
+            422,
+            "invalid",
+        ),
+    ],
+)
+def test_bad_input_is_a_precise_refusal(http: httpx.Client, content: bytes, status: int, code: str) -> None:
+    response = http.post("/v1/run", content=content, headers={"content-type": "application/json"})
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code), response.text
+    assert "Traceback" not in response.text and len(response.text) < 3000
+    assert response.json()["error"]["message"]
+
+
+def test_a_refusal_says_where(http: httpx.Client) -> None:
+    bad = {"kind": "calls", "calls": [{"function": "f"}, {"function": "f", "args": [{"set": [[1]]}]}]}
+    message = post(http, wire("a"), wire("b", work=bad)).json()["error"]["message"]
+    assert message.startswith("body.jobs.1: work.calls.1: ")
+
+
+def test_an_unready_daemon_says_so_and_recovers(http: httpx.Client, pool: FakePool) -> None:
+    pool.auto = True
+    for number in range(3):
+        pool.auto = False
+        sent = Posted(http, wire(f"{number}"))
+        until(lambda: pool.waiting)
+        pool.finish(f"{number}", Status.INFRA)
+        sent.lines()
+    pool.auto = True  # its answer is not that of the canary
+    unready = http.get("/readyz")
+    assert (unready.status_code, unready.json()["ready"]) == (503, False)
+    assert "known to be good" in unready.json()["problem"]
+    assert http.get("/readyz").json() == {"ready": True, "problem": ""}  # the last one was no fault of ours
+
+
+def secret(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def test_tokens_and_their_quotas() -> None:
+    pool = FakePool(slots=1)
+    callers = [
+        Caller("trainer", secret("t"), jobs=2),
+        Caller("evaluation", secret("e"), jobs_per_minute=3, priority=3),
+    ]
+    with running(create_app({IMAGE: pool}, tokens=Tokens(callers))) as (url, _):
+        with httpx.Client(base_url=url) as nobody:
+            for headers in ({}, {"Authorization": "Bearer x"}, {"Authorization": "Basic t"}):
+                refused = nobody.post("/v1/run", content=b"{", headers=headers)
+                assert (refused.status_code, refused.json()["error"]["code"]) == (401, "unauthorized")
+                assert refused.headers["www-authenticate"] == "Bearer"
+            assert nobody.get("/healthz").text == "ok\n"
+        with httpx.Client(base_url=url, headers={"Authorization": "Bearer t"}) as trainer:
+            assert lines(post(trainer, wire("a"), wire("b"), priority=9))[-1] == {"done": 2}
+            assert post(trainer, *[wire(f"{n}") for n in range(3)]).status_code == 413
+        with httpx.Client(base_url=url, headers={"Authorization": "bearer e"}) as evaluation:
+            assert post(evaluation, wire("a"), priority=4).json()["error"]["code"] == "priority"
+            for n in range(3):
+                lines(post(evaluation, wire(f"{n}"), priority=3))
+            over = post(evaluation, wire("4"), priority=3)
+            assert (over.status_code, over.json()["error"]["code"]) == (429, "quota")
+            assert 1 <= int(over.headers["retry-after"]) <= 20
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "holds no"),
+        ("[tokens.a]\nsha256 = 'x'", "64 hexadecimal"),
+        ("[tokens.a]\nsha = 'x'", "unknown key 'sha'"),
+        ("[tokens.a]\njobs = -1", "not a int of 0 or more"),
+        ("[tokens", "cannot be read"),
+    ],
+)
+def test_a_token_file_that_makes_no_sense_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "tokens.toml"
+    path.write_text(text)
+    with pytest.raises(TokenFileError, match=problem):
+        token_file.read(path)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "example.org"])
+def test_others_are_not_let_in_without_a_token(host: str) -> None:
+    with pytest.raises(ServeError, match="--tokens"):
+        Place(host=host).check(Tokens())
+    Place(host=host).check(Tokens([Caller("a", secret("a"))]))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", None])
+def test_the_loopback_needs_no_token(host: str | None) -> None:
+    Place(host=host).check(Tokens())
+
+
+def test_a_unix_socket_is_for_its_user_and_group_and_replaces_a_dead_one(tmp_path: Path) -> None:
+    place = Place(host=None, unix=tmp_path / "s.sock")
+    (first,) = place.sockets()
+    assert place.unix is not None and place.unix.stat().st_mode & 0o777 == 0o660
+    first.listen()
+    with pytest.raises(ServeError, match="in use"):
+        place.sockets()
+    first.close()
+    (second,) = place.sockets()
+    second.close()
+
+
+def test_draining_finishes_what_runs_and_takes_nothing_new() -> None:
+    pool = FakePool(slots=1, auto=False)
+    with running(create_app({IMAGE: pool})) as (url, server), httpx.Client(base_url=url, timeout=30) as http:
+        held = Posted(http, wire("a"))
+        until(lambda: pool.waiting)
+        server.config.app.state.service.batches.draining = True  # type: ignore[union-attr]
+        assert http.get("/readyz").json() == {"ready": False, "problem": "draining"}
+        refused = post(http, wire("b"))
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "draining")
+        server.handle_exit(15, None)
+        pool.finish("a")
+        assert held.lines()[-1] == {"done": 1}
+    assert pool.closed
+
+
+def test_limits_that_are_asked_for_reach_the_job(http: httpx.Client, pool: FakePool) -> None:
+    pool.auto = True
+    lines(post(http, wire("a", limits={"cpu_seconds": 2, "processes": 3})))
+    assert pool.jobs[0].limits == Limits(cpu_seconds=2.0, processes=3)
