@@ -10,7 +10,7 @@ import difflib
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -111,6 +111,17 @@ class SandboxConfig(Section):
         "auto", description="auto: the first that works"
     )
     slots: int = Field(2, ge=1, description="programs that run at once")
+    outage_seconds: float = Field(
+        600, ge=0, description="how long to wait for a sandbox that grades nothing before the run stops"
+    )
+
+
+class StagesConfig(Section):
+    """Optional objectives for the stages of arXiv 2510.04028, in place of `[objective]` once one has lasted."""
+
+    exploitation: ObjectiveConfig | None = None
+    exploration: ObjectiveConfig | None = None
+    patience: int = Field(10, ge=1, description="steps in a row that the stage monitor must name the stage")
 
 
 class EvalConfig(Section):
@@ -124,10 +135,24 @@ class TrainConfig(Section):
     steps: int = Field(40, ge=1)
     prompts_per_step: int = Field(32, ge=1)
     samples_per_prompt: int = Field(16, ge=2, description="group size G")
+    dynamic_sampling: int = Field(
+        0,
+        ge=0,
+        description="DAPO: times that prompts whose rewards are all equal may be replaced by others; 0: off",
+    )
     checkpoint_every: int = Field(10, ge=1)
     keep_checkpoints: int = Field(2, ge=1)
     control: bool = Field(False, description="also evaluate warm-up continued for as many optimizer steps")
     stop_on_collapse: bool = True
+    show_samples_every: int = Field(10, ge=0, description="steps between samples on the screen; 0: never")
+
+
+class MetricsConfig(Section):
+    """TensorBoard's files are always written, into the run folder."""
+
+    wandb_project: str | None = Field(
+        None, description="project of Weights & Biases, `coderl[wandb]`; none: off"
+    )
 
 
 class RunConfig(Section):
@@ -139,11 +164,13 @@ class RunConfig(Section):
     data: DataConfig = DataConfig()
     sampler: SamplerConfig = SamplerConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
+    stages: StagesConfig = StagesConfig()
     learner: LearnerConfig = LearnerConfig()
     reward: RewardConfig = RewardConfig()
     sandbox: SandboxConfig = SandboxConfig()
     eval: EvalConfig = EvalConfig()
     train: TrainConfig = TrainConfig()
+    metrics: MetricsConfig = MetricsConfig()
 
     @property
     def folder(self) -> Path:
@@ -218,6 +245,7 @@ def _keys(model: type[BaseModel], prefix: str = "") -> list[str]:
     keys = []
     for name, field in model.model_fields.items():
         keys.append(prefix + name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys += _keys(field.annotation, f"{prefix}{name}.")
+        for kind in (field.annotation, *get_args(field.annotation)):  # `Section` or `Section | None`
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                keys += _keys(kind, f"{prefix}{name}.")
     return keys

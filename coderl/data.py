@@ -33,6 +33,11 @@ class Data:
         random.Random(f"{seed}/{epoch}").shuffle(order)
         return self.train[order[position]]
 
+    def others(self, count: int, used: set[str], seed: str) -> list[Task]:
+        """Up to `count` training tasks whose ids are not in `used`; a function of the arguments only."""
+        unused = [task for task in self.train if task.id not in used]
+        return random.Random(seed).sample(unused, min(count, len(unused)))
+
 
 def load_data(config: RunConfig) -> Data:
     """Load both sets and drop overlaps, unless allowed.

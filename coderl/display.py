@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from coderl.config import RunConfig
     from coderl.data import Data
     from coderl.evaluate import Evaluation
+    from coderl.types import Batch
+
+SAMPLE_LINES = 20
+
+
+def printable(text: str) -> str:
+    """`text` without what could steer a terminal: a model's output is not to be trusted with one."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
 class Display:
@@ -89,6 +97,18 @@ class Display:
             f"(sample {fields['seconds_sample']:.1f}, grade +{fields['seconds_grade']:.1f}, "
             f"learn {fields['seconds_learn']:.1f})"
         )
+
+    def samples(self, batch: Batch) -> None:
+        """The best and the worst completion of the first group whose rewards differ."""
+        group = next((g for g in batch.groups if g.has_signal), batch.groups[0])
+        graded = sorted((r for r in group.rollouts if r.reward is not None), key=lambda r: r.reward or 0.0)
+        for rollout in graded[:1] + graded[1:][-1:]:
+            self.console.print(
+                f"  {printable(group.task.id)}, reward {rollout.reward:.2f}:", style="dim", markup=False
+            )
+            text = printable(rollout.text.strip("\n")).splitlines()
+            shown = text[:SAMPLE_LINES] + (["..."] if len(text) > SAMPLE_LINES else [])
+            self.console.print("\n".join(f"    {line}" for line in shown), markup=False)
 
     def evaluation(self, result: Evaluation) -> None:
         curve = "  ".join(f"pass@{k} {v:.3f}" for k, v in result.pass_at_k.items())

@@ -7,9 +7,11 @@ CoderlError             shown to the user as one line: what, where, remedy; exit
 ├── TrainingError       the run stopped itself; the last checkpoint can be resumed
 │   ├── NonFiniteError  loss or gradient is not finite (raised before the optimizer step)
 │   ├── MismatchError   sampler and learner disagree: a stale or wrong weight publish
+│   ├── SamplerError    vLLM failed while it sampled
+│   ├── PublishError    vLLM did not take the new weights
 │   └── CollapseError   the policy collapsed (see coderl/collapse.py); exit code 3
 ├── StudyError          part of a study failed; the rest of it is kept
-└── SandboxOutageError  the sandbox kept failing: nothing could be graded
+└── SandboxOutageError  the sandbox kept failing, for as long as sandbox.outage_seconds says
 """
 
 from __future__ import annotations
@@ -42,6 +44,14 @@ class NonFiniteError(TrainingError):
 
 
 class MismatchError(TrainingError):
+    pass
+
+
+class SamplerError(TrainingError):
+    pass
+
+
+class PublishError(TrainingError):
     pass
 
 

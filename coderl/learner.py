@@ -62,6 +62,7 @@ class Learner:
     def __init__(self, policy: Policy, config: RunConfig, warm: PreTrainedModel) -> None:
         self.policy = policy
         self.config = config
+        self.objective = config.objective  # a stage may bring another (stages.ObjectiveSchedule)
         self.batches = 0
         self.model = policy.model
         self.warm = warm.eval().requires_grad_(False)
@@ -148,51 +149,68 @@ class Learner:
             seconds=time.monotonic() - started,
         )
 
+    def rehearse(self, batch: Batch) -> None:
+        """The forward and backward passes of `update`, without its optimizer steps."""
+        parts = _split(batch, self.config.learner.minibatches, self.config.seed)
+        old = self._old_logprobs(batch) if len(parts) > 1 else None
+        for part in parts:
+            self._gradient(part, old)
+        self.optimizer.zero_grad(set_to_none=True)
+
     def _step(
         self, part: list[Rollout], old: dict[int, list[float]] | None
     ) -> tuple[float, float, int, LossStats]:
-        objective = self.config.objective
+        loss, rows, stats = self._gradient(part, old)
+        if not rows:  # no group has any signal: no step for weight decay or momentum
+            return 0.0, 0.0, 0, stats
+        norm = float(
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.learner.gradient_norm)
+        )
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            self.optimizer.zero_grad(set_to_none=True)
+            raise NonFiniteError(
+                f"loss {loss} or gradient norm {norm} is not finite in batch {self.batches + 1}; the weights are "
+                "unchanged. Resume from the last checkpoint with a lower learner.learning_rate"
+            )
+        self.optimizer.step()
+        return loss, norm, rows, stats
+
+    def _gradient(
+        self, part: list[Rollout], old: dict[int, list[float]] | None
+    ) -> tuple[float, int, LossStats]:
+        """Leave the gradient of a minibatch in the parameters.
+
+        Returns: the loss, how many completions ran through the model, statistics.
+        """
+        objective = self.objective
         weights = objectives.row_weights(
             objective,
             [r.advantage for r in part],
             [len(r.tokens) for r in part],
-            n_sampled=sum(r.reward is not None for r in part),
+            n_sampled=sum(r.advantage is not None for r in part),
             max_tokens=self.config.sampler.max_tokens,
         )
-        used = [
-            (r, w)
-            for r, w in zip(part, weights, strict=True)
-            if r.tokens and r.advantage is not None and objectives.needs_row(objective, r.advantage)
-        ]
-        stats = LossStats()
-        if (
-            not used
-        ):  # no group has any signal: nothing to learn from, and no step for weight decay or momentum
-            return 0.0, 0.0, 0, stats
-        total = 0.0
+        used = [(r, w) for r, w in zip(part, weights, strict=True) if self._needed(r)]
         rows = [_row(r) for r, _ in used]
+        total, stats = 0.0, LossStats()
         self.optimizer.zero_grad(set_to_none=True)
         for group in microbatches(rows, self.config.learner.tokens_per_microbatch):
-            loss, group_stats = self._loss([used[i] for i in group], old)
+            loss, logp_BT, group_stats = self._loss([used[i] for i in group], old)
             loss.backward()
             total += float(loss.detach())
             stats += group_stats
-        norm = float(
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.learner.gradient_norm)
-        )
-        if not (math.isfinite(total) and math.isfinite(norm)):
-            self.optimizer.zero_grad(set_to_none=True)
-            raise NonFiniteError(
-                f"loss {total} or gradient norm {norm} is not finite in batch {self.batches + 1}; the weights are "
-                "unchanged. Resume from the last checkpoint with a lower learner.learning_rate"
-            )
-        self.optimizer.step()
-        return total, norm, len(used), stats
+            stats += _gradient_stats(logp_BT, [used[i][0] for i in group])
+        return total, len(used), stats
+
+    def _needed(self, rollout: Rollout) -> bool:
+        """Whether a completion has to run through the model at all."""
+        return bool(rollout.tokens) and objectives.needs_row(self.objective, rollout.advantage)
 
     def _loss(
         self, used: Sequence[tuple[Rollout, float]], old: dict[int, list[float]] | None
-    ) -> tuple[torch.Tensor, LossStats]:
-        objective = self.config.objective
+    ) -> tuple[torch.Tensor, torch.Tensor, LossStats]:
+        """The loss of these rows, the log-probabilities that its gradient passes through, and statistics."""
+        objective = self.objective
         rollouts = [r for r, _ in used]
         full_kl = objective.kl_coef > 0 and objective.kl_kind == "full"
         scores = score(
@@ -203,7 +221,8 @@ class Learner:
             references=[self.warm] if full_kl else [],
         )
         logp = scores.logp_BT
-        return objectives.policy_loss(
+        logp.retain_grad()
+        loss, stats = objectives.policy_loss(
             objective,
             logp,
             logp.detach() if old is None else _padded([old[id(r)] for r in rollouts], logp),
@@ -215,6 +234,7 @@ class Learner:
             kl_full_BT=scores.kls_BT[0] if full_kl else None,
             entropy_BT=scores.entropy_BT,
         )
+        return loss, logp, stats
 
     def _reference_logprobs(self, rollouts: Sequence[Rollout]) -> torch.Tensor:
         with torch.no_grad():
@@ -223,12 +243,7 @@ class Learner:
 
     def _old_logprobs(self, batch: Batch) -> dict[int, list[float]]:
         """Log-probabilities under the weights at the start of the batch, by `id` of the rollout."""
-        objective = self.config.objective
-        needed = [
-            r
-            for r in batch.rollouts
-            if r.tokens and r.advantage is not None and objectives.needs_row(objective, r.advantage)
-        ]
+        needed = [r for r in batch.rollouts if self._needed(r)]
         rows = [_row(r) for r in needed]
         old: dict[int, list[float]] = {}
         with torch.no_grad():
@@ -291,6 +306,17 @@ def check_scoring(model: PreTrainedModel) -> None:
         raise ModelError(
             f"{type(model).__name__} changes its logits after the output layer; see coderl/scoring.py"
         )
+
+
+def _gradient_stats(logp_BT: torch.Tensor, rollouts: Sequence[Rollout]) -> LossStats:
+    """The absolute gradient that reached the log-probabilities, by the sign of the advantage."""
+    assert logp_BT.grad is not None
+    sums_B = logp_BT.grad.abs().sum(1).tolist()
+    pairs = [(r.advantage or 0.0, s) for r, s in zip(rollouts, sums_B, strict=True)]
+    return LossStats(
+        gradient_positive=sum(s for a, s in pairs if a > 0),
+        gradient_negative=sum(s for a, s in pairs if a < 0),
+    )
 
 
 def _split(batch: Batch, parts: int, seed: int) -> list[list[Rollout]]:

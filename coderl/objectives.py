@@ -166,6 +166,8 @@ class LossStats:
     kl_reference_sum: float = 0.0  # the KL term, nats
     sampler_weight_sum: float = 0.0
     sampler_weight_truncated: float = 0.0
+    gradient_positive: float = 0.0  # sum of |dL / d log pi|, filled in after the backward pass
+    gradient_negative: float = 0.0
 
     def __add__(self, other: LossStats) -> LossStats:
         total = LossStats()
@@ -182,6 +184,8 @@ class LossStats:
             "clip_fraction_negative": self.clipped_negative / max(1.0, self.count_negative),
             "kl_old": self.kl_old_sum / tokens,
             "kl_reference": self.kl_reference_sum / tokens,
+            "gradient_positive": self.gradient_positive,
+            "gradient_negative": self.gradient_negative,
             "sampler_weight_mean": self.sampler_weight_sum / tokens,
             "sampler_weight_truncated": self.sampler_weight_truncated / tokens,
         }

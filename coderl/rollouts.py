@@ -10,6 +10,7 @@ loop: the grader's queue is unbounded, since a batch bounds it.
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -20,16 +21,19 @@ from coderl import objectives
 from coderl.config import RunConfig
 from coderl.errors import SandboxOutageError
 from coderl.model import Policy
+from coderl.objective_config import ObjectiveConfig
 from coderl.sampler import Completion, Request, Sampler, completion_seed
 from coderl.types import Batch, Group, Rollout
 from tasks.builtin import solution_class
+from tasks.errors import TaskError
 from tasks.extract import extract, program_of
 from tasks.grade import Grader
 from tasks.rewards import Reward
 from tasks.types import Task, Verdict
 
-# Share of a batch that the sandbox may fail to grade before the run stops rather than learn from the rest.
+# Share of a batch's programs that the sandbox may fail to grade before the run waits rather than learn from the rest.
 MAX_INFRA_SHARE = 0.5
+OUTAGE_PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before each new try; then the last, again and again
 
 
 @dataclass(slots=True)
@@ -41,6 +45,7 @@ class Collector:
     sampler: Sampler
     grader: Grader
     reward: Reward
+    note: Callable[[str], None] = lambda text: None  # is told of an outage of the sandbox
 
     def collect(
         self,
@@ -57,7 +62,10 @@ class Collector:
         `stream` names the use (`train`, `held-out`), so that each has seeds of its own.
 
         Raises:
-            SandboxOutageError: over half of the completions could not be graded by our fault.
+            SamplerError: vLLM failed.
+            SandboxOutageError: over half of the programs could not be graded, by our fault, for as long as
+                `sandbox.outage_seconds` says.
+            TaskError: the reward function failed.
         """
         groups = [Group(task) for task in tasks]
         requests: list[Request] = []
@@ -80,16 +88,15 @@ class Collector:
         sampled = time.monotonic()
         for rollout, futures in pending:
             self._finish(rollout, [future.result() for future in futures])
+        self._outlast_outage([rollout for rollout, _ in pending], step)
         for group in groups:
             group.rollouts.sort(key=lambda r: r.sample)
-        batch = Batch(step, groups, sampled - started, time.monotonic() - sampled)
-        _check_outage(batch)
-        return batch
+        return Batch(step, groups, sampled - started, time.monotonic() - sampled)
 
-    def assign_advantages(self, batch: Batch) -> None:
+    def assign_advantages(self, batch: Batch, objective: ObjectiveConfig) -> None:
         for group in batch.groups:
-            advantages = objectives.advantages(self.config.objective, [r.reward for r in group.rollouts])
-            if self.config.objective.shuffle_advantages:
+            advantages = objectives.advantages(objective, [r.reward for r in group.rollouts])
+            if objective.shuffle_advantages:
                 random.Random(f"{self.config.seed}/{batch.step}/{group.task.id}").shuffle(advantages)
             for rollout, advantage in zip(group.rollouts, advantages, strict=True):
                 rollout.advantage = advantage
@@ -120,7 +127,7 @@ class Collector:
         if rollout.blocks:
             rollout.block_verdicts = (*verdicts[1:], verdicts[0])
         rollout.solution_class = solution_class(rollout.task, verdicts[0])
-        rollout.reward = self.reward(rollout.verdict)
+        rollout.reward = self._rewarded(rollout.verdict)
         reward = self.config.reward
         if rollout.reward is None:
             return
@@ -131,11 +138,50 @@ class Collector:
                 len(rollout.tokens), max_tokens=self.config.sampler.max_tokens, buffer=reward.overlong_buffer
             )
 
+    def _rewarded(self, verdict: Verdict) -> float | None:
+        try:
+            return self.reward(verdict)
+        except TaskError:
+            raise
+        except Exception as error:  # the user's function: any fault in it is its own
+            raise TaskError(
+                f"reward {self.config.reward.kind!r} failed on {verdict.task_id}: {type(error).__name__}: {error}"
+            ) from error
 
-def _check_outage(batch: Batch) -> None:
-    failed = [r.verdict for r in batch.rollouts if r.verdict is not None and r.verdict.score is None]
-    if len(failed) > MAX_INFRA_SHARE * len(batch.rollouts):
-        raise SandboxOutageError(
-            f"the sandbox could not grade {len(failed)} of {len(batch.rollouts)} completions in step {batch.step}: "
-            f"{failed[0].detail or 'no detail'}. Check `coderl sandbox doctor`, then resume the run"
-        )
+    def _outlast_outage(self, rollouts: Sequence[Rollout], step: int) -> None:
+        """Grade again what the sandbox could not; during an outage only once one program gets a verdict.
+
+        What it cannot grade even then is left out of its group, unless it is over half of the programs.
+        """
+        since = time.monotonic()
+        most = MAX_INFRA_SHARE * sum(r.verdict is not None and r.verdict.phase != "no_code" for r in rollouts)
+        failed = _ungraded(rollouts)
+        self._grade_again(failed if len(failed) <= most else failed[:1])
+        for pause in itertools.chain(OUTAGE_PAUSES, itertools.repeat(OUTAGE_PAUSES[-1])):
+            if len(_ungraded(failed)) < len(failed):  # one got a verdict: the sandbox works again
+                self._grade_again(_ungraded(rollouts))
+            failed = _ungraded(rollouts)
+            if len(failed) <= most:
+                return
+            verdict = failed[0].verdict
+            text = (
+                f"the sandbox could not grade {len(failed)} of {len(rollouts)} completions in step {step}: "
+                f"{(verdict and verdict.detail) or 'no detail'}"
+            )
+            waited = time.monotonic() - since
+            if waited >= self.config.sandbox.outage_seconds:
+                raise SandboxOutageError(
+                    f"{text}. Waited {waited:.0f} s; check `coderl sandbox doctor`, then continue with --resume"
+                )
+            self.note(f"{text}; trying again in {pause:g} s")
+            time.sleep(pause)
+            self._grade_again(failed[:1])
+
+    def _grade_again(self, rollouts: Sequence[Rollout]) -> None:
+        pending = [(rollout, self._submit(rollout)) for rollout in rollouts]
+        for rollout, futures in pending:
+            self._finish(rollout, [future.result() for future in futures])
+
+
+def _ungraded(rollouts: Sequence[Rollout]) -> list[Rollout]:
+    return [r for r in rollouts if r.verdict is not None and r.verdict.score is None]

@@ -73,10 +73,7 @@ class RunFolder:
             RunFolderError: it exists already, or cannot be written.
         """
         path = config.folder
-        if path.exists() and any(path.iterdir()):
-            raise RunFolderError(
-                f"run folder {path} exists already; resume it with --resume, or choose another name (name=...)"
-            )
+        require_free(path)
         folder = cls(path)
         try:
             for part in ("rollouts", "evals", "checkpoints"):
@@ -130,6 +127,14 @@ class RunFolder:
                 file.unlink()
         for leftover in self.path.glob("**/.tmp-*"):
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+
+
+def require_free(path: Path) -> None:
+    """Raises `RunFolderError` where `path` holds something already."""
+    if path.exists() and any(path.iterdir()):
+        raise RunFolderError(
+            f"run folder {path} exists already; resume it with --resume, or choose another name (name=...)"
+        )
 
 
 def identity(config: RunConfig, command: list[str]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from coderl.config import SamplerConfig
-from coderl.errors import ModelError
+from coderl.errors import ModelError, PublishError, SamplerError
 from coderl.publish import publish
 
 if TYPE_CHECKING:
@@ -67,13 +67,28 @@ class Sampler:
         self._llm = _start(model, config, seed)
 
     def publish(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
-        publish(self._llm, weights)
+        """Sample from `weights` from now on.
+
+        Raises:
+            PublishError: the engine did not take them.
+        """
+        try:
+            publish(self._llm, weights)
+        except Exception as error:  # the boundary to vLLM: whatever it raises, it has failed
+            raise PublishError(
+                f"vLLM did not take the weights of version {version}: {type(error).__name__}: {error}. Compare "
+                "its version with those that coderl/publish.py was tested on; then continue with --resume"
+            ) from error
         self.policy_version = version
 
     def sample(
         self, requests: Sequence[Request], *, temperature: float | None = None
     ) -> Iterator[Completion]:
-        """Yield completions as they finish, in whatever order that is."""
+        """Yield completions as they finish, in whatever order that is.
+
+        Raises:
+            SamplerError: the engine failed.
+        """
         from vllm import SamplingParams, TokensPrompt
         from vllm.sampling_params import RequestOutputKind
 
@@ -93,10 +108,18 @@ class Sampler:
             )
         try:
             while engine.has_unfinished_requests():
-                for done in engine.step():
+                for done in self._step():
                     yield _completion(done)
         finally:  # an interrupted consumer must not leave requests behind
             engine.abort_request([str(r.key) for r in requests])
+
+    def _step(self) -> list[Any]:
+        try:
+            return list(self._llm.llm_engine.step())
+        except Exception as error:  # the boundary to vLLM: whatever it raises, it has failed
+            raise SamplerError(
+                f"vLLM failed while sampling: {type(error).__name__}: {error}. Continue with --resume"
+            ) from error
 
 
 def _completion(done: Any) -> Completion:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import sandbox
 from coderl import warmup
 from coderl.config import RunConfig
 from coderl.display import Display
+from coderl.dryrun import dry_run
 from coderl.errors import ConfigError, RunFolderError
 from coderl.evaluate import Evaluation, evaluate
 from coderl.model import load_policy
+from coderl.opening import open_run
 from coderl.rollouts import Collector
 from coderl.runfolder import RunFolder
 from coderl.sampler import Sampler
-from coderl.train import open_run, train
+from coderl.train import train
 from tasks.datasets import load as load_tasks
 from tasks.grade import Grader
 from tasks.rewards import load_reward
@@ -25,21 +30,35 @@ def run_training(config: RunConfig, *, resume: bool) -> None:
     """Train, write the report, and print before and after beside the control."""
     display = Display()
     try:
-        with open_run(config, resume=resume, display=display) as run:
+        with explained(config), open_run(config, resume=resume, display=display) as run:
             train(run)
     except KeyboardInterrupt:
         display.note(f"stopped; continue with: coderl train --resume {config.folder}")
         raise
-    except OSError as error:  # a full or read-only disk; everything written so far is whole
-        raise RunFolderError(
-            f"run folder {config.folder} cannot be written: {error.strerror or error}; free disk space, then "
-            f"continue with `coderl train --resume {config.folder}`"
-        ) from error
     from analysis import report  # loads plotting and statistics libraries: not before they are needed
 
     path = report.write(config.folder)
     print(outcome(run.folder))
     print(f"report: {path}")
+
+
+@contextlib.contextmanager
+def explained(config: RunConfig) -> Iterator[None]:
+    """A full or read-only disk as an error that names the remedy; everything written so far is whole."""
+    try:
+        yield
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else error
+        raise RunFolderError(
+            f"run folder {config.folder} cannot be written: {why}; free disk space, then "
+            f"continue with `coderl train --resume {config.folder}`"
+        ) from error
+
+
+def run_dry(config: RunConfig, *, resume: bool) -> None:
+    """Print the resolved configuration, then what a step of it costs."""
+    print(config.to_toml())
+    print(dry_run(config, resume=resume))
 
 
 def outcome(folder: RunFolder) -> str:

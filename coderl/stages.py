@@ -21,6 +21,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from coderl.config import StagesConfig
+from coderl.objective_config import ObjectiveConfig
+
 Stage = Literal["exploitation", "exploration", "saturated/unknown"]
 
 WINDOW = 20  # steps that a trend is read from
@@ -97,6 +100,32 @@ class StageMonitor:
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> StageMonitor:
         return cls(**state)
+
+
+class ObjectiveSchedule:
+    """Which objective is trained: `start`, until a stage that has one of its own (`[stages]`) has lasted."""
+
+    def __init__(self, start: ObjectiveConfig, config: StagesConfig) -> None:
+        self.current = start
+        self._by_stage = {"exploitation": config.exploitation, "exploration": config.exploration}
+        self._patience = config.patience
+        self._row: list[str] = []  # the last verdicts, all of them the same stage
+
+    def step(self, stage: Stage) -> bool:
+        """Take in a step's stage; whether the objective is another one from the next step on."""
+        self._row = [*self._row, stage] if self._row[-1:] == [stage] else [stage]
+        chosen = self._by_stage.get(stage)
+        if chosen is None or chosen == self.current or len(self._row) < self._patience:
+            return False
+        self.current = chosen
+        return True
+
+    def state(self) -> dict[str, Any]:
+        return {"current": self.current.model_dump(), "row": self._row[-self._patience :]}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.current = ObjectiveConfig.model_validate(state["current"])
+        self._row = list(state["row"])
 
 
 def trend(values: Sequence[float], least: float) -> int:

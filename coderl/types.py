@@ -66,3 +66,12 @@ class Batch:
     @property
     def rollouts(self) -> list[Rollout]:
         return [r for group in self.groups for r in group.rollouts]
+
+    def __add__(self, other: Batch) -> Batch:
+        """The groups of both, sampled one after the other for the same step."""
+        return Batch(
+            self.step,
+            self.groups + other.groups,
+            self.seconds_sample + other.seconds_sample,
+            self.seconds_grade + other.seconds_grade,
+        )

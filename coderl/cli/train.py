@@ -36,7 +36,10 @@ def train(
         Path | None, typer.Option(help="run folder to continue from its last checkpoint")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="resolve and print the configuration, train nothing")
+        bool,
+        typer.Option(
+            "--dry-run", help="load everything, measure a step, print the configuration, train nothing"
+        ),
     ] = False,
 ) -> None:
     """Train a policy: sample with vLLM, grade in the sandbox, learn, publish, repeat."""
@@ -55,11 +58,11 @@ def train(
     elif evaluation is not None:
         extra.append(f'data.evaluation="{evaluation}"')
     resolved = load(config, extra)
-    if dry_run:
-        typer.echo(resolved.to_toml())
-        return
     from coderl import session
 
+    if dry_run:
+        session.run_dry(resolved, resume=resume is not None)
+        return
     session.run_training(resolved, resume=resume is not None)
 
 

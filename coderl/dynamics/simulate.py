@@ -11,7 +11,7 @@ Shape suffixes: P prompts, G completions of a prompt, B = P G completions, V act
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -86,8 +86,13 @@ class Step:
     clip_fraction_negative: float
 
 
-def simulate(options: Options) -> Iterator[Step]:
-    """Yield the policy before each of `steps` batches and what the batch shows; once more at the end."""
+def simulate(
+    options: Options, objective_after: Callable[[Step], ObjectiveConfig] | None = None
+) -> Iterator[Step]:
+    """Yield the policy before each of `steps` batches and what the batch shows; once more at the end.
+
+    `objective_after` chooses the next batch's objective from a step; without it `options.objective` stays.
+    """
     generator = torch.Generator().manual_seed(options.seed)
     logits_V = torch.tensor(options.probabilities, dtype=torch.float64).log().requires_grad_()
     start_V = torch.log_softmax(logits_V.detach(), 0)
@@ -101,7 +106,10 @@ def simulate(options: Options) -> Iterator[Step]:
         stats = update(options, logits_V, start_V, action_PG)
         solved_now_P = (action_PG == RARE).any(1) & ~solved_P
         solved_P |= solved_now_P
-        yield _measure(options, step, before_V, action_PG, int(solved_now_P.sum()), stats)
+        measured = _measure(options, step, before_V, action_PG, int(solved_now_P.sum()), stats)
+        if objective_after is not None:
+            options = options.model_copy(update={"objective": objective_after(measured)})
+        yield measured
 
 
 def update(options: Options, logits_V: Tensor, start_V: Tensor, action_PG: Tensor) -> LossStats:

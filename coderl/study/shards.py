@@ -91,8 +91,9 @@ def _train(config: StudyConfig, shard: Shard) -> dict[str, Any]:
     """A collapse is an outcome of the study like any other: the last checkpoint before it is evaluated."""
     from coderl.display import Display
     from coderl.errors import CollapseError
+    from coderl.opening import open_run
     from coderl.study.evaluations import evaluate_model
-    from coderl.train import open_run, train
+    from coderl.train import train
 
     run_config, collapsed = config.arm(shard.arm, shard.seed), None
     with open_run(run_config, resume=run_config.folder.exists(), display=Display()) as run:

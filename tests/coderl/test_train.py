@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -133,6 +134,16 @@ def test_a_killed_and_resumed_run_ends_as_if_it_had_not_been_killed(finished: Pa
     resumed = coderl("train", "--resume", str(run), cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     assert metrics(run) == metrics(finished)
+
+
+def test_a_dry_run_measures_a_step_and_leaves_nothing(tmp_path: Path) -> None:
+    done = coderl("train", *SMALL, "--dry-run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(
+        r"a step: at most [0-9.]+ s \(sample [0-9.]+, grade \+[0-9.]+, learn [0-9.]+", done.stdout
+    )
+    assert re.search(r"memory: [0-9.]+ GiB", done.stdout) and "0.1 M parameters" in done.stdout
+    assert not list(tmp_path.iterdir())
 
 
 def test_interrupting_leaves_a_resumable_run(tmp_path: Path) -> None:

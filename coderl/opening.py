@@ -1,0 +1,150 @@
+"""Building (or reloading) what a training run uses, and closing it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import sandbox
+from coderl import checkpoint, warmup
+from coderl.collapse import CollapseMonitor
+from coderl.config import RunConfig
+from coderl.data import fitting, load_data, within
+from coderl.display import Display
+from coderl.evaluate import pass_rate
+from coderl.learner import Learner
+from coderl.metrics import Metrics, require_wandb
+from coderl.model import load_policy, require_model
+from coderl.rollouts import Collector
+from coderl.runfolder import RunFolder
+from coderl.sampler import Sampler
+from coderl.stages import ObjectiveSchedule, StageMonitor
+from coderl.train import Run, evaluate_held_out
+from tasks.grade import Grader
+from tasks.rewards import load_reward
+
+
+@contextlib.contextmanager
+def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[Run]:
+    """Build (or reload) everything a run needs; closes the sandbox at the end.
+
+    What can be wrong is tried first: sandbox, model folder and data, before a run folder is made.
+    """
+    with sandbox.open_pool(slots=config.sandbox.slots, backend=config.sandbox.backend) as pool:
+        if config.model.path is not None:
+            require_model(Path(config.model.path))
+        require_wandb(config)
+        data = load_data(config)
+        reward = load_reward(config.reward.kind)
+        folder = RunFolder(config.folder) if resume else RunFolder.create(config, sys.argv)
+        last = checkpoint.latest(folder.path / "checkpoints") if resume else None
+        step = int(last.name.rpartition("-")[2]) if last else None
+        with Metrics(folder.path, config, after=step) as metrics:
+            warm = _warm_model(config, folder, display, rebuild=last is None)
+            start = last or warm
+            policy = load_policy(start, config.model)
+            data = fitting(
+                data, lambda task: len(policy.prompt_tokens(task)), config.sampler.max_prompt_tokens
+            )
+            display.start(config, data, pool.backend)
+            sampler = Sampler(start, config.sampler, stop_token_ids=policy.stop_token_ids, seed=config.seed)
+            learner = Learner(policy, config, warm=load_policy(warm, config.model).model)
+            collector = Collector(config, policy, sampler, Grader(pool), reward, note=display.note)
+            schedule = ObjectiveSchedule(config.objective, config.stages)
+            run = Run(config, folder, data, policy, learner, sampler, collector, display, metrics, schedule)
+            with _graceful_stop(run):
+                if config.data.prefilter_samples:
+                    _prefilter(run)
+                if last is None:
+                    _begin(run)
+                else:
+                    _reload(run, last)
+                yield run
+
+
+def _warm_model(config: RunConfig, folder: RunFolder, display: Display, *, rebuild: bool) -> Path:
+    """The model that training starts from: the user's folder, or the built-in one, warmed up."""
+    if config.model.path is not None:
+        return Path(config.model.path)
+    warm = folder.path / "warm"
+    if rebuild:
+        state = warmup.start(config.warmup, config.seed)
+        with display.warming(config.warmup.steps) as on_step:
+            warmup.train(state, config.warmup.steps, on_step=on_step)
+        state.policy.save(warm)
+        if config.train.control:
+            updates = config.train.steps * config.learner.minibatches
+            with display.warming(updates, "control: warm-up continued") as on_step:
+                warmup.train(state, updates, on_step=on_step)
+            state.policy.save(folder.path / "control")
+    return warm
+
+
+def _begin(run: Run) -> None:
+    run.folder.rewind(-1)
+    control = run.folder.path / "control"
+    if control.is_dir():
+        model = load_policy(control, run.config.model).model
+        run.sampler.publish(model.state_dict().items(), version=-1)
+        evaluate_held_out(run, run.config.eval.final_samples, name="control")
+        run.sampler.publish(run.learner.named_weights(), version=0)
+
+
+def _prefilter(run: Run) -> None:
+    """Leave out training tasks that the warm model nearly always or nearly never solves.
+
+    Measured once; a resumed run reads what was measured then.
+    """
+    config = run.config.data
+    record = run.folder.path / "prefilter.json"
+    if record.exists():
+        rates = json.loads(record.read_text())
+    else:
+        batch = run.collector.collect(
+            run.data.train,
+            config.prefilter_samples,
+            step=0,
+            stream="prefilter",
+            on_progress=run.display.sampling,
+        )
+        rates = {group.task.id: pass_rate(group) for group in batch.groups}
+        run.folder.write_text(record.name, json.dumps(rates))
+    run.data = within(run.data, rates, config.prefilter_low, config.prefilter_high)
+    run.display.note(f"{len(run.data.train)} of {len(rates)} training tasks have a useful pass rate")
+
+
+def _reload(run: Run, last: Path) -> None:
+    state = checkpoint.load_state(last)
+    run.step = run.saved_step = int(state["step"])
+    run.evaluated_step = state["evaluated_step"]
+    run.learner.load_state(state["learner"])
+    run.monitor = CollapseMonitor.from_state(state["monitor"])
+    run.stages = StageMonitor.from_state(state["stages"])
+    run.schedule.load_state(state["schedule"])
+    run.solved = set(state["solved"])
+    run.sampler.policy_version = run.step
+    run.folder.rewind(run.step)
+    run.folder.log("event", run.step, event="resume", detail=last.name)
+
+
+@contextlib.contextmanager
+def _graceful_stop(run: Run) -> Iterator[None]:
+    """First SIGINT or SIGTERM: finish the step, checkpoint, leave. Second: leave now."""
+
+    def handler(signum: int, frame: FrameType | None) -> None:
+        if run.stop_requested:
+            raise KeyboardInterrupt
+        run.stop_requested = True
+        run.display.note("stopping after this step, with a checkpoint; press Ctrl-C again to stop at once")
+
+    previous = {s: signal.signal(s, handler) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for signum, old in previous.items():
+            signal.signal(signum, old)

@@ -1,0 +1,143 @@
+"""DAPO's dynamic sampling, what is shown of a batch, and Weights & Biases' door: without vLLM or sandbox."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from coderl import objectives, train
+from coderl.data import Data
+from coderl.display import Display, printable
+from coderl.errors import ConfigError
+from coderl.metrics import Metrics, require_wandb
+from coderl.stages import ObjectiveSchedule
+from coderl.types import Batch, Group, Rollout
+from tasks.types import StdioTest, Task
+from tests.coderl.batches import run_config
+
+
+def task(name: str) -> Task:
+    return Task(id=name, prompt=name, tests=(StdioTest(stdin="", stdout=""),))
+
+
+def rollout(of: Task, sample: int, reward: float, text: str = "") -> Rollout:
+    return Rollout(of, sample, [1], [2, 3], [-1.0, -1.0], text, False, 0, reward=reward)
+
+
+class Collector:
+    """Rewards differ for tasks whose name ends in an even digit only."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, list[str]]] = []
+
+    def collect(self, tasks: list[Task], samples: int, *, step: int, stream: str, **_: Any) -> Batch:
+        self.calls.append((stream, [t.id for t in tasks]))
+        groups = []
+        for each in tasks:
+            even = int(each.id[-1]) % 2 == 0
+            groups.append(Group(each, [rollout(each, s, float(even and s == 0)) for s in range(samples)]))
+        return Batch(step, groups, seconds_sample=1.0)
+
+    def assign_advantages(self, batch: Batch, objective: Any) -> None:
+        for group in batch.groups:
+            values = objectives.advantages(objective, [r.reward for r in group.rollouts])
+            for each, value in zip(group.rollouts, values, strict=True):
+                each.advantage = value
+
+
+def run(times: int) -> Any:
+    config = run_config(
+        train__dynamic_sampling=times,
+        train__prompts_per_step=4,
+        train__samples_per_prompt=3,
+        objective__name="dapo",
+    )
+    data = Data([task(f"t{i}") for i in range(10)], [], [], [])
+    display = SimpleNamespace(sampling=None)
+    schedule = ObjectiveSchedule(config.objective, config.stages)
+    return SimpleNamespace(
+        config=config, data=data, collector=Collector(), display=display, schedule=schedule
+    )
+
+
+def test_without_dynamic_sampling_a_step_is_its_prompts() -> None:
+    batch = train.collect(run(0), 1)
+    assert len(batch.groups) == 4 and {r.advantage is None for r in batch.rollouts} == {False}
+
+
+def test_prompts_without_signal_are_replaced_and_leave_the_learner() -> None:
+    running = run(9)
+    batch = train.collect(running, 1)
+    signal = [g for g in batch.groups if g.has_signal]
+    ids = [g.task.id for g in batch.groups]
+    assert len(signal) == 4 and len(set(ids)) == len(ids) > 4
+    assert all((r.advantage is None) != g.has_signal for g in batch.groups for r in g.rollouts)
+    assert batch.seconds_sample == len(running.collector.calls)
+    assert [stream for stream, _ in running.collector.calls][:2] == ["train", "train/1"]
+    again = run(9)
+    train.collect(again, 1)
+    assert again.collector.calls == running.collector.calls  # a resumed run samples the same
+
+
+def test_dynamic_sampling_ends_with_the_tasks_or_its_limit() -> None:
+    odd = run(2)
+    odd.data = Data([task(f"t{i}1") for i in range(9)], [], [], [])
+    batch = train.collect(odd, 1)
+    assert len(odd.collector.calls) == 3 and len(batch.groups) == 9
+    assert all(r.advantage is None for r in batch.rollouts)
+
+
+def test_samples_are_shown_without_what_steers_a_terminal() -> None:
+    assert printable("a\x1b[2Jb\nc\u202e") == "a\\x1b[2Jb\nc\\u202e"
+    display = Display()
+    display.console = Console(file=io.StringIO(), width=200)
+    of = task("[red]t")
+    group = Group(
+        of, [rollout(of, i, r, f"[b]p{i}\x07\n" + "line\n" * 50) for i, r in enumerate((0.5, 1, 0))]
+    )
+    display.samples(Batch(1, [group]))
+    shown = display.console.file.getvalue()  # type: ignore[attr-defined]
+    assert "[red]t, reward 0.00" in shown and "[b]p2\\x07" in shown and "[b]p1\\x07" in shown
+    assert "p0" not in shown and "\x07" not in shown and shown.count("line") == 2 * 19
+
+
+def test_wandb_is_asked_for_by_configuration_and_missed_with_a_remedy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    require_wandb(run_config())
+    config = run_config(metrics__wandb_project="mine")
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(ConfigError, match=r"pip install 'coderl\[wandb\]'"):
+        require_wandb(config)
+
+
+def test_wandb_gets_the_numbers_and_a_resumed_run_the_same_id(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """On a stand-in: the package is no dependency of the tests."""
+    started: list[dict[str, Any]] = []
+    logged: list[tuple[dict[str, float], int]] = []
+    ended: list[int] = []
+
+    def init(**options: Any) -> Any:
+        started.append(options)
+        return SimpleNamespace(
+            log=lambda fields, step: logged.append((fields, step)),
+            finish=lambda exit_code: ended.append(exit_code),
+        )
+
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=init))
+    (tmp_path / "run.json").write_text("{}")
+    config = run_config(metrics__wandb_project="mine")
+    for after in (None, 3):
+        with Metrics(tmp_path, config, after=after) as metrics:
+            metrics.add("train", 4, {"loss": 0.5, "stage": "exploration", "kl_step": None})
+    assert logged == [({"train/loss": 0.5}, 4)] * 2 and ended == [0, 0]
+    assert started[0]["project"] == "mine" and started[0]["id"] == started[1]["id"]
+    assert list((tmp_path / "tensorboard").iterdir())
