@@ -88,7 +88,7 @@ class Tasks:
 
 
 def make_router(service: Service) -> APIRouter:
-    router = api_router()
+    router = api_router(service)
     tasks = Tasks()
     references = References(service.scheduler)
 

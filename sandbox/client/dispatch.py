@@ -12,9 +12,9 @@ import json
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -217,19 +217,24 @@ class Dispatcher:
             if response.status_code != 200:
                 await self._refused(daemon, response, wishes)
                 return
-            daemon.failures = 0
-            async for line in _lines(response):
-                if "done" in line:
-                    return
-                wish = waiting.pop(line.pop("index"))
-                fault = line.get("fault")
-                if fault is None:
-                    wish.resolve(line)
-                elif fault["code"] == "invalid":
-                    wish.fail(ValueError(fault["message"]))
-                else:
-                    self._faulty(wish, f"{daemon.url}: {fault['message']}", again, fault["code"] in _AGAIN)
-        raise httpx.RemoteProtocolError("the answer ended before its end")
+            daemon.failures, whole = 0, False
+            async with aclosing(_lines(response)) as lines:
+                async for line in lines:
+                    if "done" in line:
+                        whole = True
+                        continue  # to the end, or the connection could not be used again
+                    wish = waiting.pop(line.pop("index"))
+                    fault = line.get("fault")
+                    if fault is None:
+                        wish.resolve(line)
+                    elif fault["code"] == "invalid":
+                        wish.fail(ValueError(fault["message"]))
+                    else:
+                        self._faulty(
+                            wish, f"{daemon.url}: {fault['message']}", again, fault["code"] in _AGAIN
+                        )
+        if not whole:
+            raise httpx.RemoteProtocolError("the answer ended before its end")
 
     @staticmethod
     def _faulty(wish: Wish, reason: str, again: list[Wish], free: bool) -> None:
@@ -264,7 +269,7 @@ class Dispatcher:
                 wish.fail(DaemonError(wish.reason))
 
 
-async def _lines(response: httpx.Response) -> Any:
+async def _lines(response: httpx.Response) -> AsyncGenerator[dict[str, Any], None]:
     """The JSON objects of an answer; empty lines only say that the daemon is alive."""
     rest = b""
     async for piece in response.aiter_raw():

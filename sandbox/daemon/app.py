@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request, Response, Security
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.security import HTTPBearer
+from pydantic_core import PydanticSerializationError
 from starlette.types import Receive, Scope, Send
 
 from sandbox.daemon.batches import Batch, Batches, Item, Keep
@@ -122,14 +123,11 @@ class BatchResponse(StreamingResponse):
             self._batch.close()
 
 
-def api_router() -> APIRouter:
+def api_router(service: Service) -> APIRouter:
     """A router for /v1: with tokens, bounded bodies and the documented faults."""
-    return APIRouter(
-        prefix="/v1",
-        route_class=GuardedRoute,
-        responses=_REFUSALS,
-        dependencies=[Security(HTTPBearer(auto_error=False))],  # for the OpenAPI page; GuardedRoute checks
-    )
+    # For the OpenAPI page: it is `GuardedRoute` that checks, before the body is read.
+    security = [Security(HTTPBearer(auto_error=False))] if service.tokens.required else []
+    return APIRouter(prefix="/v1", route_class=GuardedRoute, responses=_REFUSALS, dependencies=security)
 
 
 def create_app(
@@ -177,7 +175,7 @@ def create_app(
 
 
 def _run_router(service: Service) -> APIRouter:
-    router = api_router()
+    router = api_router(service)
 
     @router.post("/run", response_class=StreamingResponse, responses=_LINES)
     async def run(request: Request, batch: RunRequest) -> Response:
@@ -210,9 +208,18 @@ def run_item(service: Service, number: int, model: JobModel) -> Item:
         raise RequestError(422, "invalid", f"body.jobs.{number}: {error}") from None
     digest = b""
     if model.key or service.settings.cache_bytes:
-        asked = [service.image(job), model.model_dump(exclude={"id", "key", "image"})]
-        digest = b"run" + hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).digest()
+        digest = _digest(service.image(job), model)
     return Item(model.key, digest, partial(_start, job), partial(_render, service.metrics))
+
+
+def _digest(image: str, model: JobModel) -> bytes:
+    """Of all that decides a job's outcome."""
+    rest = {"id", "key", "image"}
+    try:
+        text = model.model_dump_json(exclude=rest)
+    except PydanticSerializationError:  # lone surrogates: no UTF-8
+        text = json.dumps(model.model_dump(exclude=rest))
+    return b"run" + hashlib.sha256(f"{image} {text}".encode()).digest()
 
 
 def _start(job: Job, runner: Runner) -> Future[Any]:

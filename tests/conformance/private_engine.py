@@ -1,0 +1,70 @@
+"""A Docker engine of our own: it can be stopped and started without anyone else noticing."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+from sandbox import image
+
+_START_SECONDS = 60.0
+
+
+class PrivateEngine:
+    """`dockerd` with its data, state and socket under `folder`, without bridge or firewall rules. Needs root."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"unix://{folder}/docker.sock"
+
+    def start(self) -> None:
+        """Raises `RuntimeError` with the log's end where it does not answer in time."""
+        folder = self._folder
+        with (folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    "dockerd",
+                    *("--host", self.url, "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"),
+                    *("--pidfile", f"{folder}/pid", "--bridge=none", "--iptables=false", "--ip6tables=false"),
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                self.client().ping()
+                return
+            except (DockerException, RequestException):
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    tail = (folder / "log").read_text(errors="replace")[-1500:]
+                    self.stop()
+                    raise RuntimeError(f"the private engine did not start:\n{tail}") from None
+                time.sleep(0.2)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(60)
+            self._process = None
+
+    def client(self) -> Any:
+        return docker.DockerClient(base_url=self.url, timeout=600)
+
+    def copy_images(self) -> None:
+        """The sandbox's images, from the machine's engine."""
+        host, mine = docker.from_env(timeout=600), self.client()
+        try:
+            image.ensure(host)
+            for role in image.ROLES:
+                mine.images.load(host.images.get(image.tag(role)).save(named=True))
+        finally:
+            host.close()
+            mine.close()
