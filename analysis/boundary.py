@@ -48,7 +48,7 @@ def trajectory(source: Source, name: str | None = None) -> list[Point]:
     for step in sorted(logged.keys() | read):
         group = source.tally.groups.get(GroupKey(name or "", step))
         found = pass_at_k_intervals(group.counts()) if group else _from_log(logged[step])
-        if found:
+        if 1 in found:
             points.append(Point(step, kl_at(source, step), found))
     return points
 
@@ -97,7 +97,6 @@ def at_pass_at_1(points: Sequence[Point], level: float, k: int) -> AtLevel | Non
 def equal_pass_at_1(sources: Sequence[Source]) -> dict[str, Any] | None:
     """The runs at the highest pass@1 that all of them reach; None unless two or more runs reach one."""
     paths = {source.run.name: points for source in sources if len(points := trajectory(source)) > 1}
-    paths = {name: [p for p in points if 1 in p.pass_at_k] for name, points in paths.items()}
     if len(paths) < 2:
         return None
     k = common_k(list(paths.values()))

@@ -20,7 +20,7 @@ from analysis.steps import constants, finite
 # (title, [(key in steps.jsonl, label)]); a chart with no numbers is left out.
 STAGED_CHARTS: list[tuple[str, list[tuple[str, str]]]] = [
     ("Reward in training", [("reward_mean", "mean reward"), ("pass_rate", "pass rate")]),
-    ("Entropy (nats a token)", [("entropy", "all completions")]),
+    ("Entropy (nats a token)", [("entropy", "all completions"), ("entropy_probe", "a random few, exact")]),
     ("Share of a group's most frequent program", [("top_share", "share")]),
     ("Distinct passing programs a group", [("distinct_passing", "programs")]),
     ("Tasks solved for the first time", [("first_solved", "tasks")]),
@@ -113,11 +113,9 @@ def boundary_charts(sources: Sequence[Source], columns: Sequence[Column]) -> lis
         by_kl.append(replace(_path(label, with_kl, large, kls), colour=colour, bars=True))
         firsts = [point.pass_at_k[1].value for point in points]
         by_pass_at_1.append(replace(_path(label, points, large, firsts), colour=colour, bars=True))
-    drawn = [
-        pass_at_k_curves(columns),
-        line_chart("pass@k over training" if one_run else "pass@1 over training", by_step),
-    ]
+    drawn = [pass_at_k_curves(columns)]
     if any(len(points) > 1 for points in paths):
+        drawn.append(line_chart("pass@k over training" if one_run else "pass@1 over training", by_step))
         drawn.append(
             line_chart(f"pass@{large} against KL from the warm model", by_kl, x_label="nats a token")
         )

@@ -51,27 +51,37 @@ def dynamics(
     ] = False,
     kl_coef: Annotated[float, typer.Option(min=0)] = 0.0,
     seed: Annotated[int, typer.Option()] = 0,
+    sweep: Annotated[
+        str | None,
+        typer.Option(help="vary one thing: group_size, clip, kl, rewards, objective; or all of them in turn"),
+    ] = None,
 ) -> None:
     """Simulate the two stages: a softmax policy over a popular, a rare optimal and a wrong action."""
     from pydantic import ValidationError
 
     from coderl.dynamics import Options, run
+    from coderl.dynamics import sweep as sweeps
     from coderl.errors import ConfigError
 
+    settings = {
+        "objective": {"name": objective, "kl_coef": kl_coef},
+        "steps": steps,
+        "group_size": group_size,
+        "inner_steps": inner_steps,
+        "seed": seed,
+        **({"reward_popular": 0.0} if binary else {}),
+    }
+    names = list(sweeps.SWEEPS) if sweep == "all" else [sweep] if sweep else []
+    if unknown := [name for name in names if name not in sweeps.SWEEPS]:
+        raise ConfigError(f"--sweep {unknown[0]}: not a sweep; take one of {', '.join(sweeps.SWEEPS)} or all")
     try:
-        options = Options.model_validate(
-            {
-                "objective": {"name": objective, "kl_coef": kl_coef},
-                "steps": steps,
-                "group_size": group_size,
-                "inner_steps": inner_steps,
-                "seed": seed,
-                **({"reward_popular": 0.0} if binary else {}),
-            }
-        )
+        if names:
+            sweeps.run(settings, names, out, report=typer.echo)
+            typer.echo(f"sweeps: {out}")
+        else:
+            typer.echo(f"simulation: {run(Options.model_validate(settings), out)}")
     except ValidationError as error:
         raise ConfigError("; ".join(f"{e['loc'][-1]}: {e['msg']}" for e in error.errors())) from None
-    typer.echo(f"simulation: {run(options, out)}")
 
 
 def reproduce(

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from coderl.dynamics import Options, run
+from coderl.dynamics import Options, run, sweep
 from coderl.dynamics.expected import compositions, convergence, exact_update, limit_advantages, theorem_1
 from coderl.dynamics.simulate import Step, group_advantages, runs_of, simulate, true_stages, update
 from coderl.objective_config import ObjectiveConfig
@@ -197,3 +197,32 @@ def test_run_writes_json_lines_and_a_plot(tmp_path: Path) -> None:
     assert "<svg" in (tmp_path / "out" / "dynamics.svg").read_text()[:1000]
     again = run(chosen, tmp_path / "again", group_sizes=(2, 4))
     assert again.read_text() == path.read_text()
+
+
+# ---- sweeps ----------------------------------------------------------------------------------------
+
+
+def test_every_setting_of_every_sweep_is_an_option() -> None:
+    base: dict[str, Any] = {"objective": {"name": "grpo", "kl_coef": 0.5}, "steps": 3, "group_size": 4}
+    for _, change in itertools.chain.from_iterable(sweep.SWEEPS.values()):
+        chosen = Options.model_validate(sweep.merged(base, change))
+        assert chosen.steps == 3
+    no_kl = Options.model_validate(sweep.merged(base, dict(sweep.SWEEPS["kl"])["KL coefficient 0"]))
+    assert (no_kl.objective.name, no_kl.objective.kl_coef, no_kl.group_size) == ("grpo", 0.0, 4)
+    clipped = Options.model_validate(sweep.merged(base, sweep.SWEEPS["clip"][1][1]))
+    assert (clipped.objective.kl_coef, clipped.objective.eps_high, clipped.inner_steps) == (0.5, 0.28, 4)
+
+
+def test_a_sweep_writes_a_panel_a_setting_and_a_row_of_numbers(tmp_path: Path) -> None:
+    said: list[str] = []
+    rows = sweep.run({"steps": 40, "prompts": 4}, ["rewards"], tmp_path, report=said.append)
+    graded, binary = rows[0], rows[1]
+    assert (graded.label, graded.exploration_at) == ("grpo, graded 0.8", None)
+    assert graded.exploitation_steps > 10 and graded.lowest_pass_at_k < 0.15 < binary.lowest_pass_at_k
+    assert binary.exploitation_steps == 0
+    assert [json.loads(line)["label"] for line in (tmp_path / "sweeps.jsonl").read_text().splitlines()] == [
+        row.label for row in rows
+    ]
+    svg = (tmp_path / "sweep-rewards.svg").read_text()
+    assert all(label in svg for label, _ in sweep.SWEEPS["rewards"]) and len(svg) < 100_000
+    assert said[0].count("\n") == 6 and "| never |" in said[0]
