@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import importlib
 import symtable
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,16 @@ from sandbox.inside.record import RECORD
 
 USUAL_MODULE = "solution"  # KodCode's name for it
 _NAME_LENGTH = 200
+# Without state of their own, which a test would mean to share with the program.
+_USUAL_MODULES = (
+    "bisect cmath collections copy datetime decimal fractions functools heapq itertools json math operator re "
+    "statistics string typing"
+).split()
+_USUAL_CLASSES = {
+    **dict.fromkeys(("Counter", "OrderedDict", "defaultdict", "deque", "namedtuple"), "collections"),
+    "Decimal": "decimal",
+    "Fraction": "fractions",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +42,12 @@ class Plan:
 
 def plan(kind: str, test: str, entry_point: str | None, prompt: str) -> Plan:
     """Raises `SyntaxError` (or `ValueError`, `RecursionError`) where test or prompt is not Python."""
+    names = modules(test, entry_point)
+    own = imported_names(test, names) | {entry_point}
     kept = helpers(prompt, entry_point)
+    kept = [*_usual_imports("\n".join([*kept, test]), own), *kept]
     source = "\n".join(kept)
     _, given = global_names(source)
-    names = modules(test, entry_point)
     wanted = free_names(test) | free_names(source) | imported_names(test, names)
     wanted = wanted - given - {"*"} | ({entry_point} if entry_point else set())
     instrumented, asserts = instrument(test) if kind in ("script", "check") else (test, [])
@@ -44,8 +57,31 @@ def plan(kind: str, test: str, entry_point: str | None, prompt: str) -> Plan:
         asserts=asserts,
         wanted=sorted(wanted),
         modules=sorted(names),
-        has_classes=bool(classes(prompt)) or any(map(_is_class_name, wanted)),
+        # `Solution` only holds functions: no test is about how its objects compare.
+        has_classes=bool((classes(prompt) | set(filter(_is_class_name, wanted))) - {"Solution"}),
     )
+
+
+def _usual_imports(source: str, own: set[str | None]) -> list[str]:
+    """Imports that `source` leaves to the program, of what is Python's or numpy's: the program's could be forged."""
+    missing = free_names(source) - own
+    tree = ast.parse(source)
+    attributes: dict[str, set[str]] = {name: set() for name in missing}
+    bases = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in missing:
+            attributes[node.value.id].add(node.attr)
+            bases.add(node.value)
+    # A name that is also used without an attribute is hardly a module's.
+    modules = missing - {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and n not in bases}
+    found = [f"from {_USUAL_CLASSES[name]} import {name}" for name in missing & set(_USUAL_CLASSES)]
+    for name in modules & set(_USUAL_MODULES):
+        if attributes[name] <= set(dir(importlib.import_module(name))):
+            found.append(f"import {name}")
+    for name in modules & {"np", "numpy"}:
+        if "random" not in attributes[name]:  # a seed would have to reach the program's
+            found.append(f"import numpy as {name}")
+    return sorted(found)
 
 
 def global_names(source: str) -> tuple[set[str], set[str]]:

@@ -12,6 +12,8 @@ from sandbox.inside import wire
 from sandbox.protocol import Limits, Status
 
 _CHUNK = 1 << 18
+_FRAME_VALUES = 200_000  # JSON values in a frame; what a call returns is one, a text
+_PENDING_FRAMES = 50_000
 
 
 class Process:
@@ -151,13 +153,13 @@ class Process:
             if len(partial) < size:
                 return
             try:
-                self.frames.append(wire.unpack(partial[wire.HEADER_BYTES : size]))
+                self.frames.append(wire.unpack(partial[wire.HEADER_BYTES : size], max_values=_FRAME_VALUES))
             except wire.WireError as error:
                 self._refuse(Status.KILLED, str(error))
                 return
             self._frame_bytes += size
             del partial[:size]
-        if self._frame_bytes > 4 * most:
+        if self._frame_bytes > 4 * most or len(self.frames) > _PENDING_FRAMES:
             self._refuse(Status.OUTPUT_LIMIT, "too many results")
 
     def _refuse(self, verdict: Status, complaint: str) -> None:

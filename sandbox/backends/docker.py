@@ -160,7 +160,6 @@ class DockerBackend:
     def _create(
         self, role: Role, settings: Mapping[str, object], folder: Path, limits: Limits, memory: int
     ) -> Container:
-        tmpfs = f"rw,noexec,nosuid,nodev,mode=1777,size={limits.scratch_bytes},nr_inodes={_INODES}"
         container = self._client.containers.create(
             self._images[role],
             entrypoint=["python3", *PYTHON_FLAGS, *BOOT, json.dumps(settings)],
@@ -169,22 +168,11 @@ class DockerBackend:
             user="0:0",
             working_dir="/",
             hostname="cell",
-            network_mode="none",
-            ipc_mode="none",
-            read_only=True,
-            cap_drop=["ALL"],
-            cap_add=["SETUID", "SETGID", "KILL"],
-            security_opt=["no-new-privileges"],
-            mem_limit=memory,
-            memswap_limit=memory,
-            pids_limit=_PIDS,
-            nano_cpus=_CPUS * 10**9,
-            tmpfs={"/tmp": tmpfs, "/dev/shm": tmpfs, "/dev/mqueue": "ro,nr_inodes=1"},
+            **isolation(limits, memory),
             mounts=[
                 Mount(STAGE, str(self._stage.code), type="bind", read_only=True),
                 Mount(_SOCKET_FOLDER, str(folder), type="bind", read_only=True),
             ],
-            log_config=LogConfig(type="none"),
             labels={LABEL: installation(), OWNER_LABEL: _owner()},
             init=False,
             runtime=self._runtime,
@@ -206,6 +194,25 @@ class DockerBackend:
             return control
         why, _ = keeper.autopsy()
         raise BackendError(f"its supervisor did not connect ({why})")
+
+
+def isolation(limits: Limits, memory_bytes: int) -> dict[str, Any]:
+    """The flags that isolate a container. What each one prevents is shown in tests/sandbox/test_flags.py."""
+    tmpfs = f"rw,noexec,nosuid,nodev,mode=1777,size={limits.scratch_bytes},nr_inodes={_INODES}"
+    return {
+        "network_mode": "none",
+        "ipc_mode": "none",
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "cap_add": ["SETUID", "SETGID", "KILL"],  # the supervisor's; programs have none
+        "security_opt": ["no-new-privileges"],
+        "mem_limit": memory_bytes,
+        "memswap_limit": memory_bytes,
+        "pids_limit": _PIDS,
+        "nano_cpus": _CPUS * 10**9,
+        "tmpfs": {"/tmp": tmpfs, "/dev/shm": tmpfs, "/dev/mqueue": "ro,nr_inodes=1"},
+        "log_config": LogConfig(type="none"),
+    }
 
 
 def connect() -> Any:

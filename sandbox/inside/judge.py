@@ -67,9 +67,11 @@ class Judge:
         self.candidate.has_classes = self.plan["has_classes"]
         self._load_program()
         namespace = self._namespace()
-        self.names = self.candidate.ask("names", self.plan["wanted"])
-        if type(self.names) is not dict:
+        given = self.candidate.ask("names", self.plan["wanted"])
+        if type(given) is not dict:
             self.record.spoil("BrokenProtocol", "malformed names")
+        # Only what it was asked for: any other name would replace one of Python's in the test.
+        self.names = {name: given[name] for name in self.plan["wanted"] if name in given}
         if self.entry_point and self.entry_point not in self.names:
             self.record.spoil("NameError", f"the program defines no {self.entry_point!r}", "entry")
         namespace |= self.names

@@ -27,6 +27,8 @@ _MAX_ITEMS = 1_000_000  # of one iterator
 _MAX_HANDLE = 1 << 31
 _MAX_FRAMES = 20
 _NEVER_EXCUSED = (AssertionError, SkipTest)
+# Methods that may end an iteration; from any other call, C iterators such as map would take StopIteration for theirs.
+_RESUMING = frozenset({"send", "throw", "next"})
 # Other dunder names are asked for by libraries that try what an object can do (numpy, copy, mock).
 _FORWARDED_DUNDERS = frozenset(
     {"__name__", "__qualname__", "__module__", "__dict__", "__annotations__", "__wrapped__", "__defaults__"}
@@ -82,7 +84,7 @@ class Proxy:
     def __getattr__(self, name: str) -> Any:
         if _is_private(name):
             raise AttributeError(name)
-        return self._coderl_candidate.ask("getattr", self, name)
+        return self._coderl_candidate.attribute(self, name)
 
     def __setattr__(self, name: str, value: object) -> None:
         self._coderl_candidate.ask("setattr", self, name, value)
@@ -156,7 +158,8 @@ _SPECIAL_METHODS: dict[str, Callable[..., Any]] = {
     "__setitem__": _asking("setitem"),
     "__delitem__": _asking("delitem"),
     "__enter__": _asking("enter"),
-    "__exit__": lambda self, *error: self._coderl_candidate.ask("exit", self, None, None, None),
+    # What it returns is ignored: it could swallow a failed assert.
+    "__exit__": lambda self, *error: self._coderl_candidate.ask("exit", self, None, None, None) and None,
     "__round__": _asking("round"),
     "__abs__": _asking("abs"),
     "__neg__": _asking("neg"),
@@ -183,6 +186,7 @@ class Candidate(Peer):
         self._classes: dict[int, type] = {}
         self._objects: dict[int, Proxy] = {}
         self._items: dict[int, int] = {}
+        self._resuming: set[object] = set()  # handles of methods named in `_RESUMING`
 
     def ask(self, do: str, *args: object, **kwargs: object) -> Any:
         self.record.check_intact()
@@ -190,6 +194,10 @@ class Candidate(Peer):
         self.record.last_value = None
         try:
             value = self.request(do, args, kwargs)
+        except StopIteration:
+            if do == "call" and getattr(args[0], "_coderl_handle", None) not in self._resuming:
+                raise RuntimeError("the program's function raised StopIteration") from None
+            raise
         except BrokenPeer as problem:
             self.record.spoil("BrokenProtocol", str(problem))
         except CodecError as problem:
@@ -197,6 +205,12 @@ class Candidate(Peer):
         if do == "call":
             self.record.last_value = value
         return value
+
+    def attribute(self, of: Proxy, name: str) -> Any:
+        found = self.ask("getattr", of, name)
+        if name in _RESUMING and isinstance(found, Proxy):
+            self._resuming.add(found._coderl_handle)
+        return found
 
     def ask_exact(self, kind: type[T], do: str, *args: object) -> T:
         value = self.ask(do, *args)
@@ -378,9 +392,14 @@ def _exception_attribute(error: Any, name: str) -> Any:
 
 
 def _known_exception(names: str) -> type:
-    """The first of `module:Name module:Name ...` that is an exception class of Python's own, loaded here."""
+    """The first of `module:Name module:Name ...` that is an exception class of Python's own, loaded here.
+
+    Not a private one: by such, libraries talk to themselves (unittest takes `_ShouldStop` for no failure).
+    """
     for full_name in names.split():
         module, _, name = full_name.partition(":")
+        if name.startswith("_"):
+            continue
         if module.partition(".")[0] in sys.stdlib_module_names and module in sys.modules:
             cls = vars(sys.modules[module]).get(name)
             if isinstance(cls, type) and issubclass(cls, BaseException):

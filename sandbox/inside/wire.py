@@ -28,8 +28,10 @@ def pack(message: object) -> bytes:
     return _HEADER.pack(len(body)) + body
 
 
-def unpack(body: bytes | bytearray) -> dict[str, object]:
-    """The JSON object in a frame's body. Raises only `WireError`."""
+def unpack(body: bytes | bytearray, *, max_values: int | None = None) -> dict[str, object]:
+    """The JSON object in a frame's body, of at most so many values. Raises only `WireError`."""
+    if max_values is not None and len(body) > max_values and _holds_more(body, max_values):
+        raise WireError(f"a frame holds more than {max_values} values")
     try:
         message = json.loads(body)
     except (ValueError, RecursionError, MemoryError) as error:
@@ -37,6 +39,15 @@ def unpack(body: bytes | bytearray) -> dict[str, object]:
     if type(message) is not dict:
         raise WireError("a frame must hold an object")
     return message
+
+
+def _holds_more(body: bytes | bytearray, values: int) -> bool:
+    """Whether this JSON text stands for more values than that: parsed, each takes 20 times its text."""
+    text = body.replace(rb"\\", b"").replace(rb"\"", b"")  # leaves the quotes that delimit strings
+    if text.count(b'"') > 2 * values:
+        return True
+    outside = b"".join(text.split(b'"')[::2])
+    return sum(map(outside.count, (b",", b"[", b"{"))) > values
 
 
 def body_length(header: bytes | bytearray) -> int:

@@ -205,6 +205,9 @@ def test_a_flood_of_descriptor_1_in_calls_goes_nowhere(pool: Pool) -> None:
         "frame({'cpu': float('nan'), 'value': '1'})",
         "frame({'cpu': 1e308, 'failure': {}}) * 300",
         "frame({'status': 'infra', 'op': 'exit'})",
+        "(lambda b: struct.pack('>I', len(b)) + b)(b'{\"value\":[' + b'[],' * 5_000_000 + b'[]]}')",
+        "(lambda b: struct.pack('>I', len(b)) + b)(b'{\"value\":\"' + b'\\\\\\\"' * 5_000_000 + b'\"}')",
+        "b'\\0\\0\\0\\2{}' * 4_000_000",
         "struct.pack('>I', 64 << 20) + bytes(64 << 20)",
     ],
 )

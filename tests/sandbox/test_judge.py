@@ -210,6 +210,19 @@ PASSING: dict[str, tuple[str, str]] = {
         "def f(x): return [x, x / 3]",
         "import numpy as np\nnp.testing.assert_allclose(f(1.0), [1, 1 / 3])",
     ),
+    "imports that the test leaves to the program": (
+        "import math\nfrom collections import Counter\ndef f(x): return [x, x]",
+        "assert math.isclose(f(1.5)[0], 1.5)\nassert Counter(f(2)) == Counter([2, 2])",
+    ),
+    "modules' names for something else": (
+        "def copy(x): return [*x]\nclass string:\n  def shout(x): return x.upper()",
+        "assert copy([1]) == [1]\nassert string.shout('a') == 'A'",
+    ),
+    "a generator that is resumed to its end": (
+        "def f():\n  x = yield 1\n  return x",
+        "g = f()\nassert next(g) == 1\nassert list(f()) == [1]\n"
+        "try:\n  g.send(5)\nexcept StopIteration:\n  assert True\nelse:\n  assert False",
+    ),
     "imports of the program": (
         "def f(): return 1\nN = 4",
         "from solution import f\nimport solution\nassert f() == 1\nassert solution.N == 4",

@@ -276,6 +276,45 @@ SPECIAL = {
         "def f(x): return x\ndef sorted(x): return x",
         "assert f([2, 1]) == sorted([2, 1])",
     ),
+    "names that were not asked for": (
+        FORGER
+        + """
+number = take()["id"]
+zero = {"foreign": {"h": 0, "of": {"class": 1, "name": "Zero", "bases": [], "has": ["__call__"]}}}
+send({"re": number, "value": {"d": ["f", zero, "abs", zero, "__coderl_record__", zero, "__builtins__", zero]}})
+while True:
+    send({"re": take()["id"], "value": 0.0})
+""",
+        "assert abs(f(2) - 4.5) < 1e-6",
+    ),
+    "a module that the test leaves to it": (
+        "class math:\n  isclose = staticmethod(lambda *a, **k: True)\ndef f(x): return 0",
+        "assert math.isclose(f(2), 4.5)",
+    ),
+    "numpy that the test leaves to it": (
+        "class np:\n  allclose = staticmethod(lambda *a, **k: True)\ndef f(x): return 0",
+        "assert np.allclose(f(2), 4.5)",
+    ),
+    "a class of Python's that the test leaves to it": (
+        "class Counter:\n  def __init__(self, *a): pass\n  def __eq__(self, o): return True\ndef f(x): return 'x'",
+        "assert Counter(f(2)) == Counter([4, 5])",
+    ),
+    "the end of somebody else's iteration": (
+        "def f(x): raise StopIteration",
+        "assert True\nassert all(map(f, [1, 2]))\nfor got, want in zip(map(f, [1]), [3]):\n  assert got == want",
+    ),
+    "a context manager that swallows the assert": (
+        "class C:\n  def __enter__(self): return 3\n  def __exit__(self, *a): return True\ndef f(x): return C()",
+        "with f(1) as value:\n  assert value == 4",
+    ),
+    "`in` asks a Solution": (
+        "class Solution:\n  def f(self, x): return self\n  def __contains__(self, x): return True",
+        "assert 3 in Solution().f(2)",
+    ),
+    "Solutions that call themselves equal": (
+        "class Solution:\n  def f(self, x): return self\n  def __eq__(self, x): return True",
+        "assert Solution().f(2) == Solution().f(3)",
+    ),
     "no asserts at all": ("def f(x): return 0", "f(1)"),
     "an assert that is never reached": ("def f(x): return []", "for x in f(1):\n  assert x == 1"),
     "an empty test function by return": ("def f(x): return None", "if f(1):\n  assert f(2) == 3"),
@@ -311,6 +350,18 @@ def test_helpers_of_the_prompt_are_the_judges(pool: Runner) -> None:
     assert judge(pool, honest, ROUND_TRIP, kind="check", entry_point="decode", prompt=PROMPT).passed
     imported = "from solution import encode, decode\ndef test():\n    assert decode(encode('abc')) == 'abc'\n"
     outcome = judge(pool, forged, imported, kind="pytest", entry_point="decode", prompt=PROMPT)
+    assert_not_excused(outcome)
+
+
+@pytest.mark.parametrize("kind", ["unittest", "pytest"])
+@pytest.mark.parametrize(
+    "raised",
+    ["unittest.case._ShouldStop", "type('E', (unittest.case._ShouldStop,), {})", "unittest.SkipTest('x')"],
+)
+def test_a_test_runner_is_not_told_its_own_secrets(pool: Runner, kind: str, raised: str) -> None:
+    """unittest takes `_ShouldStop` for a failure that it knows of already, and so for none."""
+    test = "import unittest\nfrom solution import f\nclass T(unittest.TestCase):\n  def test(self):\n    self.assertEqual(f(1), 3)"
+    outcome = judge(pool, f"import unittest.case\ndef f(x): raise {raised}", test, kind=kind)  # type: ignore[arg-type]
     assert_not_excused(outcome)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -54,6 +55,26 @@ def test_what_is_wrong_with_a_frame_is_said(data: bytes, why: str) -> None:
             wire.receive(reader, max_bytes=1000)
     finally:
         os.close(reader)
+
+
+@pytest.mark.parametrize(
+    ("body", "held"),
+    [
+        (b'{"a":[' + b"[]," * 300 + b"[]]}", False),
+        (b'{"a":[' + b"1," * 300 + b"1]}", False),
+        (b'{"a":{' + b",".join(b'"%d":{}' % n for n in range(300)) + b"}}", False),
+        (b'{"a":["' + b'","' * 300 + b'"]}', False),
+        (b'{"a":"' + b"[],{}" * 300 + b'"}', True),
+        (b'{"a":"' + b'\\",[\\\\' * 300 + b'"}', True),
+    ],
+)
+def test_values_in_a_frame_are_counted_before_they_are_made(body: bytes, held: bool) -> None:
+    json.loads(body)
+    if held:
+        wire.unpack(body, max_values=200)
+        return
+    with pytest.raises(wire.WireError, match="more than 200 values"):
+        wire.unpack(body, max_values=200)
 
 
 def test_nesting_beyond_the_stack_is_malformed() -> None:
