@@ -15,7 +15,7 @@ demo: setup ## train a small model from nothing, then write its report (about 10
 	$(BIN)/coderl train --config configs/demo.toml
 
 test: setup ## run the tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 check: setup ## lint, formatting, strict types
 	$(BIN)/ruff check .
