@@ -11,7 +11,7 @@ app = typer.Typer(
     help="The sandbox: what works on this machine, its images, its daemon.", no_args_is_help=True
 )
 
-Backend = Annotated[str, typer.Option(help="auto, docker, bubblewrap")]
+Backend = Annotated[str, typer.Option(help="auto, docker, bubblewrap, confined")]
 
 
 @app.command()
@@ -52,32 +52,71 @@ def serve(
 
 
 @app.command()
-def doctor() -> None:
-    """Probe every backend by running a program in it; each failure names its remedy."""
-    from sandbox.errors import NoBackendError
-    from sandbox.probe import OPENERS, open_backend
-    from sandbox.protocol import Limits
+def run(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a Python program")],
+    backend: Backend = "auto",
+    cpu_seconds: Annotated[float, typer.Option(min=0.01)] = 10.0,
+    wall_seconds: Annotated[float, typer.Option(min=0.01)] = 60.0,
+    memory_mib: Annotated[int, typer.Option(min=32)] = 512,
+) -> None:
+    """Run a file as `python FILE` would, sandboxed: its standard input is ours, unless that is a terminal.
 
-    working = []
-    for name in OPENERS:
-        try:
-            open_backend(name, Limits(), typer.echo).close()
-        except NoBackendError as error:
-            typer.echo(f"no   {name}: {error.failures[name].problem}")
-            typer.echo(f"     remedy: {error.failures[name].remedy or 'none known'}")
-        else:
-            working.append(name)
-            typer.echo(f"yes  {name}: ran a program")
-    typer.echo(f"auto chooses: {working[0]}" if working else "no backend works: nothing can be graded here")
-    raise typer.Exit(0 if working else 1)
+    Exit status: 0, 1 where the program failed, 124 where it ran out of time, 125 for a fault of the sandbox.
+    """
+    from coderl.run_file import run_file
+    from sandbox.protocol import MIB, Limits
+
+    limits = Limits(
+        cpu_seconds=cpu_seconds,
+        total_cpu_seconds=cpu_seconds,
+        wall_seconds=wall_seconds,
+        memory_bytes=memory_mib * MIB,
+    )
+    raise typer.Exit(run_file(file, backend, limits))
 
 
 @app.command()
-def image() -> None:
-    """Build the docker backend's images where they are missing."""
-    import docker
+def doctor() -> None:
+    """Check what running programs needs: engine, cgroups, images, clock, disk, and that limits hold."""
+    from sandbox.doctor import examine
 
-    from sandbox.image import ensure
+    works = False
+    for check in examine(typer.echo):
+        typer.echo(f"{'ok  ' if check.good else 'NO  '} {check.name}: {check.found}")
+        if not check.good:
+            typer.echo(f"     remedy: {check.remedy}")
+        works = check.good  # of the last one: whether any backend works
+    raise typer.Exit(0 if works else 1)
 
-    for role, name in ensure(docker.from_env(), typer.echo).items():
-        typer.echo(f"{role}: {name}")
+
+@app.command()
+def bench(
+    backend: Backend = "auto",
+    slots: Annotated[int, typer.Option(min=1)] = 2,
+    programs: Annotated[int, typer.Option(min=10, help="of each kind")] = 200,
+) -> None:
+    """Measure this machine: cold start, and programs a second beside a plain `python -I`. Ends with a JSON line."""
+    from coderl.bench_sandbox import measure
+
+    measure(backend, slots, programs)
+
+
+@app.command()
+def image(
+    package: Annotated[
+        list[str] | None, typer.Option(help="a package for programs, as pip names it; repeatable")
+    ] = None,
+) -> None:
+    """Build the docker backend's images where they are missing; with --package, one more, for `serve --image`."""
+    from sandbox.backends.docker import connect
+    from sandbox.image import ensure, extra
+
+    client = connect()
+    try:
+        if package:
+            typer.echo(extra.build(client, package, typer.echo))
+        else:
+            for role, name in ensure(client, typer.echo).items():
+                typer.echo(f"{role}: {name}")
+    finally:
+        client.close()

@@ -36,6 +36,7 @@ from sandbox.protocol import MIB, Limits
 
 LABEL = "coderl.sandbox"
 OWNER_LABEL = "coderl.sandbox.owner"
+_BACKEND_LABEL = "coderl.sandbox.backend"
 _SOCKET_FOLDER = "/run/coderl"
 _OVERHEAD_BYTES: Mapping[Role, int] = {"program": 32 * MIB, "judge": 96 * MIB}  # the supervisor's own
 _PIDS = 256  # a second line: programs are bounded by RLIMIT_NPROC
@@ -110,6 +111,7 @@ class DockerBackend:
         self._client = connect()
         self._uids = _user_ids(self._client)
         self._stage = Stage()
+        self._mark = secrets.token_hex(8)  # on every container of this backend
         remove_orphans(self._client)
 
     def image(self, role: Role) -> str:
@@ -154,6 +156,14 @@ class DockerBackend:
         keeper.memory_bytes = limits.memory_bytes
 
     def close(self) -> None:
+        """Also removes what could not be removed while the engine was away."""
+        try:
+            for container in self._client.containers.list(
+                all=True, ignore_removed=True, filters={"label": f"{_BACKEND_LABEL}={self._mark}"}
+            ):
+                ContainerKeeper(container, 0).destroy()
+        except _ENGINE_ERRORS as error:
+            _log.warning("what is left is for the next start to remove: %s", as_text(error))
         self._stage.remove()
         self._client.close()
 
@@ -173,7 +183,7 @@ class DockerBackend:
                 Mount(STAGE, str(self._stage.code), type="bind", read_only=True),
                 Mount(_SOCKET_FOLDER, str(folder), type="bind", read_only=True),
             ],
-            labels={LABEL: installation(), OWNER_LABEL: _owner()},
+            labels={LABEL: installation(), OWNER_LABEL: _owner(), _BACKEND_LABEL: self._mark},
             init=False,
             runtime=self._runtime,
         )

@@ -1,0 +1,48 @@
+"""`coderl sandbox run FILE`: a program as `python FILE` would run it, in the sandbox."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import sandbox
+from sandbox.protocol import Job, Limits, Outcome, Status, Stdio
+
+EXIT_TIMEOUT = 124  # as `timeout` has it
+EXIT_INFRA = 125
+
+
+def run_file(path: Path, backend: str, limits: Limits) -> int:
+    """Prints what the program prints; returns the exit status for it."""
+    program = path.read_text(errors="surrogateescape")
+    stdin = "" if sys.stdin.isatty() else sys.stdin.read()
+    with sandbox.open_pool(1, backend, limits=limits, report=_say) as pool:
+        outcome = pool.run(Job(id=path.name, program=program, work=Stdio((stdin,)), limits=limits))
+    for test in outcome.tests:
+        sys.stdout.write(test.stdout)
+        sys.stdout.flush()
+        sys.stderr.write(test.stderr.removesuffix(f"{_last_line(outcome)}\n"))
+    return _explain(path, outcome)
+
+
+def _explain(path: Path, outcome: Outcome) -> int:
+    if outcome.status is Status.OK:
+        return 0
+    error = outcome.error
+    for frame in error.frames if error else ():
+        _say(f'  File "{path}", line {frame.line}, in {frame.function}\n    {frame.source}')
+    _say(_last_line(outcome))
+    if outcome.status is not Status.EXCEPTION:
+        _say(f"[sandbox: {outcome.status}]")
+    if outcome.status is Status.INFRA:
+        return EXIT_INFRA
+    return EXIT_TIMEOUT if outcome.status in (Status.CPU_TIMEOUT, Status.WALL_TIMEOUT) else 1
+
+
+def _last_line(outcome: Outcome) -> str:
+    error = outcome.error
+    return f"{error.type}: {error.message}" if error else outcome.detail
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -1,0 +1,164 @@
+"""Other trainers use the daemon as their reward service: the documented examples, with the real TRL."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import sandbox
+from coderl import grading_service
+from sandbox.daemon.app import create_app
+from sandbox.errors import PoolClosedError
+from tests.coderl.tiny import save_tiny_qwen2
+from tests.conftest import REPOSITORY
+from tests.sandbox.daemons import FakePool, running, until
+from tests.sandbox.test_daemon import IMAGE
+
+ADD = {
+    "id": "add",
+    "prompt": "Write add(a, b).",
+    "entry_point": "add",
+    "tests": {"call": [{"args": [1, 2], "expected": 3}, {"args": [2, 2], "expected": 4}]},
+}
+ECHO = {"id": "echo", "prompt": "Echo.", "tests": {"stdio": [{"stdin": "x", "stdout": "x"}]}}
+SUM = {
+    "id": "sum",
+    "prompt": "Add.",
+    "entry_point": "add",
+    "reference": "def add(a, b):\n    return a + b\n",
+    "tests": {"reference": {"inputs": [[1, 2], [{"t": [1]}, {"t": [2]}]]}},
+}
+RIGHT = "Here it is.\n```python\ndef add(a, b):\n    return a + b\n```\n"
+HALF = "```python\ndef add(a, b):\n    return 4\n```"
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    pool = sandbox.open_pool(1)
+    app = create_app({pool.image: pool}, routers=[grading_service.make_router])
+    with running(app) as (address, _), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CODERL_SANDBOX", address)
+        yield address
+
+
+def example(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "docs" / "examples" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def trl_reward(url: str) -> Iterator[ModuleType]:
+    module = example("trl_reward")
+    yield module
+    module.daemons().close()
+
+
+def test_verdicts_of_every_kind_of_test(url: str) -> None:
+    with sandbox.connect(url) as client:
+        asked = [
+            {"task_id": "add", "completion": RIGHT},
+            {"task_id": "add", "program": "def add(a, b):\n    return 4\n"},
+            {"task_id": "echo", "program": "print(input())\n"},
+            {"task_id": "sum", "completion": RIGHT},
+            {"task_id": "sum", "completion": "I cannot."},
+        ]
+        verdicts = client.grade([ADD, ECHO, SUM], asked)
+        assert [verdict["score"] for verdict in verdicts] == [1.0, 0.5, 1.0, 1.0, 0.0]
+        assert [verdict["phase"] for verdict in verdicts] == [
+            "passed",
+            "wrong",
+            "passed",
+            "passed",
+            "no_code",
+        ]
+        assert {verdict["trust"] for verdict in verdicts} == {"isolated"}
+        with pytest.raises(ValueError, match="not among the tasks"):
+            client.grade([ADD], [{"task_id": "other", "program": "x"}])
+        with pytest.raises(ValueError, match="field 'tests'"):
+            client.grade([{**ADD, "tests": {}}], [{"task_id": "add", "program": "x"}])
+        with pytest.raises(ValueError, match="limits.cpu_seconds"):
+            client.grade([{**ADD, "cpu_seconds": 1e6}], [{"task_id": "add", "program": "x"}])
+
+
+def test_a_client_that_goes_while_its_completions_are_graded_leaves_nothing_running() -> None:
+    pool = FakePool(slots=1, auto=False)
+    with running(create_app({IMAGE: pool}, routers=[grading_service.make_router])) as (address, server):
+        client = sandbox.connect(address)
+        wishes = client._client.grade_wishes([ADD], [{"task_id": "add", "program": "x"}], Future)
+        client._put(wishes)
+        batches = server.config.app.state.service.batches  # type: ignore[union-attr]
+        until(lambda: pool.waiting)
+        client.close()
+        until(lambda: batches.admitted == 0)
+        assert pool.cancelled == ["add"]
+        with pytest.raises(PoolClosedError):
+            wishes[0].future.result()
+
+
+def test_trl_takes_it_as_a_reward_function(trl_reward: ModuleType, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from datasets import Dataset
+        from trl import GRPOConfig, GRPOTrainer
+
+        model = save_tiny_qwen2(tmp_path / "model")
+        answers = iter([RIGHT, HALF, "no code", RIGHT])
+        seen: list[list[float | None]] = []
+
+        def reward(completions: list[str], **columns: Any) -> list[float | None]:
+            """The model is random: put real answers in the place of its own."""
+            seen.append(trl_reward.tests_passed([next(answers) for _ in completions], **columns))
+            return seen[-1]
+
+        trainer = GRPOTrainer(
+            model=str(model),
+            reward_funcs=[reward],
+            train_dataset=Dataset.from_list([{"prompt": "Write add(a, b).", "task": json.dumps(ADD)}] * 4),
+            args=GRPOConfig(
+                output_dir=str(tmp_path / "out"),
+                per_device_train_batch_size=4,
+                num_generations=4,
+                max_completion_length=4,
+                max_steps=1,
+                logging_steps=1,
+                use_cpu=True,
+                report_to=[],
+                save_strategy="no",
+                bf16=False,
+            ),
+        )
+        trainer.train()
+    assert seen == [[1.0, 0.5, 0.0, 1.0]]
+    assert trainer.state.log_history[0]["reward"] == pytest.approx(0.625)
+    assert trainer.state.log_history[0]["grad_norm"] > 0
+
+
+def test_trl_leaves_out_what_could_not_be_graded(
+    trl_reward: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = {"score": None, "detail": "no daemon"}
+    monkeypatch.setattr(trl_reward.daemons(), "grade", lambda rows, asked: [lost])
+    chat = [[{"role": "assistant", "content": RIGHT}]]
+    assert trl_reward.tests_passed(chat, [json.dumps(ADD)]) == [None]
+
+
+def test_verl_gets_scores_and_no_zero_for_a_fault_of_ours(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    verl = example("verl_reward")
+    truth = json.dumps(ADD)
+    with verl.daemons() as client:
+        assert verl.compute_score("code", RIGHT, truth, {"index": 0}) == 1.0
+        assert verl.compute_scores(["code"] * 2, [HALF, "nothing"], [truth] * 2, [None] * 2) == [0.5, 0.0]
+        monkeypatch.setattr(client, "grade", lambda rows, asked: [{"score": None, "detail": "gone"}])
+        with pytest.raises(RuntimeError, match="could not be graded: gone"):
+            verl.compute_score("code", RIGHT, truth)
