@@ -80,6 +80,11 @@ class LearnerConfig(Section):
     gradient_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
     minibatches: int = Field(1, ge=1, description="optimizer steps a batch; more than one is off-policy")
     tokens_per_microbatch: int = Field(16384, ge=1, description="padded tokens a forward pass")
+    share_prompts: bool = Field(
+        False,
+        description="run a prompt once for all its completions: faster where prompts are not much shorter than "
+        "completions, and equal up to rounding; needs a model with PyTorch's attention (sdpa)",
+    )
     probe_rows: int = Field(
         32, ge=1, description="random completions scored each step for entropy, KL, mismatch"
     )

@@ -24,7 +24,7 @@ from coderl.controller import RateController
 from coderl.errors import ModelError, NonFiniteError
 from coderl.model import Policy
 from coderl.objectives import LossStats
-from coderl.scoring import TokenRow, microbatches, score
+from coderl.scoring import Scores, TokenRow, microbatches, score
 from coderl.types import Batch, Rollout
 
 
@@ -77,7 +77,7 @@ class Learner:
             betas=(learner.beta1, learner.beta2),
             weight_decay=learner.weight_decay,
         )
-        check_scoring(self.model)
+        check_scoring(self.model, share_prompts=learner.share_prompts)
 
     def named_weights(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Weights by checkpoint name, for the sampler.
@@ -98,14 +98,9 @@ class Learner:
         sums = torch.zeros(2 + len(references), dtype=torch.float64)
         count, largest = 0, 0.0
         with torch.no_grad():
-            for group in microbatches(rows, self.config.learner.tokens_per_microbatch):
-                scores = score(
-                    self.model,
-                    [rows[i] for i in group],
-                    temperature=self.config.sampler.temperature,
-                    entropy=True,
-                    references=references,
-                )
+            for group in self._microbatches(rows):
+                part = [rows[i] for i in group]
+                scores = self._score(self.model, part, entropy=True, references=references)
                 assert scores.entropy_BT is not None
                 sampler_BT = _padded([chosen[i].logprobs for i in group], scores.logp_BT)
                 difference = (scores.logp_BT - sampler_BT).abs() * scores.mask_BT
@@ -194,13 +189,26 @@ class Learner:
         rows = [_row(r) for r, _ in used]
         total, stats = 0.0, LossStats()
         self.optimizer.zero_grad(set_to_none=True)
-        for group in microbatches(rows, self.config.learner.tokens_per_microbatch):
+        for group in self._microbatches(rows):
             loss, logp_BT, group_stats = self._loss([used[i] for i in group], old)
             loss.backward()
             total += float(loss.detach())
             stats += group_stats
             stats += _gradient_stats(logp_BT, [used[i][0] for i in group])
         return total, len(used), stats
+
+    def _score(self, model: PreTrainedModel, rows: Sequence[TokenRow], **options: Any) -> Scores:
+        return score(
+            model,
+            rows,
+            temperature=self.config.sampler.temperature,
+            share_prompts=self.config.learner.share_prompts,
+            **options,
+        )
+
+    def _microbatches(self, rows: Sequence[TokenRow]) -> Iterator[list[int]]:
+        config = self.config.learner
+        return microbatches(rows, config.tokens_per_microbatch, share_prompts=config.share_prompts)
 
     def _needed(self, rollout: Rollout) -> bool:
         """Whether a completion has to run through the model at all."""
@@ -213,10 +221,9 @@ class Learner:
         objective = self.objective
         rollouts = [r for r, _ in used]
         full_kl = objective.kl_coef > 0 and objective.kl_kind == "full"
-        scores = score(
+        scores = self._score(
             self.model,
             [_row(r) for r in rollouts],
-            temperature=self.config.sampler.temperature,
             entropy=objective.entropy_coef != 0,
             references=[self.warm] if full_kl else [],
         )
@@ -239,7 +246,7 @@ class Learner:
     def _reference_logprobs(self, rollouts: Sequence[Rollout]) -> torch.Tensor:
         with torch.no_grad():
             rows = [_row(r) for r in rollouts]
-            return score(self.warm, rows, temperature=self.config.sampler.temperature).logp_BT
+            return self._score(self.warm, rows).logp_BT
 
     def _old_logprobs(self, batch: Batch) -> dict[int, list[float]]:
         """Log-probabilities under the weights at the start of the batch, by `id` of the rollout."""
@@ -247,10 +254,8 @@ class Learner:
         rows = [_row(r) for r in needed]
         old: dict[int, list[float]] = {}
         with torch.no_grad():
-            for group in microbatches(rows, self.config.learner.tokens_per_microbatch):
-                logp = score(
-                    self.model, [rows[i] for i in group], temperature=self.config.sampler.temperature
-                ).logp_BT.tolist()
+            for group in self._microbatches(rows):
+                logp = self._score(self.model, [rows[i] for i in group]).logp_BT.tolist()
                 for i, values in zip(group, logp, strict=True):
                     old[id(needed[i])] = values[: len(needed[i].tokens)]
         return old
@@ -289,23 +294,27 @@ def learning_rate(config: LearnerConfig, batch: int, batches: int) -> float:
     return config.learning_rate * ramp * decay[config.schedule]
 
 
-def check_scoring(model: PreTrainedModel) -> None:
+def check_scoring(model: PreTrainedModel, *, share_prompts: bool) -> None:
     """Hold our chunked log-probabilities against the model's own logits, once.
 
     Raises:
-        ModelError: the model post-processes its logits in a way that scoring.py does not know.
+        ModelError: the model post-processes its logits in a way that scoring.py does not know, or does not
+            take the mask that sharing prompts needs.
     """
-    row = TokenRow([1, 2, 3], [4, 5])
+    rows = [TokenRow([1, 2, 3], [4, 5]), TokenRow([1, 2, 3], [6, 7, 8])]
     with torch.no_grad():
-        ours = score(model, [row]).logp_BT[0]
-        ids = torch.tensor([row.prompt + row.completion], device=model.device)
-        own = torch.log_softmax(model(input_ids=ids).logits[0].float(), -1)[2:4].gather(1, ids[0, 3:, None])[
-            :, 0
-        ]
-    if not torch.allclose(ours, own, atol=1e-4 if own.dtype == model.dtype else 0.1):
-        raise ModelError(
-            f"{type(model).__name__} changes its logits after the output layer; see coderl/scoring.py"
-        )
+        ours_BT = score(model, rows, share_prompts=share_prompts).logp_BT
+        for ours, row in zip(ours_BT, rows, strict=True):
+            ids = torch.tensor([row.prompt + row.completion], device=model.device)
+            logp = torch.log_softmax(model(input_ids=ids).logits[0].float(), -1)
+            own = logp[2:-1].gather(1, ids[0, 3:, None])[:, 0]
+            tolerance = 1e-4 if model.dtype == torch.float32 else 0.1
+            if not torch.allclose(ours[: len(own)], own, atol=tolerance):
+                raise ModelError(
+                    f"{type(model).__name__} changes its logits after the output layer; see coderl/scoring.py"
+                    if not share_prompts
+                    else f"{type(model).__name__} does not score right; try learner.share_prompts=false"
+                )
 
 
 def _gradient_stats(logp_BT: torch.Tensor, rollouts: Sequence[Rollout]) -> LossStats:

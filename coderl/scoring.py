@@ -14,7 +14,9 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
-CHUNK_TOKENS = 4096  # rows of logits alive at once
+CHUNK_TOKENS = 4096  # rows of logits alive at once, at most
+CHUNK_LOGITS = 2**25  # and numbers in them: 128 MiB in float32
+PACK_TOKENS = 1024  # completions that share a prompt, together: attention grows with the square of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +43,37 @@ class Scores:
     kls_BT: list[Tensor]
 
 
-def microbatches(rows: Sequence[TokenRow], tokens: int) -> Iterator[list[int]]:
+def packs(rows: Sequence[TokenRow], share_prompts: bool) -> list[list[int]]:
+    """Indices of `rows` that go through the model as one sequence: prompt, completion, completion, ...
+
+    Neighbours with the same prompt, as long as their completions stay within PACK_TOKENS; else one row each.
+    """
+    out: list[list[int]] = []
+    tokens = 0
+    for index, row in enumerate(rows):
+        tokens += len(row.completion)
+        if share_prompts and out and rows[out[-1][0]].prompt == row.prompt and tokens <= PACK_TOKENS:
+            out[-1].append(index)
+        else:
+            out.append([index])
+            tokens = len(row.completion)
+    return out
+
+
+def microbatches(
+    rows: Sequence[TokenRow], tokens: int, *, share_prompts: bool = False
+) -> Iterator[list[int]]:
     """Indices of `rows` in groups of similar length whose padded size stays within `tokens`."""
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    packed = packs(rows, share_prompts)
+    lengths = [len(rows[p[0]].prompt) + sum(len(rows[i].completion) for i in p) for p in packed]
     group: list[int] = []
-    for index in order:
-        if group and (len(group) + 1) * len(rows[index]) > tokens:
+    count = 0
+    for which in sorted(range(len(packed)), key=lambda i: lengths[i]):
+        if group and (count + 1) * lengths[which] > tokens:
             yield group
-            group = []
-        group.append(index)
+            group, count = [], 0
+        group += packed[which]
+        count += 1
     if group:
         yield group
 
@@ -61,34 +85,23 @@ def score(
     temperature: float = 1.0,
     entropy: bool = False,
     references: Sequence[PreTrainedModel] = (),
+    share_prompts: bool = False,
 ) -> Scores:
     """Score every completion token of `rows` under `softmax(logits / temperature)`.
 
     The backbone runs once; the output layer runs on completion positions only, in chunks whose
-    logits are recomputed in the backward pass rather than kept.
+    logits are recomputed in the backward pass rather than kept. With `share_prompts` neighbours with the
+    same prompt are one sequence, in which a completion attends to the prompt and to itself.
     """
     device = model.device
-    width = max(len(row) for row in rows)
-    longest = max(len(row.completion) for row in rows)
-    ids_BT = torch.zeros(len(rows), width, dtype=torch.long)
-    attention_BT = torch.zeros(len(rows), width, dtype=torch.long)
-    mask_BT = torch.zeros(len(rows), longest, dtype=torch.bool)
-    source: list[int] = []
-    target: list[int] = []
-    for b, row in enumerate(rows):
-        ids_BT[b, : len(row)] = torch.tensor(row.prompt + row.completion)
-        attention_BT[b, : len(row)] = 1
-        mask_BT[b, : len(row.completion)] = True
-        first = b * width + len(row.prompt) - 1  # the state that predicts the first completion token
-        source += range(first, first + len(row.completion))
-        target += row.completion
-    source_K = torch.tensor(source, device=device)
-    target_K = torch.tensor(target, device=device)
-    ids_BT, attention_BT, mask_BT = ids_BT.to(device), attention_BT.to(device), mask_BT.to(device)
+    layout = _layout(rows, packs(rows, share_prompts))
+    inputs_BT = {name: tensor.to(device) for name, tensor in layout.inputs_BT.items()}
+    mask_BT = layout.mask_BT.to(device)
+    source_K, target_K = layout.source_K.to(device), layout.target_K.to(device)
 
-    hidden_KD = _hidden(model, ids_BT, attention_BT, source_K)
+    hidden_KD = _hidden(model, inputs_BT, source_K)
     with torch.no_grad():
-        reference_KD = [_hidden(reference, ids_BT, attention_BT, source_K) for reference in references]
+        reference_KD = [_hidden(reference, inputs_BT, source_K) for reference in references]
     head = _head(model)
     reference_heads = [_head(reference) for reference in references]
 
@@ -104,10 +117,11 @@ def score(
         return tuple(out)
 
     parts = []
-    for start in range(0, len(target), CHUNK_TOKENS):
-        piece = slice(start, start + CHUNK_TOKENS)
+    size = max(1, min(CHUNK_TOKENS, CHUNK_LOGITS // model.get_output_embeddings().weight.shape[0]))
+    for start in range(0, len(target_K), size):
+        piece = slice(start, start + size)
         inputs = (hidden_KD[piece], target_K[piece], *(states[piece] for states in reference_KD))
-        one = len(target) <= CHUNK_TOKENS or not torch.is_grad_enabled()
+        one = len(target_K) <= size or not torch.is_grad_enabled()
         parts.append(chunk(*inputs) if one else checkpoint(chunk, *inputs, use_reentrant=False))
     columns = [torch.cat(column) for column in zip(*parts, strict=True)]
 
@@ -124,10 +138,67 @@ def score(
     )
 
 
-def _hidden(model: PreTrainedModel, ids_BT: Tensor, attention_BT: Tensor, source_K: Tensor) -> Tensor:
-    states = model.get_decoder()(
-        input_ids=ids_BT, attention_mask=attention_BT, use_cache=False
-    ).last_hidden_state
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """The model's inputs, and where among their states the completions are; see `score`."""
+
+    inputs_BT: dict[str, Tensor]
+    mask_BT: Tensor  # rows x longest completion
+    source_K: Tensor  # states that predict a completion's token, in the flattened batch
+    target_K: Tensor  # those tokens
+
+
+def _layout(rows: Sequence[TokenRow], packed: Sequence[Sequence[int]]) -> _Layout:
+    """Lay the packs out, one sequence each, right-padded."""
+    sequences, positions, segments = [], [], []
+    for pack in packed:
+        prompt = rows[pack[0]].prompt
+        sequence, position, segment = list(prompt), list(range(len(prompt))), [0] * len(prompt)
+        for number, index in enumerate(pack, start=1):
+            completion = rows[index].completion
+            sequence += completion
+            position += range(len(prompt), len(prompt) + len(completion))
+            segment += [number] * len(completion)
+        sequences.append(sequence)
+        positions.append(position)
+        segments.append(segment)
+    width = max(map(len, sequences))
+    ids_BT, position_BT, segment_BT = (
+        torch.tensor([x + [fill] * (width - len(x)) for x in part])
+        for part, fill in ((sequences, 0), (positions, 0), (segments, -1))
+    )
+    inputs_BT = {"input_ids": ids_BT, "attention_mask": (segment_BT >= 0).long()}
+    if any(len(pack) > 1 for pack in packed):
+        inputs_BT["attention_mask"] = _tree_mask(segment_BT)
+        inputs_BT["position_ids"] = position_BT
+    source, target = [], []
+    for b, pack in enumerate(packed):
+        start = b * width + len(rows[pack[0]].prompt)
+        last = start - 1  # the prompt's last state predicts every completion's first token
+        for index in pack:
+            completion = rows[index].completion
+            source += [last, *range(start, start + len(completion) - 1)]
+            target += completion
+            start += len(completion)
+    longest = max(len(row.completion) for row in rows)
+    mask_BT = torch.arange(longest) < torch.tensor([len(row.completion) for row in rows])[:, None]
+    return _Layout(inputs_BT, mask_BT, torch.tensor(source), torch.tensor(target))
+
+
+def _tree_mask(segment_BT: Tensor) -> Tensor:
+    """(B, 1, T, T), true where query attends to key: earlier, and in the prompt or in its own completion.
+
+    Padding sees itself alone, since a query that sees nothing gives NaN.
+    """
+    query_BT1, key_B1T = segment_BT[:, :, None], segment_BT[:, None, :]
+    related = (key_B1T == 0) | ((key_B1T == query_BT1) & (key_B1T > 0))
+    causal = torch.ones(segment_BT.shape[1], segment_BT.shape[1], dtype=torch.bool).tril()
+    own = torch.eye(segment_BT.shape[1], dtype=torch.bool)
+    return ((related & causal & (query_BT1 >= 0)) | own)[:, None]
+
+
+def _hidden(model: PreTrainedModel, inputs_BT: dict[str, Tensor], source_K: Tensor) -> Tensor:
+    states = model.get_decoder()(**inputs_BT, use_cache=False).last_hidden_state
     selected: Tensor = states.reshape(-1, states.shape[-1])[source_K]
     return selected
 

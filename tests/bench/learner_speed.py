@@ -1,0 +1,69 @@
+"""The learner alone, on recorded rollouts with a pass rate of 0.6 and no all-equal group: GRPO and GRPO-N.
+
+    python -m tests.bench.learner_speed [rounds]
+
+Each round takes one update of each arm, in turn; with and without `learner.share_prompts`. The demo's model
+and batch: 32 prompts x 16 completions, 10 of which pass. Ratios are of CPU seconds, which other work on the
+machine does not change much; wall-clock seconds stand beside them. Set OMP_NUM_THREADS=1.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import statistics
+import sys
+import time
+
+from coderl import config as configuration
+from coderl import warmup
+from coderl.learner import Learner
+from tests.bench.recorded import assign, recorded_batch
+
+PASS_RATE = 0.6
+
+
+def main(rounds: int) -> None:
+    arms, seconds, cpu, rows = {}, {}, {}, {}
+    for name, share in itertools.product(("grpo", "grpo_n"), (False, True)):
+        config = configuration.load(
+            None, [f"objective.name={name}", f"learner.share_prompts={str(share).lower()}"]
+        )
+        policy = warmup.start(config.warmup, seed=0).policy
+        learner = Learner(policy, config, warm=warmup.start(config.warmup, seed=0).policy.model)
+        arm = f"{name}{'_shared' if share else ''}"
+        arms[arm] = (learner, config, recorded_batch(policy, config, PASS_RATE))
+        seconds[arm], cpu[arm] = [], []
+    for turn in range(rounds + 1):
+        for arm, (learner, config, batch) in arms.items():
+            assign(batch, config)
+            started = time.process_time()
+            update = learner.update(batch)
+            rows[arm] = update.rows
+            if turn:  # the first warms up
+                seconds[arm].append(update.seconds)
+                cpu[arm].append(time.process_time() - started)
+    medians = {arm: statistics.median(values) for arm, values in cpu.items()}
+    wall = {arm: statistics.median(values) for arm, values in seconds.items()}
+    batch = arms["grpo"][2].rollouts
+    for arm, value in medians.items():
+        print(f"{arm:<14}{rows[arm]:>5} rows {value:>8.3f} CPU s {wall[arm]:>8.3f} s")
+    print(f"GRPO-N / GRPO: {medians['grpo_n'] / medians['grpo']:.2f} (goal: at most 0.5)")
+    figures = {
+        "bench": "learner_speed",
+        "rounds": rounds,
+        "pass_rate": PASS_RATE,
+        "prompt_tokens_mean": statistics.fmean(len(r.prompt_tokens) for r in batch),
+        "completion_tokens_mean": statistics.fmean(len(r.tokens) for r in batch),
+        "cpu_seconds": medians,
+        "seconds": wall,
+        "grpo_n_over_grpo": medians["grpo_n"] / medians["grpo"],
+        "grpo_n_over_grpo_shared": medians["grpo_n_shared"] / medians["grpo_shared"],
+        "shared_speedup_grpo": medians["grpo"] / medians["grpo_shared"],
+        "shared_speedup_grpo_n": medians["grpo_n"] / medians["grpo_n_shared"],
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 7)
