@@ -56,7 +56,7 @@ class Learner:
     """Holds the policy being trained, its optimizer, and a frozen copy of the warm model.
 
     With `learner.kl_target` also a frozen copy of the policy before the last update, against which the
-    update is measured.
+    update is measured; with `objective.kl_reference = "average"` a slow average of the policy.
     """
 
     def __init__(self, policy: Policy, config: RunConfig, warm: PreTrainedModel) -> None:
@@ -69,6 +69,7 @@ class Learner:
         target = config.learner.kl_target
         self.controller = RateController(target) if target else None
         self.previous = copy.deepcopy(self.model).eval().requires_grad_(False) if target else None
+        self.average = copy.deepcopy(self.warm) if _uses_average(config) else None
         self.model.train()
         learner = config.learner
         self.optimizer = torch.optim.AdamW(
@@ -134,6 +135,11 @@ class Learner:
             norms.append(norm)
             rows += used
         self.batches += 1
+        if self.average is not None:
+            decay = self.objective.kl_average_decay
+            with torch.no_grad():
+                for slow, fast in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                    slow.lerp_(fast, 1 - decay)
         return Update(
             loss=sum(losses) / len(losses),
             grad_norm=max(norms),
@@ -225,7 +231,7 @@ class Learner:
             self.model,
             [_row(r) for r in rollouts],
             entropy=objective.entropy_coef != 0,
-            references=[self.warm] if full_kl else [],
+            references=[self._reference] if full_kl else [],
         )
         logp = scores.logp_BT
         logp.retain_grad()
@@ -240,13 +246,20 @@ class Learner:
             logp_ref_BT=self._reference_logprobs(rollouts) if objective.kl_coef > 0 and not full_kl else None,
             kl_full_BT=scores.kls_BT[0] if full_kl else None,
             entropy_BT=scores.entropy_BT,
+            spared_BT=_spared(rollouts, logp),
         )
         return loss, logp, stats
+
+    @property
+    def _reference(self) -> PreTrainedModel:
+        """What the KL term is held to."""
+        average = self.objective.kl_reference == "average"
+        return self.average if average and self.average is not None else self.warm
 
     def _reference_logprobs(self, rollouts: Sequence[Rollout]) -> torch.Tensor:
         with torch.no_grad():
             rows = [_row(r) for r in rollouts]
-            return self._score(self.warm, rows).logp_BT
+            return self._score(self._reference, rows).logp_BT
 
     def _old_logprobs(self, batch: Batch) -> dict[int, list[float]]:
         """Log-probabilities under the weights at the start of the batch, by `id` of the rollout."""
@@ -274,6 +287,7 @@ class Learner:
             "batches": self.batches,
             "torch_rng": torch.get_rng_state(),
             "controller": self.controller.state() if self.controller else None,
+            "average": self.average.state_dict() if self.average is not None else None,
             "previous": self.previous.state_dict() if self.previous is not None else None,
         }
 
@@ -284,6 +298,8 @@ class Learner:
         if self.controller and self.previous is not None and state["controller"]:
             self.controller.factor = state["controller"]["factor"]
             self.previous.load_state_dict(state["previous"])
+        if self.average is not None and state["average"]:
+            self.average.load_state_dict(state["average"])
 
 
 def learning_rate(config: LearnerConfig, batch: int, batches: int) -> float:
@@ -326,6 +342,17 @@ def _gradient_stats(logp_BT: torch.Tensor, rollouts: Sequence[Rollout]) -> LossS
         gradient_positive=sum(s for a, s in pairs if a > 0),
         gradient_negative=sum(s for a, s in pairs if a < 0),
     )
+
+
+def _uses_average(config: RunConfig) -> bool:
+    chosen = (config.objective, config.stages.exploitation, config.stages.exploration)
+    return any(o is not None and o.kl_coef > 0 and o.kl_reference == "average" for o in chosen)
+
+
+def _spared(rollouts: Sequence[Rollout], like_BT: torch.Tensor) -> torch.Tensor | None:
+    if all(r.spared is None for r in rollouts):
+        return None
+    return _padded([r.spared or [] for r in rollouts], like_BT).bool()
 
 
 def _split(batch: Batch, parts: int, seed: int) -> list[list[Rollout]]:

@@ -22,7 +22,7 @@ Deviations from the papers:
 - rloo's sum over tokens is divided by max_tokens ("constant"), a factor that Adam removes.
 - k1 carries the ratio, rho (log pi - log ref): without it, its expected gradient on-policy is zero.
 - Log-ratios are clamped to +-20, where their gradient is zero already or the run is lost.
-- dapo's dynamic sampling (refilling all-equal groups) belongs to the rollouts, not to the loss.
+- dapo's dynamic sampling (refilling all-equal groups) belongs to the rollouts (`train.collect`), not to the loss.
 
 Shape suffixes: B completions in the micro-batch, T completion tokens (padded). `advantages` works on
 one group of G rewards, `row_weights` on a whole batch.
@@ -88,6 +88,33 @@ def _verdict_advantages(config: ObjectiveConfig, rewards: Sequence[float]) -> li
     if config.all_wrong == "zero" and all(r < 1 for r in rewards):
         negative = 0.0
     return [positive if r >= 1 else negative for r in rewards]
+
+
+def spared_tokens(
+    completions: Sequence[Sequence[int]], rewards: Sequence[float | None], context: int
+) -> list[list[bool]]:
+    """Where one group's failing completions share tokens with its passing ones; true: no push there.
+
+    Shared is a token after the same `context` tokens. In GRPO the advantages of a group sum to zero, so what all of
+    it shares (the syntax) gets no net push; in -N their sum is negative. Not in the papers: named for what it is.
+    """
+    graded = [r for r in rewards if r is not None]
+    mean = statistics.fmean(graded) if graded else 0.0
+    passing = {
+        gram
+        for tokens, reward in zip(completions, rewards, strict=True)
+        if reward is not None and reward > mean
+        for gram in _grams(tokens, context)
+    }
+    return [
+        [reward is not None and reward < mean and gram in passing for gram in _grams(tokens, context)]
+        for tokens, reward in zip(completions, rewards, strict=True)
+    ]
+
+
+def _grams(tokens: Sequence[int], context: int) -> list[tuple[int, ...]]:
+    """Each token with up to `context` before it; shorter at the start, so a start matches a start only."""
+    return [tuple(tokens[max(0, t - context) : t + 1]) for t in range(len(tokens))]
 
 
 def soft_overlong(length: int, *, max_tokens: int, buffer: int) -> float:
@@ -210,6 +237,7 @@ def policy_loss(
     logp_ref_BT: Tensor | None = None,
     kl_full_BT: Tensor | None = None,
     entropy_BT: Tensor | None = None,
+    spared_BT: Tensor | None = None,
 ) -> tuple[Tensor, LossStats]:
     """L = sum_i w_i sum_t (c_it l_it + kl_coef KL_it - entropy_coef H_it), to be minimised.
 
@@ -225,6 +253,7 @@ def policy_loss(
         logp_ref_BT: under the reference model; needed by `kl_coef` with k1, k2, k3.
         kl_full_BT: KL(pi || ref) over the vocabulary, with gradient; needed by `kl_coef` with full.
         entropy_BT: the policy's entropy, with gradient; needed by `entropy_coef`.
+        spared_BT: true where the surrogate term is left out, from `spared_tokens`.
 
     Returns:
         The scalar loss of these rows, to be summed over micro-batches, and its statistics.
@@ -241,6 +270,8 @@ def policy_loss(
         sampler_BT = _unpadded(_required(logp_sampler_BT, "sampler_correction", "logp_sampler_BT"), mask_BT)
         correction_BT = _sampler_correction(config, logp_old_BT - sampler_BT)
     term_BT = term_BT * correction_BT
+    if spared_BT is not None:
+        term_BT = term_BT.masked_fill(spared_BT, 0.0)
 
     kl_BT = torch.zeros_like(logp_BT)
     if config.kl_coef > 0:

@@ -100,6 +100,14 @@ class Collector:
                 random.Random(f"{self.config.seed}/{batch.step}/{group.task.id}").shuffle(advantages)
             for rollout, advantage in zip(group.rollouts, advantages, strict=True):
                 rollout.advantage = advantage
+            if objective.spare_shared is not None:
+                spared = objectives.spared_tokens(
+                    [r.tokens for r in group.rollouts],
+                    [r.reward for r in group.rollouts],
+                    objective.spare_shared,
+                )
+                for rollout, tokens in zip(group.rollouts, spared, strict=True):
+                    rollout.spared = tokens
 
     def _rollout(self, task: Task, request: Request, completion: Completion, sample: int) -> Rollout:
         text = self.policy.text(completion.tokens)

@@ -39,6 +39,7 @@ class Rollout:
     block_verdicts: tuple[Verdict, ...] = ()
     reward: float | None = None
     advantage: float | None = None
+    spared: list[bool] | None = None  # tokens without a push, see `objectives.spared_tokens`
     solution_class: str | None = None
 
 
