@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.errors import RunError
+from analysis.fingerprint import fingerprint
 from analysis.reader import open_run
 from analysis.rows import TRAINING
 
@@ -94,6 +95,32 @@ def test_a_parquet_file_of_something_else_is_named(run_folder: Path) -> None:
     assert run.notes == [
         "evals/other-step-000000.parquet: lacks the columns passed, phase, task_id; not read."
     ]
+
+
+def test_a_parquet_file_of_a_newer_schema_is_named_and_left_out(run_folder: Path) -> None:
+    newer = pa.table({"task_id": ["t"], "passed": [True], "phase": ["passed"]})
+    newer = newer.replace_schema_metadata({"coderl_schema": "2"})
+    pq.write_table(newer, run_folder / "evals" / "other-step-000000.parquet")
+    run = open_run(run_folder)
+    assert "other" not in {row.source for row in run.rows()}
+    assert run.notes == [
+        "evals/other-step-000000.parquet: schema 2 was written by a newer coderl; not read. Upgrade coderl."
+    ]
+
+
+def test_brief_training_rows_keep_what_is_counted(run_folder: Path) -> None:
+    run = open_run(run_folder)
+    pairs = list(zip(run.rows(), run.rows(brief_training=True), strict=True))
+    assert all(whole == brief for whole, brief in pairs if whole.source != TRAINING)
+    for whole, brief in pairs:
+        assert (whole.phase, whole.error_source, whole.task_id) == (
+            brief.phase,
+            brief.error_source,
+            brief.task_id,
+        )
+        marks = [fingerprint(row) for row in (whole, brief)]
+        assert [mark and mark.l1 for mark in marks][0] == [mark and mark.l1 for mark in marks][1]
+    assert {brief.program for _, brief in pairs if brief.source == TRAINING} == {""}
 
 
 def test_missing_small_files_are_noted(run_folder: Path) -> None:

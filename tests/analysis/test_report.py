@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 from analysis import compare, report
 from analysis.errors import RunError
 from analysis.inert import inert, one_line
+from tests.analysis.conftest import passing, write_parquet
 
 RunMaker = Callable[..., Path]
 
@@ -73,6 +74,43 @@ def test_revised_responses_show_their_attempts_and_the_remark_between(run_folder
     )
     assert ["-", "    return x"] in fixed[2]["diff"]
     assert ["+", "    return x + 1"] in fixed[2]["diff"]
+
+
+def test_measures_of_revised_responses_stand_beside_each_other(run_folder: Path) -> None:
+    names = [row["name"] for row in page(report.write(run_folder))["measures"]]
+    at = names.index("Self-correction")
+    assert names[at : at + 6] == [
+        "Self-correction",
+        "Harm",
+        "Excess correction",
+        "Code blocks a response",
+        "Responses with several attempts",
+        "Talk of correction without a second attempt",
+    ]
+    html = (run_folder / "report.html").read_text()
+    assert "Of a response with several code blocks the last is the answer." in html
+
+
+def test_the_mass_of_each_solution_class_is_followed(run_folder: Path) -> None:
+    """Of 16 completions of a shortcut task 12 are popular before training, and 4 after it."""
+    for step, popular in ((0, 12), (12, 4)):
+        rows = [
+            passing("shortcut", n, step, solution_class="popular" if n < popular else "rare")
+            for n in range(16)
+        ]
+        write_parquet(run_folder / "evals" / f"held-out-step-{step:06}.parquet", rows)
+    out = report.write(run_folder)
+    (row,) = (row for row in page(out)["measures"] if row["name"] == "Mass of class popular")
+    assert [value and value["value"] for value in row["values"]] == [0.75, 0.25, None]
+    assert row["differences"][0]["value"] == -0.5
+    assert 'aria-label="Solution classes of shortcut tasks (share)"' in out.read_text()
+
+
+def test_what_never_changed_is_said_and_not_drawn(run_folder: Path) -> None:
+    out = report.write(run_folder)
+    assert page(out)["runs"][0]["constant"]["compile_rate"] == 0.9
+    assert "compile_rate 0.900" in out.read_text()
+    assert 'aria-label="Programs and groups (share)"' not in out.read_text()
 
 
 def test_a_run_without_evaluations_reports_its_training(run_folder: Path) -> None:

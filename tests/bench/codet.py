@@ -3,31 +3,33 @@
     python -m tests.bench.codet [--samples 100] [--out FOLDER]
 
 Runs the two documented commands, `coderl grade` and `coderl report`, on CodeT's CodeGen-16B completions of HumanEval
-(`$CODERL_DATA/codet_samples`), and then measures recurrence as it was measured independently: on the first 30
-samples a task and the first 12 tests. One JSON line of figures at the end.
+(`$CODERL_DATA/codet_samples`), and then measures recurrence on the first 30 samples a task and the first 12 tests, as
+it was measured independently: there, errors were the same by their outputs alone (without the line that raised), and
+any test that raised gave its exception's name to the failure (here, the first test that fails does). Both ways are
+printed. One JSON line of figures at the end.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
-import itertools
 import json
 import os
 import subprocess
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from analysis.fingerprint import Fingerprint, fingerprint
 from analysis.intervals import bootstrap_mean
 from analysis.measures.recurrence import recurrence
 from analysis.reader import open_run
 from analysis.rows import Row
-from analysis.tally import TaskTally, tally
+from analysis.tally import tally
 
 DATA = Path(os.environ.get("CODERL_DATA", Path(__file__).parents[3] / "shared" / "data"))
 CODET = DATA / "codet_samples" / "HumanEval_codegen16B_temp0.8_topp0.95_num100_max300_code_solution.jsonl.gz"
@@ -81,14 +83,17 @@ def measured(verdicts: Path) -> dict[str, Any]:
         "infra": group.infra,
         "passed": group.passed,
         "wrong_share_of_failures": round(group.by_phase["wrong"] / failures, 3),
-        "all_samples": recurrences(group.tasks),
     }
+    figures["all_samples"] = recurrences(rows)
     by_task: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_task[row.task_id].append(row)
-    first = itertools.chain.from_iterable(group[:30] for group in by_task.values())
-    (group,) = tally(map(with_12_tests, first)).groups.values()
-    figures["30_samples_12_tests"] = recurrences(group.tasks)
+    first = [with_12_tests(row) for samples in by_task.values() for row in samples[:30]]
+    failed = [row for row in first if row.passed is False]
+    figures["30_samples_12_tests"] = {
+        **recurrences(first),
+        "no_test_raises": round(sum(raised(row) == "wrong" for row in failed) / len(failed), 3),
+    }
     return figures
 
 
@@ -100,13 +105,32 @@ def with_12_tests(row: Row) -> Row:
     return replace(row, tests=tests)
 
 
-def recurrences(tasks: dict[str, TaskTally]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name in ("by_l2", "by_type"):
-        values = [v for task in tasks.values() if (v := recurrence(getattr(task, name))) is not None]
+def recurrences(rows: list[Row]) -> dict[str, list[float]]:
+    """Mean recurrence over tasks with its interval, for several meanings of "the same error"."""
+    marks: dict[str, Callable[[Row, Fingerprint], str]] = {
+        "l2": lambda row, mark: mark.l2,
+        "outputs": lambda row, mark: str([(test.status, test.actual) for test in row.tests] or row.phase),
+        "type": lambda row, mark: mark.l0.split(":")[-1],
+        "any_type": lambda row, mark: raised(row),
+    }
+    found: dict[str, list[float]] = {}
+    for name, key in marks.items():
+        failures: dict[str, Counter[str]] = defaultdict(Counter)
+        for row in rows:
+            if mark := fingerprint(row):
+                failures[row.task_id][key(row, mark)] += 1
+        values = [value for task in failures.values() if (value := recurrence(task)) is not None]
         estimate = bootstrap_mean(values)
-        found[name] = [round(x, 3) for x in (estimate.value, estimate.low, estimate.high)]
-    return {**found, "tasks": len(values)}
+        found[name] = [round(number, 3) for number in (estimate.value, estimate.low, estimate.high)]
+    return found
+
+
+def raised(row: Row) -> str:
+    """The exception of any test that raised, "wrong" where none did."""
+    if not row.tests:
+        return row.phase
+    test = next((test for test in row.tests if test.status != "ok"), None)
+    return "wrong" if test is None else test.actual.split(":")[0] or test.status
 
 
 if __name__ == "__main__":
