@@ -56,8 +56,12 @@ def write_sweep(path: Path, panels: Sequence[tuple[str, Sequence[Step], Sequence
         row[0].legend(fontsize=7, loc="lower left")
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    # A tenth of a point is finer than a screen shows, and half the size.
-    path.write_text(re.sub(r"\d+\.\d{2,}", lambda number: f"{float(number[0]):.1f}", buffer.getvalue()))
+    path.write_text(re.sub(r"<[^>]*>", _rounded, buffer.getvalue()))
+
+
+def _rounded(tag: re.Match[str]) -> str:
+    """The tag's coordinates to a tenth of a point: finer than a screen shows, and half the size."""
+    return re.sub(r"\d+\.\d{2,}", lambda number: f"{float(number[0]):.1f}", tag[0])
 
 
 def _masses(axes: Axes, steps: Sequence[Step], truth: Sequence[str]) -> None:

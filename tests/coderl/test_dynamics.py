@@ -224,5 +224,5 @@ def test_a_sweep_writes_a_panel_a_setting_and_a_row_of_numbers(tmp_path: Path) -
         row.label for row in rows
     ]
     svg = (tmp_path / "sweep-rewards.svg").read_text()
-    assert all(label in svg for label, _ in sweep.SWEEPS["rewards"]) and len(svg) < 100_000
+    assert all(f">{label}<" in svg for label, _ in sweep.SWEEPS["rewards"]) and len(svg) < 100_000
     assert said[0].count("\n") == 6 and "| never |" in said[0]
