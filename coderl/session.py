@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import textwrap
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,9 +57,9 @@ def explained(config: RunConfig) -> Iterator[None]:
 
 
 def run_dry(config: RunConfig, *, resume: bool) -> None:
-    """Print the resolved configuration, then what a step of it costs."""
+    """Print the resolved configuration, then what a step of it costs, as comments: all of it is TOML."""
     print(config.to_toml())
-    print(dry_run(config, resume=resume))
+    print(textwrap.indent(str(dry_run(config, resume=resume)), "# "))
 
 
 def outcome(folder: RunFolder) -> str:

@@ -140,7 +140,8 @@ def test_the_known_datasets_are_listed(installed: Installed) -> None:
 
 
 def test_a_training_configuration_is_resolved(installed: Installed) -> None:
-    ran = installed.run("train", "--dry-run", "train.steps=7")
+    small = ["train.prompts_per_step=2", "train.samples_per_prompt=2", "data.evaluation_count=4"]
+    ran = installed.run("train", "--dry-run", "train.steps=7", *small)
     assert ran.returncode == 0, ran.stderr
     assert tomllib.loads(ran.stdout)["train"]["steps"] == 7
 
