@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import textwrap
 import os
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
