@@ -16,7 +16,7 @@ from sandbox.protocol import Call, Calls, Job, Judge, Runner, Status, Stdio
 _PROGRAM = "def f(x):\n    return sorted(str(x) * 3)\n"
 _SCRIPT = "print(sum(map(int, input().split())))\n"
 _TEST = "for n in range(5):\n    assert f(n) == sorted(str(n) * 3)\n"
-_WORKS = {
+_WORKS: dict[str, tuple[str, Calls | Judge | Stdio]] = {
     "calls": (_PROGRAM, Calls(tuple(Call("f", (n,)) for n in range(5)))),
     "judge": (_PROGRAM, Judge(kind="script", test=_TEST, entry_point="f")),
     "stdio_8": (_SCRIPT, Stdio(tuple(f"{n} 1" for n in range(8)))),
