@@ -125,6 +125,11 @@ def _mounts(code: Path, scratch_bytes: int) -> list[str]:
             arguments += ["--ro-bind", name, name]
     if not prefix.startswith("/usr"):
         arguments += [*_folders(Path(prefix).parent), "--ro-bind", prefix, prefix]
+    for packages in (
+        *Path(prefix, "lib").glob("python*/*-packages"),
+        *Path("/usr/lib").glob("python*/*-packages"),
+    ):
+        arguments += ["--tmpfs", str(packages)]  # may hold anything, a benchmark's tests among it
     for name in ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime"):
         arguments += ["--ro-bind-try", name, name]
     tmpfs = ["--perms", "1777", "--size", str(scratch_bytes), "--tmpfs"]

@@ -30,7 +30,8 @@ class PrivateEngine:
         with (folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    "dockerd",
+                    # In a network of its own: an engine without a bridge removes the machine's docker0.
+                    *("unshare", "--net", "dockerd"),
                     *("--host", self.url, "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"),
                     *("--pidfile", f"{folder}/pid", "--bridge=none", "--iptables=false", "--ip6tables=false"),
                 ],
