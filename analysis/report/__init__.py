@@ -32,7 +32,7 @@ def write(run: Path, out: Path | None = None) -> Path:
 def save(page: dict[str, Any], charts: Sequence[str], out: Path) -> Path:
     """Write `page` as HTML with its charts, JSON and Markdown, each atomically."""
     _write_atomically(out, render(page, charts))
-    _write_atomically(out.with_suffix(".json"), json.dumps(page, indent=1))
+    _write_atomically(out.with_suffix(".json"), json.dumps(page))
     _write_atomically(out.with_suffix(".md"), summary(page))
     return out
 

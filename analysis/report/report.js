@@ -367,7 +367,7 @@
     $("#order")?.addEventListener("change", drawGrid);
     shownGrid = Math.min(1, data.grids.length - 1);
     $("#legend")?.append(...data.issues.slice(0, 10).map((issue, rank) =>
-      el("span", {}, el("span", { class: `cell ${rankClass(rank)}` }), ` ${issue.title.slice(0, 48)} `)));
+      el("span", {}, el("span", { class: `cell ${rankClass(rank)}` }), ` ${issue.title.length > 48 ? `${issue.title.slice(0, 47)}…` : issue.title} `)));
     drawGrid();
     follow();
     document.documentElement.dataset.ready = "true";
