@@ -24,7 +24,8 @@ _SOCK_STREAM, _SOCK_TYPE = 1, 0xF
 _THREAD = 0x100 | 0x400 | 0x800 | 0x10000  # CLONE_VM, FILES, SIGHAND, THREAD: one memory, one table of files
 _TMPFILE = 0x400000  # O_TMPFILE: a file that no folder shows
 _FCNTLS = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1032)  # not F_SETOWN, F_SETSIG, F_SETLEASE, F_NOTIFY
-_IOCTLS = (0x8901, 0x8902, 0x540E, 0x5412, 0x541C)  # FIOSETOWN, SIOCSPGRP, TIOCSCTTY, TIOCSTI, TIOCLINUX
+# TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIO(N)CLEX. Others change files (their flags, verity) or name signals' owners.
+_IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 _PRCTLS = (1, 4, 0x59616D61)  # PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_PTRACER
 
 _NEW_PROCESS: tuple[Numbers, ...] = ((57, None), (58, None))  # fork, vfork
@@ -66,6 +67,7 @@ _DENIED: dict[str, Numbers] = {
     "fremovexattr": (199, 16),
     "setxattrat": (463, 463),
     "removexattrat": (466, 466),
+    "file_setattr": (469, 469),
     "inotify_init": (253, None),
     "inotify_init1": (294, 26),
     # sockets other than a connected pair
@@ -73,10 +75,16 @@ _DENIED: dict[str, Numbers] = {
     "connect": (42, 203),
     "bind": (49, 200),
     "listen": (50, 201),
-    # all file systems at once
+    # all file systems at once, and what the whole system has few of
+    "io_setup": (206, 0),
     "sync": (162, 81),
     "syncfs": (306, 267),
 }
+# (l, f)getxattr, (l, f)listxattr, getxattrat, listxattrat
+_READ_XATTR: tuple[Numbers, ...] = (
+    *((191 + n, 8 + n) for n in range(6)),
+    *((464 + n, 464 + n) for n in range(2)),
+)
 _OPEN: Numbers = (2, None)
 _OPENAT: Numbers = (257, 56)
 _OPENAT2: Numbers = (437, 437)
@@ -106,7 +114,9 @@ def lock(pid: int) -> None:
     rules.require(_PRLIMIT, Check(0, (0, pid)))
     rules.require(_PRCTL, Check(0, _PRCTLS, wanted=False))
     rules.require(_FCNTL, Check(1, _FCNTLS))
-    rules.require(_IOCTL, Check(1, _IOCTLS, wanted=False))
+    rules.require(_IOCTL, Check(1, _IOCTLS))
+    for numbers in _READ_XATTR:
+        rules.deny(numbers, errno.EOPNOTSUPP)  # as on file systems without them
     # A connected stream takes no address; a datagram socket could be sent to any.
     rules.require(_SOCKETPAIR, Check(0, (AF_UNIX,)), Check(1, (_SOCK_STREAM,), mask=_SOCK_TYPE))
     rules.require(_OPEN, Check(1, (0,), mask=_TMPFILE), code=errno.EOPNOTSUPP)

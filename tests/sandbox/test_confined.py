@@ -192,6 +192,24 @@ def test_the_host_cannot_be_looked_at(user: OrdinaryUser, path: str) -> None:
     assert user.value(program, path.format(pool=user.process.pid)) == ("denied", "denied")
 
 
+def test_what_needs_no_opening_tells_nothing_of_content(user: OrdinaryUser) -> None:
+    """Links of other processes, extended attributes, and flags of files that may be read."""
+    program = TRY + (
+        "import fcntl\n"
+        "def f(pool):\n"
+        "    found = {f'{pid} {name}': attempt(os.readlink, f'/proc/{pid}/{name}')\n"
+        "             for pid in (pool, os.getppid(), 1) for name in ('exe', 'cwd', 'root', 'fd/0', 'ns/net')}\n"
+        "    with open(os.__file__) as library:\n"
+        "        found['flags'] = attempt(fcntl.ioctl, library, 0x40086602, bytes(8))\n"
+        "        found['verity'] = attempt(fcntl.ioctl, library, 0x40806685, bytes(128))\n"
+        "        found['lease'] = attempt(fcntl.fcntl, library, fcntl.F_SETLEASE, fcntl.F_RDLCK)\n"
+        "        assert not library.isatty()\n"
+        "    assert attempt(os.getxattr, os.__file__, 'user.x') == attempt(os.listxattr, os.__file__) == 95\n"
+        "    return {k: v for k, v in found.items() if v != 'denied'}\n"
+    )
+    assert user.value(program, user.process.pid) == {}
+
+
 def test_places_that_everyone_may_write_to_are_closed(user: OrdinaryUser) -> None:
     program = TRY + "def f(places):\n    return {attempt(open, p + '/x', 'w') for p in places}\n"
     places = ["/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/run", str(user.folder)]
