@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
@@ -26,6 +27,9 @@ from sandbox.daemon.tokens import Caller
 from sandbox.errors import JobCancelledError, PoolClosedError
 from sandbox.protocol import Runner
 
+_GATHER_SECONDS = (
+    0.01  # results wait for others of their batch so long: waking the loop costs as much as a small job
+)
 _ALIVE_SECONDS = 10.0  # an empty line so often, where nothing else is to be said
 _BEGUN_AT_ONCE = 32  # items of a batch, before other connections have their turn
 
@@ -240,7 +244,9 @@ class Batch:
         self._expected = expected
         self._wake = asyncio.Event()
         self._finished: deque[tuple[Entry, bytes, Keep]] = deque()  # from the threads of slots
-        self._called = False
+        self._lock = threading.Lock()
+        self._running = 0  # begun here and not finished
+        self._called = False  # the loop will collect
         self._timer: asyncio.TimerHandle | None = None
 
     def deliver(self, index: int, text: bytes) -> None:
@@ -302,6 +308,8 @@ class Batch:
         except Exception as error:  # noqa: BLE001 - delivered to whoever asked, and logged
             self._batches.finish(entry, _fault_of(error), Keep.NOTHING)
             return
+        with self._lock:
+            self._running += 1
         future.add_done_callback(lambda done: self._done(entry, done))
 
     def _done(self, entry: Entry, done: Future[Any]) -> None:
@@ -312,12 +320,18 @@ class Batch:
         except Exception as error:  # noqa: BLE001 - delivered to whoever asked, and logged
             text, keep = _fault_of(error), Keep.NOTHING
         self._finished.append((entry, text, keep))
-        if not self._called:
+        with self._lock:
+            self._running -= 1
+            last, first = not self._running, not self._called
             self._called = True
+        if last:
             self._loop.call_soon_threadsafe(self._collect)
+        elif first:
+            self._loop.call_soon_threadsafe(self._loop.call_later, _GATHER_SECONDS, self._collect)
 
     def _collect(self) -> None:
-        self._called = False
+        with self._lock:
+            self._called = False
         while self._finished:
             self._batches.finish(*self._finished.popleft())
 
