@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from coderl import objectives
+from coderl import distributed, objectives
 from coderl.config import LearnerConfig, RunConfig
 from coderl.controller import RateController
 from coderl.errors import ModelError, NonFiniteError
@@ -72,13 +72,15 @@ class Learner:
         self.average = copy.deepcopy(self.warm) if _uses_average(config) else None
         self.model.train()
         learner = config.learner
+        check_scoring(self.model, share_prompts=learner.share_prompts)
+        if distributed.world_size() > 1:
+            distributed.shard(self.model)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
             lr=learner.learning_rate,
             betas=(learner.beta1, learner.beta2),
             weight_decay=learner.weight_decay,
         )
-        check_scoring(self.model, share_prompts=learner.share_prompts)
 
     def named_weights(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Weights by checkpoint name, for the sampler.
@@ -86,7 +88,8 @@ class Learner:
         Tied weights go under both names: vLLM on CPU keeps a packed copy of the output layer, which
         would stay stale if only the embedding were sent.
         """
-        yield from self.model.state_dict().items()
+        for name, tensor in self.model.state_dict().items():
+            yield name, distributed.whole(tensor)
 
     def probe(self, batch: Batch, seed: int) -> Probe:
         """Score a fixed random subset of all completions, before the update."""
@@ -123,7 +126,7 @@ class Learner:
         started = time.monotonic()
         rate = self._set_learning_rate()
         if self.previous is not None:
-            self.previous.load_state_dict(self.model.state_dict())
+            self.previous.load_state_dict(dict(self.named_weights()))
         stats = LossStats()
         losses, norms, rows = [], [], 0
         parts = _split(batch, self.config.learner.minibatches, self.config.seed)
@@ -139,7 +142,7 @@ class Learner:
             decay = self.objective.kl_average_decay
             with torch.no_grad():
                 for slow, fast in zip(self.average.parameters(), self.model.parameters(), strict=True):
-                    slow.lerp_(fast, 1 - decay)
+                    slow.lerp_(distributed.whole(fast), 1 - decay)
         return Update(
             loss=sum(losses) / len(losses),
             grad_norm=max(norms),
@@ -164,9 +167,8 @@ class Learner:
         loss, rows, stats = self._gradient(part, old)
         if not rows:  # no group has any signal: no step for weight decay or momentum
             return 0.0, 0.0, 0, stats
-        norm = float(
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.learner.gradient_norm)
-        )
+        limit = self.config.learner.gradient_norm
+        norm = float(distributed.whole(torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             self.optimizer.zero_grad(set_to_none=True)
             raise NonFiniteError(
@@ -192,15 +194,23 @@ class Learner:
             max_tokens=self.config.sampler.max_tokens,
         )
         used = [(r, w) for r, w in zip(part, weights, strict=True) if self._needed(r)]
-        rows = [_row(r) for r, _ in used]
+        ranks = distributed.world_size()
+        mine = used[distributed.rank() :: ranks]
+        groups = list(self._microbatches([_row(r) for r, _ in mine]))
         total, stats = 0.0, LossStats()
         self.optimizer.zero_grad(set_to_none=True)
-        for group in self._microbatches(rows):
-            loss, logp_BT, group_stats = self._loss([used[i] for i in group], old)
-            loss.backward()
+        for group in groups:
+            loss, logp_BT, group_stats = self._loss([mine[i] for i in group], old)
+            (loss * ranks).backward()  # FSDP takes the mean over ranks; ours is a sum
             total += float(loss.detach())
             stats += group_stats
-            stats += _gradient_stats(logp_BT, [used[i][0] for i in group])
+            stats += _gradient_stats(logp_BT, [mine[i][0] for i in group], ranks)
+        for _ in range(
+            distributed.largest(len(groups)) - len(groups)
+        ):  # all ranks must take part in each pass
+            loss, _, _ = self._loss([(used[0][0], 0.0)], old)
+            loss.backward()
+        total, stats = distributed.summed(total, stats)
         return total, len(used), stats
 
     def _score(self, model: PreTrainedModel, rows: Sequence[TokenRow], **options: Any) -> Scores:
@@ -283,7 +293,7 @@ class Learner:
 
     def state(self) -> dict[str, Any]:
         return {
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": distributed.whole(self.optimizer.state_dict()),
             "batches": self.batches,
             "torch_rng": torch.get_rng_state(),
             "controller": self.controller.state() if self.controller else None,
@@ -292,7 +302,7 @@ class Learner:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
+        distributed.load_optimizer(self.optimizer, state["optimizer"])
         self.batches = state["batches"]
         torch.set_rng_state(state["torch_rng"])
         if self.controller and self.previous is not None and state["controller"]:
@@ -333,10 +343,10 @@ def check_scoring(model: PreTrainedModel, *, share_prompts: bool) -> None:
                 )
 
 
-def _gradient_stats(logp_BT: torch.Tensor, rollouts: Sequence[Rollout]) -> LossStats:
+def _gradient_stats(logp_BT: torch.Tensor, rollouts: Sequence[Rollout], scale: int) -> LossStats:
     """The absolute gradient that reached the log-probabilities, by the sign of the advantage."""
     assert logp_BT.grad is not None
-    sums_B = logp_BT.grad.abs().sum(1).tolist()
+    sums_B = (logp_BT.grad.abs().sum(1) / scale).tolist()
     pairs = [(r.advantage or 0.0, s) for r, s in zip(rollouts, sums_B, strict=True)]
     return LossStats(
         gradient_positive=sum(s for a, s in pairs if a > 0),

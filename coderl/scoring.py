@@ -6,6 +6,7 @@ sequences laid end to end, D hidden size, V vocabulary.
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
+ATTACHED = "coderl_columns"
 CHUNK_TOKENS = 4096  # rows of logits alive at once, at most
 CHUNK_LOGITS = 2**25  # and numbers in them: 128 MiB in float32
 PACK_TOKENS = 1024  # completions that share a prompt, together: attention grows with the square of it
@@ -99,6 +101,39 @@ def score(
     mask_BT = layout.mask_BT.to(device)
     source_K, target_K = layout.source_K.to(device), layout.target_K.to(device)
 
+    arguments = (inputs_BT, source_K, target_K, temperature, entropy, references)
+    attached = getattr(model, ATTACHED, None)
+    columns = attached(*arguments) if attached else _columns(model, *arguments)
+
+    def spread(values_K: Tensor) -> Tensor:
+        return torch.zeros(mask_BT.shape, dtype=values_K.dtype, device=device).masked_scatter(
+            mask_BT, values_K
+        )
+
+    return Scores(
+        logp_BT=spread(columns[0]),
+        mask_BT=mask_BT,
+        entropy_BT=spread(columns[1]) if entropy else None,
+        kls_BT=[spread(column) for column in columns[len(columns) - len(references) :]],
+    )
+
+
+def attach(model: PreTrainedModel) -> str:
+    """Make scoring a method of `model`, for wrappers that act when one is called; its name."""
+    setattr(model, ATTACHED, types.MethodType(_columns, model))
+    return ATTACHED
+
+
+def _columns(
+    model: PreTrainedModel,
+    inputs_BT: dict[str, Tensor],
+    source_K: Tensor,
+    target_K: Tensor,
+    temperature: float,
+    entropy: bool,
+    references: Sequence[PreTrainedModel],
+) -> tuple[Tensor, ...]:
+    """Log-probabilities, then entropies if asked for, then the KL to each reference; K each."""
     hidden_KD = _hidden(model, inputs_BT, source_K)
     with torch.no_grad():
         reference_KD = [_hidden(reference, inputs_BT, source_K) for reference in references]
@@ -123,19 +158,7 @@ def score(
         inputs = (hidden_KD[piece], target_K[piece], *(states[piece] for states in reference_KD))
         one = len(target_K) <= size or not torch.is_grad_enabled()
         parts.append(chunk(*inputs) if one else checkpoint(chunk, *inputs, use_reentrant=False))
-    columns = [torch.cat(column) for column in zip(*parts, strict=True)]
-
-    def spread(values_K: Tensor) -> Tensor:
-        return torch.zeros(mask_BT.shape, dtype=values_K.dtype, device=device).masked_scatter(
-            mask_BT, values_K
-        )
-
-    return Scores(
-        logp_BT=spread(columns[0]),
-        mask_BT=mask_BT,
-        entropy_BT=spread(columns[1]) if entropy else None,
-        kls_BT=[spread(column) for column in columns[len(columns) - len(references) :]],
-    )
+    return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

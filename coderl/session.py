@@ -29,6 +29,11 @@ from tasks.rewards import load_reward
 
 def run_training(config: RunConfig, *, resume: bool) -> None:
     """Train, write the report, and print before and after beside the control."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(
+            "coderl train runs in one process: the learner can be sharded over several (coderl/distributed.py), but "
+            "sampling is not spread yet; start it without torchrun"
+        )
     display = Display()
     try:
         with explained(config), open_run(config, resume=resume, display=display) as run:

@@ -1,0 +1,113 @@
+"""Two processes (gloo, FSDP2) learn as one does, and what two wrote down one goes on from."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as multiprocessing
+
+from coderl import distributed
+from coderl.config import RunConfig
+from coderl.learner import Learner, Update
+from coderl.types import Batch
+from tests.coderl.batches import run_config, sampled_batch, tiny_learner
+
+STEPS = 3
+
+
+def config() -> RunConfig:
+    """Several micro-batches on each rank, and minibatches whose rows do not divide evenly."""
+    return run_config(
+        learner__learning_rate=1e-2,
+        learner__minibatches=2,
+        learner__tokens_per_microbatch=60,
+        learner__kl_target=1e-2,
+        objective__kl_coef=0.05,
+        objective__kl_reference="average",
+    )
+
+
+def batches() -> list[Batch]:
+    """From a policy that stays as it is, so that every learner sees the same ones."""
+    frozen = tiny_learner(config())
+    return [sampled_batch(frozen, step, groups=3, samples=5) for step in range(1, STEPS + 1)]
+
+
+def learn(learner: Learner, steps: list[Batch]) -> list[dict[str, Any]]:
+    records = []
+    for batch in steps:
+        probe = learner.probe(batch, seed=batch.step)
+        records.append(record(learner.update(batch)) | {"kl_step": probe.kl_step, "entropy": probe.entropy})
+    return records
+
+
+def record(update: Update) -> dict[str, Any]:
+    return {
+        "loss": update.loss,
+        "grad_norm": update.grad_norm,
+        "learning_rate": update.learning_rate,
+        "rows": update.rows,
+        **update.stats,
+    }
+
+
+def as_a_rank(rank: int, folder: Path) -> None:
+    store = f"file://{folder}/store"
+    limit = datetime.timedelta(seconds=250)
+    dist.init_process_group("gloo", init_method=store, rank=rank, world_size=2, timeout=limit)
+    torch.set_num_threads(1)
+    learner = tiny_learner(config())
+    steps = batches()
+    first = learn(learner, steps[:2])
+    saved = {"weights": dict(learner.named_weights()), "learner": learner.state()}
+    if rank == 0:
+        torch.save(saved, folder / "state.pt")
+    records = first + learn(learner, steps[2:])
+    weights = dict(learner.named_weights())
+    sharded = sum(p.to_local().numel() for p in learner.model.parameters())  # type: ignore[attr-defined]
+    torch.save({"records": records, "weights": weights, "held": sharded}, folder / f"rank{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes left behind."""
+    path = tmp_path_factory.mktemp("two")
+    multiprocessing.spawn(as_a_rank, args=(path,), nprocs=2)  # type: ignore[no-untyped-call]
+    return path
+
+
+@pytest.fixture(scope="module")
+def one() -> dict[str, Any]:
+    learner = tiny_learner(config())
+    records = learn(learner, batches())
+    return {"records": records, "weights": dict(learner.named_weights())}
+
+
+def assert_same(records: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
+    for got, want in itertools.zip_longest(records, expected):
+        assert got == pytest.approx(want, rel=2e-3, abs=1e-6)
+
+
+def test_two_processes_measure_and_learn_what_one_does(folder: Path, one: dict[str, Any]) -> None:
+    for rank in (0, 1):
+        two = torch.load(folder / f"rank{rank}.pt", weights_only=True)
+        assert_same(two["records"], one["records"])
+        for name, tensor in one["weights"].items():
+            torch.testing.assert_close(two["weights"][name], tensor, rtol=1e-2, atol=1e-4)
+        assert two["held"] < 0.6 * sum(p.numel() for p in tiny_learner(config()).model.parameters())
+
+
+def test_one_process_goes_on_from_what_two_wrote(folder: Path, one: dict[str, Any]) -> None:
+    state = torch.load(folder / "state.pt", weights_only=True)
+    resumed = tiny_learner(config())
+    distributed.load_weights(resumed.model, state["weights"])
+    resumed.load_state(copy.deepcopy(state["learner"]))
+    assert_same(learn(resumed, batches()[2:]), one["records"][2:])
