@@ -13,13 +13,14 @@ import asyncio
 import json
 import logging
 import threading
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
+from sandbox.daemon.memory import Memory
 from sandbox.daemon.metrics import Metrics
 from sandbox.daemon.requests import RequestError
 from sandbox.daemon.schedule import Scheduler, Ticket
@@ -68,36 +69,6 @@ class Entry:
     listeners: dict[Batch, list[int]] = field(default_factory=dict)
     begun: bool = False
     text: bytes | None = None  # the fields of its line, once done
-
-
-class Memory:
-    """Answers by key, the most recently used ones up to `max_bytes`."""
-
-    _OVERHEAD = 500  # bytes that an answer costs besides its text
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._bytes = 0
-        self._texts: OrderedDict[Any, tuple[bytes, bytes]] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._texts)
-
-    def get(self, key: Any) -> tuple[bytes, bytes] | None:
-        """(digest, text) of what is known under `key`."""
-        if key in self._texts:
-            self._texts.move_to_end(key)
-        return self._texts.get(key)
-
-    def put(self, key: Any, digest: bytes, text: bytes) -> None:
-        """What is known already stays: the first answer is the answer."""
-        if key in self._texts:
-            return
-        self._texts[key] = (digest, text)
-        self._bytes += len(text) + self._OVERHEAD
-        while self._bytes > self._max_bytes:
-            _, (_, dropped) = self._texts.popitem(last=False)
-            self._bytes -= len(dropped) + self._OVERHEAD
 
 
 class Batches:

@@ -52,8 +52,8 @@ class Caller:
             now, rate = time.monotonic(), self.jobs_per_minute / 60
             self._allowance = min(float(self.jobs_per_minute), self._allowance + (now - self._counted) * rate)
             self._counted = now
-            if count > self._allowance:
-                missing = min(count, self.jobs_per_minute) - self._allowance
+            missing = min(count, self.jobs_per_minute) - self._allowance  # a larger batch runs into debt
+            if missing > 0:
                 return f"token {self.name!r} may send {self.jobs_per_minute} jobs a minute", missing / rate
         return None
 

@@ -266,11 +266,10 @@ def test_tokens_and_their_quotas() -> None:
             assert post(trainer, *[wire(f"{n}") for n in range(3)]).status_code == 413
         with httpx.Client(base_url=url, headers={"Authorization": "bearer e"}) as evaluation:
             assert post(evaluation, wire("a"), priority=4).json()["error"]["code"] == "priority"
-            for n in range(3):
-                lines(post(evaluation, wire(f"{n}"), priority=3))
+            lines(post(evaluation, *[wire(f"{n}") for n in range(5)], priority=3))  # into debt
             over = post(evaluation, wire("4"), priority=3)
             assert (over.status_code, over.json()["error"]["code"]) == (429, "quota")
-            assert 1 <= int(over.headers["retry-after"]) <= 20
+            assert 20 <= int(over.headers["retry-after"]) <= 60
 
 
 @pytest.mark.parametrize(
