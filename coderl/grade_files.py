@@ -26,6 +26,7 @@ from rich.table import Table
 
 import sandbox
 from coderl.completions import Item, read_completions, reference_items
+from sandbox.protocol import Limits
 from tasks.datasets import load
 from tasks.errors import TaskError
 from tasks.grade import Grader
@@ -42,6 +43,7 @@ def main(
     *,
     backend: str = "auto",
     slots: int = 2,
+    limits: Limits | None = None,
     mutants: bool = False,
     as_json: bool = False,
 ) -> int:
@@ -58,7 +60,7 @@ def main(
         atomic_writer(Path(out)) as stream,
         sandbox.open_pool(slots=slots, backend=backend, report=_say) as pool,
     ):
-        grader = Grader(pool)
+        grader = Grader(pool, limits=limits)
         graded = _grade(grader, items)
         for item, (verdict, *earlier) in zip(items, graded, strict=True):
             stream.write(json.dumps(verdict_row(item, verdict, earlier)) + "\n")

@@ -21,6 +21,11 @@ def grade(
     out: Annotated[Path, typer.Option(help="verdict rows, JSONL")],
     backend: Annotated[str, typer.Option(help="auto, docker, bubblewrap, confined")] = "auto",
     slots: Annotated[int, typer.Option(min=1, help="programs that run at once")] = 2,
+    cpu_seconds: Annotated[float, typer.Option(min=0.01, help="CPU time of a test; a task's own wins")] = 4.0,
+    total_cpu_seconds: Annotated[
+        float,
+        typer.Option(min=0.01, help="CPU time of all tests of a program: bounds what an endless loop costs"),
+    ] = 60.0,
     mutants: Annotated[
         bool, typer.Option("--mutants", help="also grade one mutant of each reference")
     ] = False,
@@ -28,8 +33,16 @@ def grade(
 ) -> None:
     """Run every completion in the sandbox against its task's tests and write the verdicts."""
     from coderl import grade_files
+    from sandbox.protocol import Limits
 
     code = grade_files.main(
-        tasks, completions, str(out), backend=backend, slots=slots, mutants=mutants, as_json=json
+        tasks,
+        completions,
+        str(out),
+        backend=backend,
+        slots=slots,
+        limits=Limits(cpu_seconds=cpu_seconds, total_cpu_seconds=total_cpu_seconds),
+        mutants=mutants,
+        as_json=json,
     )
     raise typer.Exit(code)

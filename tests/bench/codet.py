@@ -1,6 +1,6 @@
 """A real model's 16,400 completions: graded in the sandbox, reported, and the recurrence of its errors.
 
-    python -m tests.bench.codet [--samples 100] [--out FOLDER]
+    python -m tests.bench.codet [--samples 100] [--backend auto] [--out FOLDER]
 
 Runs the two documented commands, `coderl grade` and `coderl report`, on CodeT's CodeGen-16B completions of HumanEval
 (`$CODERL_DATA/codet_samples`), and then measures recurrence on the first 30 samples a task and the first 12 tests, as
@@ -41,6 +41,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--samples", type=int, default=100, help="completions a task")
+    parser.add_argument("--backend", default="auto")
     parser.add_argument("--out", type=Path, default=Path("codet"), help="folder for verdicts and report")
     parser.add_argument("--keep", action="store_true", help="use the verdicts that are there")
     arguments = parser.parse_args()
@@ -56,6 +57,8 @@ def main() -> None:
             "--completions",
             str(completions),
         ]
+        grade += ["--backend", arguments.backend]
+        grade += ["--cpu-seconds", "1", "--total-cpu-seconds", "2"]  # some 60 of the programs never end
         figures["seconds_grade"] = timed("grade", *grade, "--out", str(verdicts))
     figures["seconds_report"] = timed("report", str(verdicts))
     figures |= measured(verdicts)

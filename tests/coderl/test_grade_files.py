@@ -15,7 +15,7 @@ import pytest
 import sandbox
 from coderl import grade_files
 from coderl.completions import read_completions, reference_items
-from sandbox.protocol import Job, Outcome, Runner, Status
+from sandbox.protocol import Job, Limits, Outcome, Runner, Status
 from tasks.errors import TaskError
 from tasks.types import Task
 
@@ -148,6 +148,22 @@ def test_every_block_is_graded_and_the_last_is_the_answer(
     ]
     assert got[0]["blocks"] == [{"code": codes[0], "passed": True}, {"code": codes[1], "passed": False}]
     assert "blocks" not in got[1] and "samples" not in got[0]
+
+
+def test_an_endless_loop_costs_no_more_than_all_its_tests_may(
+    pool: Runner, on: Callable[[Any], None], tmp_path: Path
+) -> None:
+    on(pool)
+    calls = [{"function": "f", "args": [x], "expected": x} for x in range(20)]
+    task = write(tmp_path / "tasks.jsonl", TASKS[0] | {"tests": {"call": calls}})
+    rows = write(
+        tmp_path / "c.jsonl", {"task_id": "t/0", "completion": "def f(x):\n    while True:\n        pass\n"}
+    )
+    out, limits = tmp_path / "v.jsonl", Limits(cpu_seconds=0.2, total_cpu_seconds=0.4)
+    assert grade_files.main(str(task), str(rows), str(out), limits=limits, as_json=True) == 0
+    (row,) = read(out)
+    assert (row["phase"], len(row["tests"])) == ("timeout", 20)
+    assert row["cpu_seconds"] < 1.5
 
 
 def test_a_prompt_names_its_task_even_where_it_was_edited(tmp_path: Path) -> None:
