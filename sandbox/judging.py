@@ -6,20 +6,20 @@ process does not have, makes a pass; whatever is missing or cut short is the pro
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any, cast
 
 from sandbox import instrument
+from sandbox.inside import wire
 from sandbox.inside.codec import CodecError, decode
 from sandbox.protocol import ErrorInfo, Frame, Job, Judge, Outcome, Phase, Status, TestOutcome
 
 
 def program_payload(job: Job, work: Judge) -> bytes:
     """What `serve` reads: the program, and nothing of its test."""
-    return json.dumps({"program": job.program, "output_bytes": job.limits.output_bytes}).encode()
+    return wire.to_json({"program": job.program, "output_bytes": job.limits.output_bytes}).encode()
 
 
 def judge_payload(job: Job, work: Judge) -> bytes:
@@ -33,7 +33,7 @@ def _judge_payload(work: Judge) -> bytes:
         plan = asdict(instrument.plan(work.kind, work.test, work.entry_point, work.prompt))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         plan = {"broken": f"the test or its prompt is not Python: {type(error).__name__}: {error}"}
-    return json.dumps({"kind": work.kind, "entry_point": work.entry_point, "plan": plan}).encode()
+    return wire.to_json({"kind": work.kind, "entry_point": work.entry_point, "plan": plan}).encode()
 
 
 def outcome(

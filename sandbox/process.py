@@ -14,6 +14,10 @@ from sandbox.protocol import Limits, Status
 _CHUNK = 1 << 18
 _FRAME_VALUES = 200_000  # JSON values in a frame; what a call returns is one, a text
 _PENDING_FRAMES = 50_000
+# Between two looks at what processes send, which their pipes hold meanwhile. Waking up for each frame takes the
+# processor from the program; most have ended before the first look.
+_LOOK_SECONDS = 0.02
+_MUCH = 1 << 15  # bytes in a pipe: whoever sends so much is waited for
 
 
 class Process:
@@ -43,6 +47,7 @@ class Process:
         self._frame_bytes = 0  # of all frames so far
         self._stdin = memoryview(stdin or b"")
         self._ours: dict[int, int] = {}  # its descriptor number -> our end
+        self.busy = False  # it sends or takes much
         theirs = {wire.PAYLOAD: _sealed(payload)}
         try:
             self._pipe(theirs, wire.RESULTS)
@@ -53,6 +58,8 @@ class Process:
                 os.set_blocking(theirs[wire.STDIN], True)
                 self.streams = {wire.STDOUT: bytearray(), wire.STDERR: bytearray()}
             shared = theirs if rpc is None else {**theirs, wire.RPC: rpc}
+            self._feed()
+            self.busy = wire.STDIN in self._ours
             cell.start(main, limits, shared)
         except BaseException:
             self.close()
@@ -87,19 +94,16 @@ class Process:
         os.set_blocking(ours, False)
         self._ours[number] = ours
 
-    def register(self, poller: select.poll) -> dict[int, int]:
-        """Our descriptor -> its number, for all that may have something to do."""
-        poller.register(self.cell.control, select.POLLIN)
+    def register(self, poller: select.poll) -> None:
+        """Let `poller` wait for our ends."""
         for number, ours in self._ours.items():
             poller.register(ours, select.POLLOUT if number == wire.STDIN else select.POLLIN)
-        return {ours: number for number, ours in self._ours.items()}
 
-    def transfer(self, number: int) -> None:
-        """Move what can be moved through one of our ends, without blocking."""
-        if number == wire.STDIN:
-            self._feed()
-        else:
-            self._drain(number)
+    def transfer(self) -> None:
+        """Move what can be moved through our ends now, without blocking."""
+        self._feed()
+        moved = [self._drain(number) for number in list(self._ours) if number != wire.STDIN]
+        self.busy = wire.STDIN in self._ours or max(moved, default=0) >= _MUCH
 
     def drain_all(self) -> None:
         """Take in what is left in the pipes of an ended process."""
@@ -108,6 +112,8 @@ class Process:
                 continue
 
     def _feed(self) -> None:
+        if wire.STDIN not in self._ours:
+            return
         try:
             sent = os.write(self._ours[wire.STDIN], self._stdin[:_CHUNK]) if self._stdin else 0
             self._stdin = self._stdin[sent:]
@@ -118,27 +124,27 @@ class Process:
         if not self._stdin:
             os.close(self._ours.pop(wire.STDIN))
 
-    def _drain(self, number: int) -> bool:
-        """Read once; False if there was nothing (the end of a stream closes our end)."""
+    def _drain(self, number: int) -> int:
+        """Read once; how many bytes there were (the end of a stream closes our end)."""
         try:
             data = os.read(self._ours[number], _CHUNK)
         except BlockingIOError:
-            return False
+            return 0
         if not data:
             os.close(self._ours.pop(number))
-            return False
+            return 0
         if self.verdict is not None:
-            return True  # being killed: let it drain
+            return len(data)  # being killed: let it drain
         if number == wire.RESULTS:
             self._parse(data)
-            return True
+            return len(data)
         stream = self.streams[number]
         room = self._limits.output_bytes - len(stream)
         stream += data[:room]
         if len(data) > room:
             self.kill(Status.OUTPUT_LIMIT, f"more than {self._limits.output_bytes} bytes of output")
             self.verdict = Status.OUTPUT_LIMIT
-        return True
+        return len(data)
 
     def _parse(self, data: bytes) -> None:
         """Cut `data` into frames. A frame that cannot be one of ours ends the process."""
@@ -171,13 +177,18 @@ class Process:
 def pump(processes: Sequence[Process], timeout_seconds: float) -> None:
     """Wait until some process has something to say or take, or the timeout; move it."""
     poller = select.poll()
-    owners: list[tuple[Process, dict[int, int]]] = [(each, each.register(poller)) for each in processes]
+    for process in processes:
+        poller.register(process.cell.control, select.POLLIN)
+        if process.busy:
+            process.register(poller)
+        else:
+            timeout_seconds = min(timeout_seconds, _LOOK_SECONDS)
     ready = {descriptor for descriptor, _ in poller.poll(max(0.0, timeout_seconds) * 1000)}
-    for process, numbers in owners:
-        for descriptor in ready & numbers.keys():
-            process.transfer(numbers[descriptor])
+    for process in processes:
         if process.cell.control.fileno() in ready:
             process.cell.read()
+        if process.end is None:
+            process.transfer()
 
 
 class Clock:
@@ -234,6 +245,7 @@ class Clock:
 def _sealed(payload: bytes) -> int:
     """A descriptor that reads `payload` to end-of-file, without anyone having to feed it."""
     descriptor = os.memfd_create("payload", os.MFD_CLOEXEC)
-    wire.write_all(descriptor, payload)
-    os.lseek(descriptor, 0, os.SEEK_SET)
+    view, offset = memoryview(payload), 0
+    while offset < len(view):
+        offset += os.pwrite(descriptor, view[offset:], offset)
     return descriptor

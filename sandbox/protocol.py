@@ -12,7 +12,10 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Literal, Protocol
+
+from sandbox.inside import codec, wire
 
 MIB = 1024 * 1024
 
@@ -61,11 +64,18 @@ class Call:
     kwargs: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Calls:
     """Calls made in order in one process; a crash or timeout re-forks for the remaining ones."""
 
     calls: tuple[Call, ...]
+
+    @cached_property
+    def encoded(self) -> str:
+        """JSON of [function, codec text of (args, kwargs)] for each call; once for all programs of a task."""
+        return wire.to_json(
+            [(call.function, codec.encode((call.args, dict(call.kwargs)))) for call in self.calls]
+        )
 
 
 @dataclass(frozen=True, slots=True)

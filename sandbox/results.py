@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import signal
 from dataclasses import replace
-from functools import partial
 from typing import Any, cast
 
 from sandbox.cell import End
@@ -24,25 +23,29 @@ _NAME_CHARS = 200
 
 def claimed(job: Job, frame: dict[str, Any], failure: Any, cpu_seconds: float = 0.0) -> TestOutcome:
     """The outcome of one call, from its frame; `failure` is the exception in it, as data, or None."""
+    status, value, error = Status.OK, None, None
+    if failure is not None:
+        error = _error(failure)
+        status = _status(error)
+    else:
+        text = frame.get("value")
+        try:
+            if not isinstance(text, str):
+                raise codec.CodecError("no value in the result")
+            value = codec.decode(text, max_bytes=job.limits.value_bytes)
+        except codec.CodecError as problem:
+            error = ErrorInfo(type="ProtocolError", message=str(problem), phase="call")
+            status = Status.KILLED
     most = job.limits.output_bytes
-    test = partial(
-        TestOutcome,
+    return TestOutcome(
+        status=status,
+        value=value,
         stdout=_text(frame.get("stdout"), most),
         stderr=_text(frame.get("stderr"), most),
         truncated=bool(frame.get("truncated")),
+        error=error,
         cpu_seconds=cpu_seconds,
     )
-    if failure is not None:
-        error = _error(failure)
-        return test(status=_status(error), error=error)
-    text = frame.get("value")
-    try:
-        if not isinstance(text, str):
-            raise codec.CodecError("no value in the result")
-        return test(status=Status.OK, value=codec.decode(text, max_bytes=job.limits.value_bytes))
-    except codec.CodecError as problem:
-        error = ErrorInfo(type="ProtocolError", message=str(problem), phase="call")
-        return test(status=Status.KILLED, error=error)
 
 
 def plausible(tests: list[TestOutcome], cpu_seconds: float) -> list[TestOutcome]:

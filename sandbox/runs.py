@@ -6,7 +6,6 @@ would only repeat itself (a program that cannot be imported, a job out of its to
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,13 +15,14 @@ from typing import Any
 from sandbox import judging, results
 from sandbox.cell import Cell, End
 from sandbox.errors import CellLost
-from sandbox.inside import codec
+from sandbox.inside import wire
 from sandbox.process import Clock, Process, pump
 from sandbox.protocol import Calls, Job, Judge, Limits, Outcome, Status, Stdio, TestOutcome
 
 _MAX_WALL_TIMEOUTS = 2  # sleepers: after so many, the rest of the job's tests is not tried
 _MAX_SLOWDOWN = 4.0  # a job may take so many times its CPU seconds by the wall clock, on a busy machine
 _GRACE_SECONDS = 0.5  # to exit, once all results are in
+_KILL_SECONDS = 5.0  # before an unanswered request to kill is repeated
 
 
 @dataclass
@@ -84,18 +84,14 @@ def run(job: Job, program_cell: Cell, judge_cell: Callable[[], Cell]) -> Outcome
 
 def _calls(job: Job, work: Calls, ledger: Ledger, cell: Cell) -> None:
     """One process, from the first call without a result on."""
-    calls = work.calls[len(ledger.tests) :]
-    payload = {
-        "program": job.program,
-        "calls": [
-            {"function": call.function, "arguments": codec.encode((call.args, dict(call.kwargs)))}
-            for call in calls
-        ],
-        "value_bytes": job.limits.value_bytes,
-        "output_bytes": job.limits.output_bytes,
-    }
+    done = len(ledger.tests)
+    left = len(work.calls) - done
+    payload = (
+        f'{{"program":{wire.to_json(job.program)},"calls":{work.encoded},"done":{done},'
+        f'"value_bytes":{job.limits.value_bytes},"output_bytes":{job.limits.output_bytes}}}'
+    )
     clock = ledger.clock(cell)
-    process = Process(cell, "calls", json.dumps(payload).encode(), job.limits)
+    process = Process(cell, "calls", payload.encode(), job.limits)
     tests: list[TestOutcome] = []
     fatal: TestOutcome | None = None
     imported, cpu = False, 0.0
@@ -108,14 +104,14 @@ def _calls(job: Job, work: Calls, ledger: Ledger, cell: Cell) -> None:
                 before, cpu = cpu, results.seconds(frame.get("cpu"))
                 tests.append(results.claimed(job, frame, frame.get("failure"), max(0.0, cpu - before)))
             imported = True  # the first frame says so, whatever it says
-            if len(tests) == len(calls):
+            if len(tests) == left:
                 break
         end = _finish(process)
     finally:
         process.close()
     ledger.add(end)
     ledger.tests += results.plausible(tests, end.cpu_seconds)
-    if len(tests) == len(calls):
+    if len(tests) == left:
         if end.memory and all(test.status is Status.OK for test in tests):
             ledger.tests[-1] = results.cut_short(process, end, "call")  # a child of it ran out of memory
         return
@@ -126,7 +122,7 @@ def _calls(job: Job, work: Calls, ledger: Ledger, cell: Cell) -> None:
 
 def _stdio(job: Job, work: Stdio, ledger: Ledger, cell: Cell) -> None:
     """One process, for the first input without a result."""
-    payload = json.dumps({"program": job.program}).encode()
+    payload = wire.to_json({"program": job.program}).encode()
     stdin = work.inputs[len(ledger.tests)].encode(errors="surrogatepass")
     clock = ledger.clock(cell)
     process = Process(cell, "stdio", payload, job.limits, stdin=stdin)
@@ -223,12 +219,12 @@ def _taken(process: Process) -> list[dict[str, Any]]:
 
 def _finish(process: Process) -> End:
     """Wait until the process has ended; kill it if it does not end by itself."""
-    patience = _GRACE_SECONDS
+    deadline = time.monotonic() + _GRACE_SECONDS
     while process.end is None:
-        pump([process], patience)
-        if process.end is None:
+        pump([process], deadline - time.monotonic())
+        if process.end is None and time.monotonic() >= deadline:
             process.cell.kill()
-            patience = 5.0
+            deadline += _KILL_SECONDS
     process.drain_all()
     if process.never_began:
         raise CellLost(f"{process.cell.role} cell: a process could not be set up")

@@ -45,6 +45,7 @@ EVALPLUS_NOTES: dict[str, dict[str, str]] = {
 }
 
 _FAULTS = (TypeError, ValueError, LookupError, ArithmeticError, RecursionError, MemoryError)
+_SCALARS = frozenset({type(None), bool, int, float, str})
 _NUMBERS = (int, float, complex)  # bool included: True == 1 in Python
 
 
@@ -82,6 +83,8 @@ def matches(actual: object, expected: object, compare: Compare, args: Sequence[o
 
 def is_plain(value: object) -> bool:
     """Whether nothing in a decoded `value` is opaque (the codec bounds its size)."""
+    if type(value) in _SCALARS:
+        return True
     stack = [value]
     while stack:
         item = stack.pop()

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from threading import Lock
 from typing import Any, TypeVar
@@ -27,6 +27,16 @@ from tasks.verdicts import call_verdict, infra, judge_verdict, no_code, stdio_ve
 
 Work = Calls | Stdio | Judge
 T = TypeVar("T")
+_MAX_PREPARED = 4096  # tasks
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What the programs of a task share, made once."""
+
+    task: Task
+    works: tuple[Work, ...]
+    calls: tuple[CallTest, ...]  # none where a reference or a judge has the expected values
 
 
 class Grader:
@@ -38,6 +48,7 @@ class Grader:
         self._runner = runner
         self._limits = limits or Limits()
         self._references = references or References(runner)
+        self._prepared: dict[int, _Prepared] = {}
 
     def submit(self, task: Task, program: str | None, limits: Limits | None = None) -> Future[Verdict]:
         """Starts grading `program`, the whole program taken from a completion; None or blank: no code.
@@ -48,20 +59,30 @@ class Grader:
         if not program or not program.strip():
             return _done(no_code(task.id))
         limits = limits or limits_of(task, self._limits)
+        prepared = self._prepare(task)
         if isinstance(task.tests, ReferenceTests):
-            return self._submit_referenced(task, task.tests, program, limits)
-        works = works_of(task)
-        if not works:
+            return self._submit_referenced(task, task.tests, prepared.works[0], program, limits)
+        if not prepared.works:
             return _done(infra(task.id, "the task has no tests"))
         outcomes = [
-            self._runner.submit(Job(id=task.id, program=program, work=w, limits=limits)) for w in works
+            self._runner.submit(Job(id=task.id, program=program, work=w, limits=limits))
+            for w in prepared.works
         ]
         verdict: Future[Verdict] = Future()
-        _when_done(outcomes, lambda: _verdict(task, _results(outcomes)), verdict)
+        _when_done(outcomes, lambda: _verdict(task, prepared.calls, _results(outcomes)), verdict)
         return verdict
 
+    def _prepare(self, task: Task) -> _Prepared:
+        """What `task`'s programs share; by its identity, which lasts as long as we hold it."""
+        prepared = self._prepared.get(id(task))
+        if prepared is None:
+            if len(self._prepared) >= _MAX_PREPARED:
+                self._prepared.clear()
+            prepared = self._prepared[id(task)] = _Prepared(task, works_of(task), _calls(task))
+        return prepared
+
     def _submit_referenced(
-        self, task: Task, tests: ReferenceTests, program: str, limits: Limits
+        self, task: Task, tests: ReferenceTests, work: Work, program: str, limits: Limits
     ) -> Future[Verdict]:
         """Runs `program` once the reference has answered: only then is known how much it may return."""
         verdict: Future[Verdict] = Future()
@@ -70,7 +91,6 @@ class Grader:
             try:
                 expected = done.result()
                 room = replace(limits, value_bytes=max(limits.value_bytes, expected.encoded_bytes // 2))
-                (work,) = works_of(task)
                 outcome = self._runner.submit(Job(id=task.id, program=program, work=work, limits=room))
             except ReferenceFailed as error:
                 verdict.set_result(infra(task.id, str(error)))
@@ -136,8 +156,8 @@ def limits_of(task: Task, limits: Limits) -> Limits:
     )
 
 
-def _verdict(task: Task, outcomes: Sequence[Outcome]) -> Verdict:
-    if calls := _calls(task):
+def _verdict(task: Task, calls: Sequence[CallTest], outcomes: Sequence[Outcome]) -> Verdict:
+    if calls:
         return call_verdict(task.id, calls, outcomes[0])
     if inputs := _only(task.tests, StdioTest):
         return stdio_verdict(task.id, inputs, outcomes[0])

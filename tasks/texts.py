@@ -37,6 +37,9 @@ _short = _Short()
 
 def short(value: object, limit: int = LIMIT) -> str:
     """A `repr` for people, at most `limit` characters long."""
+    kind = type(value)
+    if kind is bool or kind is float or (kind is int and abs(value) < 1 << 64):  # type: ignore[arg-type]
+        return repr(value)
     return shortened(
         f"<{value.type_name} object>" if isinstance(value, Opaque) else _short.repr(value), limit
     )

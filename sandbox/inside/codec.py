@@ -12,10 +12,10 @@ its tag. Decoding takes time linear in the text, runs no code of the sender, and
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
+from sandbox.inside import wire
 from sandbox.inside.decoder import Decoder
 from sandbox.inside.encoder import Encoder
 from sandbox.inside.plain import MAX_BYTES, MAX_DEPTH, MAX_NODES, CodecError, Container, Opaque, TooLarge
@@ -72,7 +72,7 @@ def decode_all(
 
 def dump(node: object, max_bytes: int = MAX_BYTES) -> str:
     """JSON text of an encoder's node (or of a message that holds nodes), size checked."""
-    text = json.dumps(node, separators=(",", ":"), check_circular=False)
+    text = wire.to_json(node)
     _check_size(text, max_bytes)
     return text
 
@@ -81,7 +81,7 @@ def load(text: str, max_bytes: int = MAX_BYTES) -> Any:
     """Parsed JSON of `text`, size checked. Raises only `CodecError`."""
     _check_size(text, max_bytes)
     try:
-        return json.loads(text)
+        return wire.from_json(text)
     except (ValueError, RecursionError, MemoryError) as error:
         raise CodecError(f"malformed JSON: {type(error).__name__}") from None
 

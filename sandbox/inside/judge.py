@@ -13,7 +13,6 @@ Before it come `{"progress": true}` frames: limits of time count from the last o
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 import unittest
 from types import ModuleType
@@ -234,6 +233,6 @@ def _exists(module: str) -> bool:
 
 
 def main() -> None:
-    payload = json.loads(wire.read_payload())
+    payload = wire.read_payload()
     record = Record(report=lambda: wire.send(wire.RESULTS, {"progress": True}))
     wire.send(wire.RESULTS, Judge(payload, Candidate(wire.RPC, record), record).result())

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import atexit
 import io
-import json
 import linecache
 import os
-import resource
 import sys
 import threading
+import time
 from types import CodeType, ModuleType, TracebackType
 from typing import Any, NoReturn
 
@@ -57,28 +56,30 @@ class Capture(io.TextIOBase):
 
 
 def calls() -> None:
-    """Main of a `calls` process. Payload: `program`, `calls` [{function, arguments}], `value_bytes`,
-    `output_bytes`; `arguments` is the codec text of (args, kwargs). Frames: see `sandbox/work.py`."""
-    payload: dict[str, Any] = json.loads(wire.read_payload())
+    """Main of a `calls` process. Payload: `program`, `calls` [[function, arguments]...], `done` (how many of them
+    need not be made), `value_bytes`, `output_bytes`; `arguments` is the codec text of (args, kwargs).
+    Frames: see `sandbox/runs.py`."""
+    payload = wire.read_payload()
     stdout, stderr = _capture_output(payload["output_bytes"])
     module, failure = load(payload["program"], "solution", "import")
     if module is None:
         wire.send(wire.RESULTS, {"fatal": failure, **_output(stdout, stderr)})
         return
     wire.send(wire.RESULTS, {"ready": True})
-    for call in payload["calls"]:
+    cpu_seconds = time.process_time
+    for function, arguments in payload["calls"][payload["done"] :]:
         stdout.restart()
         stderr.restart()
-        frame = _call(module, call, payload["value_bytes"])
+        frame = _call(module, function, arguments, payload["value_bytes"])
         frame.update(_output(stdout, stderr))
-        frame["cpu"] = _cpu_seconds()
+        frame["cpu"] = cpu_seconds()
         wire.send(wire.RESULTS, frame)
 
 
 def stdio() -> NoReturn:
     """Main of a `stdio` process. Payload: `program`. One frame, if the program lets us write it: `failure`,
     or None after a normal end. The exit status is the program's own."""
-    payload: dict[str, Any] = json.loads(wire.read_payload())
+    payload = wire.read_payload()
     _open_standard_streams()
     sys.argv = [FILENAME]
     module, failure = load(payload["program"], "__main__", "call")
@@ -146,13 +147,13 @@ def candidate_frames(traceback: TracebackType | None) -> list[list[object]]:
     return frames
 
 
-def _call(module: ModuleType, call: dict[str, Any], value_bytes: int) -> dict[str, Any]:
+def _call(module: ModuleType, name: str, arguments: str, value_bytes: int) -> dict[str, Any]:
     try:
-        function = _resolve(module, call["function"])
+        function = _resolve(module, name)
     except BaseException as error:  # noqa: BLE001
         return {"failure": describe(error, "entry")}
-    arguments: Any = codec.decode(call["arguments"])
-    args, kwargs = arguments
+    decoded: Any = codec.decode(arguments)
+    args, kwargs = decoded
     try:
         value = function(*args, **kwargs)
     except BaseException as error:  # noqa: BLE001
@@ -205,8 +206,3 @@ def _open_standard_streams() -> None:
         open(wire.STDOUT, "w", encoding="utf-8", errors="surrogateescape", closefd=False),
         open(wire.STDERR, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False),
     )
-
-
-def _cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime

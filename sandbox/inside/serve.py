@@ -15,7 +15,6 @@ judge whatever it likes, which is no more than its functions could have returned
 
 from __future__ import annotations
 
-import json
 import operator
 import sys
 from collections.abc import Callable
@@ -198,6 +197,6 @@ def _has(cls: type, name: str) -> bool:
 
 
 def main() -> None:
-    payload = json.loads(wire.read_payload())
+    payload = wire.read_payload()
     sys.stdout = sys.__stdout__ = stdout = program.Capture(payload["output_bytes"])  # type: ignore[assignment, misc]
     ProgramPeer(wire.RPC, payload["program"], stdout).serve_until_end()

@@ -5,9 +5,11 @@ A frame is `<u32 big-endian length><JSON text>`. The receiver bounds the length 
 
 from __future__ import annotations
 
-import json
+import json.decoder
+import json.encoder
 import os
 import struct
+from typing import Any
 
 STDIN, STDOUT, STDERR, PAYLOAD, RESULTS, RPC = range(6)
 
@@ -23,17 +25,37 @@ class WireError(ValueError):
     """A frame is oversized, malformed or cut off."""
 
 
+# `json.dumps` and `json.loads` with these options, without what they do anew for each text.
+_encode = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
+    None, json.JSONEncoder().default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True
+)
+_decode = json.decoder.JSONDecoder().raw_decode
+
+
+def to_json(value: object) -> str:
+    """Compact ASCII JSON. A cyclic value raises `RecursionError`."""
+    return "".join(_encode(value, 0))
+
+
+def from_json(text: str) -> Any:
+    """The value of a text without white space around it. Raises `ValueError`, `RecursionError`, `MemoryError`."""
+    value, end = _decode(text)
+    if end != len(text):
+        raise ValueError("more than one JSON value")
+    return value
+
+
 def pack(message: object) -> bytes:
-    body = json.dumps(message, separators=(",", ":"), check_circular=False).encode()
+    body = to_json(message).encode()
     return _HEADER.pack(len(body)) + body
 
 
-def unpack(body: bytes | bytearray, *, max_values: int | None = None) -> dict[str, object]:
+def unpack(body: bytes | bytearray, *, max_values: int | None = None) -> dict[str, Any]:
     """The JSON object in a frame's body, of at most so many values. Raises only `WireError`."""
     if max_values is not None and len(body) > max_values and _holds_more(body, max_values):
         raise WireError(f"a frame holds more than {max_values} values")
     try:
-        message = json.loads(body)
+        message = from_json(body.decode())
     except (ValueError, RecursionError, MemoryError) as error:
         raise WireError(f"malformed frame: {type(error).__name__}") from None
     if type(message) is not dict:
@@ -61,26 +83,19 @@ def write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def read_all(fd: int) -> bytes:
-    """Everything up to end-of-file."""
-    chunks = []
-    while chunk := os.read(fd, 1 << 20):
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def read_payload() -> bytes:
+def read_payload() -> dict[str, Any]:
     """The payload of this process, from its own descriptor, which is then closed."""
-    data = read_all(PAYLOAD)
+    data = _read_exact(PAYLOAD, os.fstat(PAYLOAD).st_size)
     os.close(PAYLOAD)
-    return data
+    payload: dict[str, Any] = from_json(data.decode())
+    return payload
 
 
 def send(fd: int, message: object) -> None:
     write_all(fd, pack(message))
 
 
-def receive(fd: int, *, max_bytes: int) -> dict[str, object] | None:
+def receive(fd: int, *, max_bytes: int) -> dict[str, Any] | None:
     """The next frame's object (blocking), or None at end-of-file between frames. Raises `WireError`."""
     header = _read_exact(fd, HEADER_BYTES)
     if not header:
