@@ -54,8 +54,13 @@ class Cell:
         self.python = str(hello.get("python"))
         self.has_cgroup = bool(hello.get("cgroup"))
 
-    def start(self, main: str, limits: Limits, descriptors: dict[int, int]) -> None:
-        """Fork a process that runs `main`. `descriptors` maps its descriptor numbers to ours."""
+    def start(
+        self, main: str, limits: Limits, descriptors: dict[int, int], modules: Sequence[str] = ()
+    ) -> None:
+        """Fork a process that runs `main`. `descriptors` maps its descriptor numbers to ours.
+
+        `modules` are imported before the fork, once in a cell.
+        """
         self.runs += 1
         self.end = None
         header = {
@@ -63,6 +68,7 @@ class Cell:
             "run": self.runs,
             "main": main,
             "fds": list(descriptors),
+            "modules": list(modules),
             "limits": {
                 "total_cpu_seconds": limits.total_cpu_seconds,
                 "memory_bytes": limits.memory_bytes,

@@ -6,6 +6,7 @@ process does not have, makes a pass; whatever is missing or cut short is the pro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -16,6 +17,8 @@ from sandbox.inside import wire
 from sandbox.inside.codec import CodecError, decode
 from sandbox.protocol import ErrorInfo, Frame, Job, Judge, Outcome, Phase, Status, TestOutcome
 
+_LARGE_MODULES = ("numpy", "pytest")
+
 
 def program_payload(job: Job, work: Judge) -> bytes:
     """What `serve` reads: the program, and nothing of its test."""
@@ -25,6 +28,13 @@ def program_payload(job: Job, work: Judge) -> bytes:
 def judge_payload(job: Job, work: Judge) -> bytes:
     """What `judge` reads: the test and the prompt, and nothing of the program."""
     return _judge_payload(work)
+
+
+@lru_cache(maxsize=4096)
+def judge_modules(work: Judge) -> tuple[str, ...]:
+    """Which of the large modules that are only in a judge's image the test needs."""
+    named = {name for name in _LARGE_MODULES if re.search(rf"\b{name}\b", work.test + work.prompt)}
+    return tuple(sorted(named | {"pytest"} if work.kind == "pytest" else named))
 
 
 @lru_cache(maxsize=4096)

@@ -35,6 +35,7 @@ class Process:
         *,
         stdin: bytes | None = None,
         rpc: int | None = None,
+        modules: Sequence[str] = (),
     ) -> None:
         """With `stdin`, descriptors 0 to 2 are pipes to us; else /dev/null. `rpc` becomes descriptor 5."""
         self.cell = cell
@@ -60,7 +61,7 @@ class Process:
             shared = theirs if rpc is None else {**theirs, wire.RPC: rpc}
             self._feed()
             self.busy = wire.STDIN in self._ours
-            cell.start(main, limits, shared)
+            cell.start(main, limits, shared, modules)
         except BaseException:
             self.close()
             raise

@@ -150,7 +150,8 @@ def _judge(job: Job, work: Judge, ledger: Ledger, program_cell: Cell, judge_cell
             served = Process(program_cell, "serve", payload, job.limits, rpc=ours.fileno())
             processes.append(served)
             payload = judging.judge_payload(job, work)
-            judge = Process(judge_cell, "judge", payload, job.limits, rpc=theirs.fileno())
+            modules = judging.judge_modules(work)
+            judge = Process(judge_cell, "judge", payload, job.limits, rpc=theirs.fileno(), modules=modules)
             processes.append(judge)
         frames = _watch_judge(served, judge, clocks)
         for process in processes:

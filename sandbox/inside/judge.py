@@ -12,6 +12,7 @@ Before it come `{"progress": true}` frames: limits of time count from the last o
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import sys
 import unittest
@@ -225,6 +226,7 @@ class UnitTestResult(unittest.TestResult):
         self._fail(test, error_data("UnexpectedSuccess", "a test that is expected to fail", "wrong"))
 
 
+@functools.cache
 def _exists(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None

@@ -134,6 +134,7 @@ class LoneSupervisor(Supervisor):
         *,
         mains: dict[str, Any],
         fork_hooks: list[dict[str, Any]],
+        oom_score: int,
         place: dict[str, Any],
     ) -> None:
         """`place`: {host: process number of the pool, folder, folder_bytes, listable, readable} (see landlock.py)."""
@@ -151,7 +152,13 @@ class LoneSupervisor(Supervisor):
         self._counts = ProcessMeter()
         self._mark_untouched()
         super().__init__(
-            control, uid=None, mains=mains, fork_hooks=fork_hooks, counts=self._counts, scratch=self._folder
+            control,
+            uid=None,
+            mains=mains,
+            fork_hooks=fork_hooks,
+            oom_score=oom_score,
+            counts=self._counts,
+            scratch=self._folder,
         )
 
     def _watch(self, child: int, limits: dict[str, Any]) -> tuple[int, int, bool]:

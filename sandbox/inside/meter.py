@@ -12,6 +12,8 @@ import stat
 from contextlib import suppress
 from dataclasses import dataclass
 
+from sandbox.inside import wire
+
 WRITABLE = ("/tmp", "/dev/shm")
 _CGROUP = "/sys/fs/cgroup"
 _PAGE = os.sysconf("SC_PAGESIZE")
@@ -41,12 +43,12 @@ class CgroupMeter:
 
     def __init__(self) -> None:
         if os.path.exists(f"{_CGROUP}/memory.events"):  # version 2
-            self._events = os.open(f"{_CGROUP}/memory.events", os.O_RDONLY)
-            self._cpu = os.open(f"{_CGROUP}/cpu.stat", os.O_RDONLY)
+            self._events = wire.set_aside(os.open(f"{_CGROUP}/memory.events", os.O_RDONLY))
+            self._cpu = wire.set_aside(os.open(f"{_CGROUP}/cpu.stat", os.O_RDONLY))
             self._cpu_field, self._cpu_unit = b"usage_usec", 1e-6
         else:
-            self._events = os.open(f"{_CGROUP}/memory/memory.oom_control", os.O_RDONLY)
-            self._cpu = os.open(f"{_CGROUP}/cpuacct/cpuacct.usage", os.O_RDONLY)
+            self._events = wire.set_aside(os.open(f"{_CGROUP}/memory/memory.oom_control", os.O_RDONLY))
+            self._cpu = wire.set_aside(os.open(f"{_CGROUP}/cpuacct/cpuacct.usage", os.O_RDONLY))
             self._cpu_field, self._cpu_unit = b"", 1e-9
         self._mark = Mark(0.0, 0)
 

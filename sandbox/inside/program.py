@@ -21,6 +21,7 @@ from sandbox.inside import codec, wire
 FILENAME = "<program>"
 MESSAGE_CHARS = 2000
 MAX_FRAMES = 20
+_STREAMS = sys.stdin, sys.stdout, sys.stderr  # kept: freeing them in each process would take longer
 
 
 class Capture(io.TextIOBase):

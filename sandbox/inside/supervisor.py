@@ -3,8 +3,8 @@
 It reads headers and descriptors only, never a payload: no process forked from it can hold another's secret.
 Being pid 1 of its pid namespace it cannot be killed from inside, and its `kill(-1)` reaches every other process.
 
-Messages on its socket (SOCK_SEQPACKET, one JSON object each). In: `start` {run, main, fds, limits} with the
-descriptors, `usage` {run}, `kill` {run}. Out: `hello`, `usage` {run, cpu}, `exit` {run, code, signal, cpu,
+Messages on its socket (SOCK_SEQPACKET, one JSON object each). In: `start` {run, main, fds, limits, modules}
+with the descriptors, `usage` {run}, `kill` {run}. Out: `hello`, `usage` {run, cpu}, `exit` {run, code, signal, cpu,
 peak_bytes, memory, clean}.
 """
 
@@ -21,11 +21,14 @@ import signal
 import socket
 import sys
 import time
+
+# Past the wrapper in `signal`, which makes enumeration members of its arguments, in each process anew.
+from _signal import signal as _set_handler  # type: ignore
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
-from sandbox.inside import confine, meter, wire
+from sandbox.inside import confine, meter, rehearsal, wire
 from sandbox.inside.scratch import empty
 
 SCRATCH = "/tmp"
@@ -33,12 +36,13 @@ OWN_FILES = 256  # so few descriptors that closing all of them is quick
 _WATCH_SECONDS = 0.01  # how often memory is summed where no cgroup bounds it
 _REAP_SECONDS = 1.0  # how often orphans are reaped while a program runs
 _CLEAR_SECONDS = 5.0
+_SIGINT = int(signal.SIGINT)
 
 PRELOADED = (
     "abc array ast base64 bisect builtins calendar cmath collections collections.abc contextlib copy csv "
     "dataclasses datetime decimal enum fractions functools hashlib heapq inspect io itertools json keyword math "
     "operator os pprint queue random re statistics string struct textwrap threading time traceback types typing "
-    "unicodedata unittest uuid"
+    "unicodedata uuid"
 ).split()
 
 
@@ -50,6 +54,7 @@ class Supervisor:
         uid: int | None,
         mains: dict[str, Any],
         fork_hooks: list[dict[str, Any]],
+        oom_score: int,
         counts: meter.Meter | None = None,
         scratch: str = SCRATCH,
     ) -> None:
@@ -59,6 +64,8 @@ class Supervisor:
         self._fork_hooks = fork_hooks
         self._scratch = scratch
         self._meter = counts or meter.open_meter()
+        self._oom_score = oom_score  # descriptor of our own; what we fork inherits the value
+        self._usual_oom_score = os.pread(oom_score, 16, 0)
         self._untouched = meter.tmpfs_use()
         self._run = 0
 
@@ -74,10 +81,13 @@ class Supervisor:
 
     def _supervise(self, header: dict[str, Any], descriptors: list[int]) -> None:
         self._run = header["run"]
+        self._import(header["modules"])
         before = self._meter.start()
+        os.pwrite(self._oom_score, b"1000", 0)  # it dies first when memory runs out
         child = os.fork()
         if child == 0:
             self._become_child(header, descriptors)
+        os.pwrite(self._oom_score, self._usual_oom_score, 0)
         for descriptor in descriptors:
             os.close(descriptor)
         status, peak_bytes, over_memory = self._watch(child, header["limits"])
@@ -95,6 +105,18 @@ class Supervisor:
             memory=over_memory or oom_kills > 0,
             clean=clean,
         )
+
+    def _import(self, names: list[str]) -> None:
+        """Modules that take long to import and few tests need: from the first such test on, all find them here."""
+        if set(names) <= sys.modules.keys():
+            return
+        with _without_fork_hooks() as fork_hooks:
+            for name in names:
+                with suppress(ModuleNotFoundError):  # the test gets the same error
+                    importlib.import_module(name)
+        self._fork_hooks += fork_hooks
+        gc.collect()
+        gc.freeze()
 
     def _watch(self, child: int, limits: dict[str, Any]) -> tuple[int, int, bool]:
         """Wait for `child` while answering the host. Returns (wait status, peak bytes, over memory)."""
@@ -149,6 +171,8 @@ class Supervisor:
 
     def _kill_all(self) -> bool:
         """Kill and reap everything else here; False if something is still there at the deadline."""
+        if not self._others_exist():
+            return True
         deadline = time.monotonic() + _CLEAR_SECONDS
         while True:
             self._signal_all()
@@ -198,12 +222,11 @@ class Supervisor:
             os.setsid()
             if self._uid is None:
                 confine.set_dumpable(True)  # else its own /proc/self is closed to it
-            _die_first_when_memory_runs_out()
             self._drop_user()
             _place_descriptors(descriptors, header["fds"])
             self._set_limits(header["limits"])
             os.chdir(self._scratch)
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            _set_handler(_SIGINT, signal.default_int_handler)
             for hook in self._fork_hooks:
                 os.register_at_fork(**hook)
             gc.enable()
@@ -253,28 +276,25 @@ class Supervisor:
         return (json.loads(data), descriptors) if data else None
 
 
-def _die_first_when_memory_runs_out() -> None:
-    descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
-    os.write(descriptor, b"1000")
-    os.close(descriptor)
-
-
 def _place_descriptors(descriptors: list[int], targets: list[int]) -> None:
-    """Put `descriptors` at `targets`, /dev/null at 0 to 2 where none goes there, and close all others."""
-    above = wire.RPC + 1
-    held = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, above) for descriptor in descriptors]
-    null = fcntl.fcntl(os.open("/dev/null", os.O_RDWR), fcntl.F_DUPFD, above)
-    for target in range(above):
-        if target in targets:
-            os.dup2(held[targets.index(target)], target)
-        elif target <= wire.STDERR:
-            os.dup2(null, target)
-        else:
-            try:
-                os.close(target)
-            except OSError:
-                continue  # was not open
-    os.closerange(above, OWN_FILES)
+    """Put `descriptors` at `targets`, most of which they have already (`wire.set_aside`); close all others.
+
+    Of 0 to 2, which are ours, those stay that no other takes the place of: they are /dev/null.
+    """
+    displaced = [
+        (number, target) for number, target in zip(descriptors, targets, strict=True) if number != target
+    ]
+    held = [(fcntl.fcntl(number, fcntl.F_DUPFD, wire.OWN_NUMBERS), target) for number, target in displaced]
+    for number, target in held:
+        os.dup2(number, target)
+    if wire.STDERR not in targets:
+        os.dup2(wire.STDIN, wire.STDERR)
+    first = wire.STDERR + 1
+    for target in sorted(targets):
+        if target > wire.STDERR:
+            os.closerange(first, target)
+            first = target + 1
+    os.closerange(first, OWN_FILES)
 
 
 def limit(kind: int, soft: int, hard: int | None = None) -> None:
@@ -292,13 +312,9 @@ def _load_mains(role: str) -> dict[str, Any]:
     return {"judge": judge.main}
 
 
-def _preload(role: str) -> None:
-    wanted = [*PRELOADED, "numpy", "pytest"] if role == "judge" else PRELOADED
-    for name in wanted:
-        try:
-            importlib.import_module(name)
-        except ModuleNotFoundError:
-            continue  # this cell's interpreter lacks it; a program that wants it gets the same error
+def _preload() -> None:
+    for name in PRELOADED:
+        importlib.import_module(name)
 
 
 @contextmanager
@@ -320,6 +336,11 @@ def _without_fork_hooks() -> Iterator[list[dict[str, Any]]]:
 def main(argv: list[str]) -> None:
     """`argv`: one JSON object {role, uid, socket (a path) or control_fd}; for a lone one also `place` (see lone.py)."""
     settings = json.loads(argv[0])
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, wire.STDIN)
+    os.dup2(null, wire.STDOUT)
+    os.close(null)
+    oom_score = wire.set_aside(os.open("/proc/self/oom_score_adj", os.O_RDWR))
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # pid 1 ignores what it has no handler for
     confine.set_dumpable(False)
     confine.set_no_new_privileges()
@@ -330,15 +351,21 @@ def main(argv: list[str]) -> None:
     else:
         control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         control.connect(settings["socket"])
-    control.set_inheritable(False)
+    control = socket.socket(fileno=wire.set_aside(control.detach()))
     with _without_fork_hooks() as fork_hooks:
-        _preload(settings["role"])
+        _preload()
         mains = _load_mains(settings["role"])
+        {"program": rehearsal.program, "judge": rehearsal.judge}[settings["role"]](mains)
+    supervisor: Supervisor
     if "place" in settings:
         lone = importlib.import_module("sandbox.inside.lone")
-        supervisor = lone.LoneSupervisor(control, mains=mains, fork_hooks=fork_hooks, place=settings["place"])
+        supervisor = lone.LoneSupervisor(
+            control, mains=mains, fork_hooks=fork_hooks, oom_score=oom_score, place=settings["place"]
+        )
     else:
-        supervisor = Supervisor(control, uid=settings["uid"], mains=mains, fork_hooks=fork_hooks)
+        supervisor = Supervisor(
+            control, uid=settings["uid"], mains=mains, fork_hooks=fork_hooks, oom_score=oom_score
+        )
     confine.install_filter()
     gc.collect()
     gc.freeze()

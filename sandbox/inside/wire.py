@@ -5,6 +5,7 @@ A frame is `<u32 big-endian length><JSON text>`. The receiver bounds the length 
 
 from __future__ import annotations
 
+import fcntl
 import json.decoder
 import json.encoder
 import os
@@ -16,6 +17,8 @@ STDIN, STDOUT, STDERR, PAYLOAD, RESULTS, RPC = range(6)
 # How a child says that it never reached its main. A program can say so too: then its job is tried again
 # elsewhere and finally `killed`, never excused.
 SETUP_FAILED = 125
+
+OWN_NUMBERS = 100  # a supervisor's own descriptors begin here, so that those it receives begin at 3
 
 _HEADER = struct.Struct(">I")
 HEADER_BYTES = _HEADER.size
@@ -43,6 +46,13 @@ def from_json(text: str) -> Any:
     if end != len(text):
         raise ValueError("more than one JSON value")
     return value
+
+
+def set_aside(descriptor: int) -> int:
+    """A supervisor's own descriptor, moved to its place."""
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, OWN_NUMBERS)
+    os.close(descriptor)
+    return moved
 
 
 def pack(message: object) -> bytes:
