@@ -104,7 +104,7 @@ class Process:
         """Move what can be moved through our ends now, without blocking."""
         self._feed()
         moved = [self._drain(number) for number in list(self._ours) if number != wire.STDIN]
-        self.busy = wire.STDIN in self._ours or max(moved, default=0) >= _MUCH
+        self.busy |= max(moved, default=0) >= _MUCH
 
     def drain_all(self) -> None:
         """Take in what is left in the pipes of an ended process."""

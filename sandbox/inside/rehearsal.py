@@ -30,7 +30,7 @@ def rehearsed(values: List[int], names: dict) -> list:
         counts[word] = counts.get(word, 0) + len(word) + index
     return [total, max(values), math.sqrt(abs(total)), tuple(words), counts, True, None, "".join(words[::-1])]
 '''
-_ARGUMENTS = ([3, 1, 2], {"x": 1.5, "e": "two"}), {}
+_ARGUMENTS: tuple[object, ...] = ([3, 1, 2], {"x": 1.5, "e": "two"}), {}
 _TEST = f"""
 def check(candidate):
     try:
@@ -67,7 +67,7 @@ def program(mains: dict[str, Callable[[], None]]) -> None:
     args = codec.Encoder().node(_ARGUMENTS)
     function = {"foreign": {"mine": 0}}
     call_it = {"t": [{"t": [function, *args["t"][0]["t"]]}, {"d": []}]}  # type: ignore[index]
-    nothing = {"t": [{"t": []}, {"d": []}]}
+    nothing: dict[str, object] = {"t": [{"t": []}, {"d": []}]}
     names = {"t": [{"t": [["rehearsed", "absent"]]}, {"d": []}]}
     requests = [("load", nothing), ("names", names), ("call", call_it), ("call", call_it)]
     for _ in range(_TIMES):
