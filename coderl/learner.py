@@ -69,7 +69,7 @@ class Learner:
         target = config.learner.kl_target
         self.controller = RateController(target) if target else None
         self.previous = copy.deepcopy(self.model).eval().requires_grad_(False) if target else None
-        self.average = copy.deepcopy(self.warm) if _uses_average(config) else None
+        self.average: PreTrainedModel | None = copy.deepcopy(self.warm) if _uses_average(config) else None
         self.model.train()
         learner = config.learner
         check_scoring(self.model, share_prompts=learner.share_prompts)
