@@ -16,7 +16,8 @@ from evalplus.eval import untrusted_check
 
 
 def prepare(row):
-    code, names = row["prompt"] + row["canonical_solution"], {}
+    code = row["prompt"] + row["canonical_solution"]
+    names: dict = {}
     exec(code, names)
     function = names[row["entry_point"]]
     expected = [function(*json.loads(json.dumps(args))) for args in row["base_input"]]

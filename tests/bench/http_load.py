@@ -13,6 +13,7 @@ import asyncio
 import json
 import statistics
 import time
+from typing import Any
 
 import httpx
 
@@ -54,7 +55,7 @@ class Load:
             await asyncio.sleep(float(response.headers["retry-after"]))
         self.latencies.append(time.perf_counter() - started)
         for line in response.text.splitlines():
-            row = json.loads(line) if line else {"done": 0}
+            row: dict[str, Any] = json.loads(line) if line else {"done": 0}
             if "done" not in row:
                 expected = sorted(str(numbers[row["index"]]) * 3)
                 outcome = row.get("outcome", {})

@@ -17,14 +17,19 @@ import time
 
 from coderl import config as configuration
 from coderl import warmup
+from coderl.config import RunConfig
 from coderl.learner import Learner
+from coderl.types import Batch
 from tests.bench.recorded import assign, recorded_batch
 
 PASS_RATE = 0.6
 
 
 def main(rounds: int) -> None:
-    arms, seconds, cpu, rows = {}, {}, {}, {}
+    arms: dict[str, tuple[Learner, RunConfig, Batch]] = {}
+    seconds: dict[str, list[float]] = {}
+    cpu: dict[str, list[float]] = {}
+    rows: dict[str, int] = {}
     for name, share in itertools.product(("grpo", "grpo_n"), (False, True)):
         config = configuration.load(
             None, [f"objective.name={name}", f"learner.share_prompts={str(share).lower()}"]
@@ -45,7 +50,7 @@ def main(rounds: int) -> None:
                 cpu[arm].append(time.process_time() - started)
     medians = {arm: statistics.median(values) for arm, values in cpu.items()}
     wall = {arm: statistics.median(values) for arm, values in seconds.items()}
-    batch = arms["grpo"][2].rollouts
+    rollouts = arms["grpo"][2].rollouts
     for arm, value in medians.items():
         print(f"{arm:<14}{rows[arm]:>5} rows {value:>8.3f} CPU s {wall[arm]:>8.3f} s")
     print(f"GRPO-N / GRPO: {medians['grpo_n'] / medians['grpo']:.2f} (goal: at most 0.5)")
@@ -53,8 +58,8 @@ def main(rounds: int) -> None:
         "bench": "learner_speed",
         "rounds": rounds,
         "pass_rate": PASS_RATE,
-        "prompt_tokens_mean": statistics.fmean(len(r.prompt_tokens) for r in batch),
-        "completion_tokens_mean": statistics.fmean(len(r.tokens) for r in batch),
+        "prompt_tokens_mean": statistics.fmean(len(r.prompt_tokens) for r in rollouts),
+        "completion_tokens_mean": statistics.fmean(len(r.tokens) for r in rollouts),
         "cpu_seconds": medians,
         "seconds": wall,
         "grpo_n_over_grpo": medians["grpo_n"] / medians["grpo"],

@@ -68,7 +68,7 @@ def graded(grader: Grader, tasks: Sequence[Task]) -> Timing:
     verdicts = [future.result() for future in [grader.submit(task, task.reference) for task in tasks]]
     seconds, cpu = time.perf_counter() - started, cpu_seconds() - cpu
     assert all(verdict.passed and verdict.trust == "isolated" for verdict in verdicts)
-    runs = sum(len(task.tests) for task in tasks) if isinstance(tasks[0].tests[0], StdioTest) else len(tasks)  # type: ignore[index, arg-type]
+    runs = sum(len(task.tests) for task in tasks) if isinstance(tasks[0].tests[0], StdioTest) else len(tasks)  # type: ignore[index, arg-type, misc]
     return runs, seconds, cpu + sum(verdict.cpu_seconds for verdict in verdicts)
 
 

@@ -44,7 +44,7 @@ def _in_child(filtered: bool) -> dict[str, float]:
 
 def main() -> int:
     rounds = [(_in_child(False), _in_child(True)) for _ in range(_ROUNDS)]
-    figures = {}
+    figures: dict[str, float] = {}
     for name in rounds[0][0]:
         without, with_filter = (statistics.median(each[i][name] for each in rounds) for i in (0, 1))
         ratio = statistics.median(each[1][name] / each[0][name] for each in rounds)

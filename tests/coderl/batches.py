@@ -52,7 +52,7 @@ def sampled_batch(learner: Learner, step: int, groups: int = 8, samples: int = 8
     prompts = torch.randint(2, VOCABULARY, (groups, 4), generator=generator)
     torch.manual_seed(step)
     with torch.no_grad():
-        full = learner.model.generate(
+        full = learner.model.generate(  # type: ignore[operator]
             input_ids=prompts.repeat_interleave(samples, 0),
             attention_mask=torch.ones(groups * samples, 4, dtype=torch.long),
             generation_config=GenerationConfig(

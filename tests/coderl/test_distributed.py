@@ -80,7 +80,7 @@ def as_a_rank(rank: int, folder: Path) -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two processes left behind."""
     path = tmp_path_factory.mktemp("two")
-    multiprocessing.spawn(as_a_rank, args=(path,), nprocs=2)  # type: ignore[no-untyped-call]
+    multiprocessing.spawn(as_a_rank, args=(path,), nprocs=2)  # type: ignore[attr-defined, no-untyped-call]
     return path
 
 

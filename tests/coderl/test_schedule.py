@@ -13,10 +13,13 @@ from coderl.stages import ObjectiveSchedule, Stage, StageMonitor
 GRPO, GRPO_N = ObjectiveConfig(name="grpo"), ObjectiveConfig(name="grpo_n")
 CONFIG = StagesConfig(exploration=GRPO_N, patience=3)
 LASTING = StagesConfig(exploration=GRPO_N)
+EXPLORING: tuple[Stage] = ("exploration",)
+EXPLOITING: tuple[Stage] = ("exploitation",)
+IDLE: tuple[Stage] = ("saturated/unknown",)
 
 
 def feed(schedule: ObjectiveSchedule, *stages: Stage) -> list[str]:
-    names = []
+    names: list[str] = []
     for stage in stages:
         schedule.step(stage)
         names.append(schedule.current.name)
@@ -28,12 +31,12 @@ def test_a_stage_must_last_before_the_objective_changes() -> None:
     assert feed(schedule, "exploration", "exploration", "exploitation", "exploration") == ["grpo"] * 4
     assert feed(schedule, "exploration", "exploration") == ["grpo", "grpo_n"]
     # No objective of its own: what was chosen stays.
-    assert feed(schedule, *["exploitation"] * 5, *["saturated/unknown"] * 5) == ["grpo_n"] * 10
+    assert feed(schedule, *EXPLOITING * 5, *IDLE * 5) == ["grpo_n"] * 10
 
 
 def test_without_objectives_for_stages_nothing_changes() -> None:
     schedule = ObjectiveSchedule(GRPO, StagesConfig())
-    assert set(feed(schedule, *["exploration"] * 9, *["exploitation"] * 9)) == {"grpo"}
+    assert set(feed(schedule, *EXPLORING * 9, *EXPLOITING * 9)) == {"grpo"}
 
 
 def test_a_schedule_goes_on_from_its_saved_state() -> None:

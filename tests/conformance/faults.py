@@ -179,7 +179,8 @@ class Stage:
 def descendants(pid: int) -> list[int]:
     """Children of `pid` and theirs, nearest first."""
     listed = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
-    parents = dict(map(int, line.split()) for line in listed.stdout.splitlines())
+    pairs = (line.split() for line in listed.stdout.splitlines())
+    parents = {int(child): int(parent) for child, parent in pairs}
     children = [child for child, parent in parents.items() if parent == pid]
     return children + [grandchild for child in children for grandchild in descendants(child)]
 
