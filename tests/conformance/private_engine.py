@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +43,13 @@ class PrivateEngine:
         deadline = time.monotonic() + _START_SECONDS
         while True:
             try:
-                self.client().ping()
+                # By hand first: a client that finds nobody leaves its socket open.
+                with socket.socket(socket.AF_UNIX) as sock:
+                    sock.connect(self.url.removeprefix("unix://"))
+                with closing(self.client()) as client:
+                    client.ping()
                 return
-            except (DockerException, RequestException):
+            except (OSError, DockerException, RequestException):
                 if time.monotonic() > deadline or self._process.poll() is not None:
                     tail = (folder / "log").read_text(errors="replace")[-1500:]
                     self.stop()
