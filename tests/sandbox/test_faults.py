@@ -1,4 +1,7 @@
-"""Whatever breaks around a batch, every job ends with its true outcome, recorded once, and nothing is left behind."""
+"""Whatever breaks around a batch, every job ends with its true outcome, recorded once, and nothing is left behind.
+
+`make test PYTEST_ARGS="-m stress"` runs this; `python -m tests.conformance.faults` is the same with more jobs.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,7 @@ def engine(folder: Path) -> Iterator[PrivateEngine]:
         private.stop()
 
 
+pytestmark = pytest.mark.stress
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small disk, which needs root")
 
 
