@@ -26,8 +26,9 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import sandbox
 from sandbox import image
@@ -41,7 +42,13 @@ from tests.conformance.grade_references import DATA
 HERE = Path(__file__).parent
 STDIO_TASKS, STDIO_INPUTS = 40, 8
 EXEC_PROGRAMS, RUN_PROGRAMS = 30, 10
-Timing = tuple[int, float, float]  # programs, seconds, CPU seconds
+Contest = tuple[str, Callable[[], "Timing"], Callable[[], "Timing"]]  # target, ours, the alternative
+
+
+class Timing(NamedTuple):
+    programs: int
+    seconds: float
+    cpu_seconds: float | None  # None: Docker's, which cannot be told apart
 
 
 def stdio_tasks(tasks: Sequence[Task]) -> list[Task]:
@@ -69,7 +76,7 @@ def graded(grader: Grader, tasks: Sequence[Task]) -> Timing:
     seconds, cpu = time.perf_counter() - started, cpu_seconds() - cpu
     assert all(verdict.passed and verdict.trust == "isolated" for verdict in verdicts)
     runs = sum(len(task.tests) for task in tasks) if isinstance(tasks[0].tests[0], StdioTest) else len(tasks)  # type: ignore[index, arg-type, misc]
-    return runs, seconds, cpu + sum(verdict.cpu_seconds for verdict in verdicts)
+    return Timing(runs, seconds, cpu + sum(verdict.cpu_seconds for verdict in verdicts))
 
 
 def judged(runner: Runner, tasks: Sequence[Task]) -> Timing:
@@ -83,7 +90,7 @@ def judged(runner: Runner, tasks: Sequence[Task]) -> Timing:
     outcomes = [future.result() for future in [runner.submit(job) for job in jobs]]
     seconds, cpu = time.perf_counter() - started, cpu_seconds() - cpu
     assert all(outcome.passed for outcome in outcomes)
-    return len(jobs), seconds, cpu + sum(outcome.cpu_seconds for outcome in outcomes)
+    return Timing(len(jobs), seconds, cpu + sum(outcome.cpu_seconds for outcome in outcomes))
 
 
 class Passes:
@@ -97,7 +104,7 @@ class Passes:
         self._process.stdin.write(f"{name}\n")
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())
-        return programs, answer["seconds"], answer["cpu_seconds"]
+        return Timing(programs, answer["seconds"], answer["cpu_seconds"])
 
     def close(self) -> None:
         self._process.communicate()
@@ -110,7 +117,7 @@ def commands(lines: Sequence[list[str]]) -> Timing:
     started = time.perf_counter()
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(run, lines))
-    return len(lines), time.perf_counter() - started, 0.0
+    return Timing(len(lines), time.perf_counter() - started, None)
 
 
 def cold_start_seconds(slots: int) -> float:
@@ -153,33 +160,80 @@ def write_programs(
     folder.chmod(0o755)
 
 
-def measure(
-    contests: dict[str, tuple[str, Callable[[], Timing], Callable[[], Timing]]], rounds: int
-) -> dict[str, Any]:
+def measure(contests: dict[str, Contest], rounds: int) -> dict[str, Any]:
     """Medians, by the contest's name (ours-alternative), of rates and ratios."""
-    rows: dict[str, list[tuple[float, ...]]] = {name: [] for name in contests}
+    rows: dict[str, list[dict[str, float]]] = {name: [] for name in contests}
     for number in range(rounds):
         for name, (_, ours, theirs) in contests.items():
-            (n, seconds, cpu), (m, their_seconds, their_cpu) = ours(), theirs()
-            cpu_ratio = their_cpu / m / (cpu / n)
-            rows[name].append(
-                (n / seconds, m / their_seconds, n / seconds / (m / their_seconds), 1e3 * cpu / n, cpu_ratio)
-            )
-            print(
-                f"round {number + 1} {name}: {n / seconds:.1f}/s, {m / their_seconds:.1f}/s, ratio {rows[name][-1][2]:.2f}; "
-                f"CPU {1e3 * cpu / n:.2f} ms, {1e3 * their_cpu / m:.2f} ms, ratio {cpu_ratio:.2f}",
-                flush=True,
-            )
+            row = compared(ours(), theirs())
+            rows[name].append(row)
+            print(f"round {number + 1} {name}: {line(row)}", flush=True)
     figures: dict[str, Any] = {}
     for name, (target, _, _) in contests.items():
-        medians = [round(statistics.median(column), 3) for column in zip(*rows[name], strict=True)]
-        figures[name] = dict(
-            zip(
-                ("ours_per_second", "theirs_per_second", "ratio", "cpu_ms", "cpu_ratio"), medians, strict=True
-            )
-        )
-        print(f"{name}: ratio {medians[2]:.2f} (target {target}), by CPU time {medians[4]:.2f}")
+        figures[name] = {
+            key: round(statistics.median(row[key] for row in rows[name]), 3) for key in rows[name][0]
+        }
+        print(f"{name} (target {target}): {line(figures[name])}")
     return figures
+
+
+def compared(ours: Timing, theirs: Timing) -> dict[str, float]:
+    rates = [timing.programs / timing.seconds for timing in (ours, theirs)]
+    row = {"ours_per_second": rates[0], "theirs_per_second": rates[1], "ratio": rates[0] / rates[1]}
+    if ours.cpu_seconds is None or theirs.cpu_seconds is None:
+        return row
+    cpu = [1e3 * ours.cpu_seconds / ours.programs, 1e3 * theirs.cpu_seconds / theirs.programs]
+    return row | {"cpu_ms": cpu[0], "their_cpu_ms": cpu[1], "cpu_ratio": cpu[1] / cpu[0]}
+
+
+def line(row: dict[str, float]) -> str:
+    text = f"{row['ours_per_second']:.1f}/s, {row['theirs_per_second']:.1f}/s, ratio {row['ratio']:.2f}"
+    if "cpu_ms" in row:
+        text += f"; CPU {row['cpu_ms']:.2f} ms, {row['their_cpu_ms']:.2f} ms, ratio {row['cpu_ratio']:.2f}"
+    return text
+
+
+def contests_of(
+    tasks: Sequence[Task], pool: Runner, tag: str, evalplus: str | None, open_now: ExitStack
+) -> dict[str, Contest]:
+    """Starts the alternatives, which `open_now` stops."""
+    call = [task for task in tasks if isinstance(works_of(task)[0], Calls)]
+    scripts = stdio_tasks(tasks)
+    folder = open_now.enter_context(tempfile.TemporaryDirectory())
+    write_programs(Path(folder), tasks, call, scripts)
+    flags = f"--rm --network none --security-opt seccomp=unconfined --volume {folder}:/bench:ro".split()
+    all_at_once = ["python3", "-I", "/bench/plain_programs.py", "/bench"]
+    plain = open_now.enter_context(
+        closing(Passes(["docker", "run", "--interactive", *flags, tag, *all_at_once]))
+    )
+    idle = subprocess.check_output(
+        ["docker", "run", "--detach", *flags, tag, "sleep", "infinity"], text=True
+    ).strip()
+    open_now.callback(
+        subprocess.run, ["docker", "rm", "--force", idle], stdout=subprocess.DEVNULL, check=True
+    )
+    one = [["python3", "-I", f"/bench/{number}.py"] for number in range(EXEC_PROGRAMS)]
+    executed = [["docker", "exec", idle, *command] for command in one]
+    started = [["docker", "run", *flags, tag, *command] for command in one[:RUN_PROGRAMS]]
+    grader, inputs = Grader(pool), len(scripts) * STDIO_INPUTS
+
+    def whole() -> Timing:
+        return graded(grader, tasks)
+
+    contests: dict[str, Contest] = {
+        "call-plain": ("3", lambda: graded(grader, call), lambda: plain.run("call", len(call))),
+        "judge-plain": ("1.5", lambda: judged(pool, tasks), lambda: plain.run("whole", len(tasks))),
+        "stdio-plain": ("2.5", lambda: graded(grader, scripts), lambda: plain.run("stdio", inputs)),
+        "whole-plain": ("none", whole, lambda: plain.run("whole", len(tasks))),
+        "whole-exec": ("10", whole, lambda: commands(executed)),
+        "whole-run": ("40", whole, lambda: commands(started)),
+    }
+    if evalplus:
+        file = DATA / "humanevalplus" / "HumanEvalPlus.jsonl.gz"
+        command = [evalplus, str(HERE / "evalplus_programs.py"), str(file)]
+        theirs = open_now.enter_context(closing(Passes(command)))
+        contests["whole-evalplus"] = ("1.8", whole, lambda: theirs.run("pass", len(tasks)))
+    return contests
 
 
 def main() -> None:
@@ -191,81 +245,19 @@ def main() -> None:
     )
     options = parser.parse_args()
     tasks = load(f"humaneval={DATA / 'humaneval' / 'HumanEval.jsonl'}")
-    call = [task for task in tasks if isinstance(works_of(task)[0], Calls)]
-    scripts = stdio_tasks(tasks)
-    inputs = len(scripts) * STDIO_INPUTS
-    client = connect()
-    tag = image.ensure(client)["program"]
-    client.close()
+    with closing(connect()) as client:
+        tag = image.ensure(client)["program"]
     cold = statistics.median(cold_start_seconds(options.slots) for _ in range(3))
-    with tempfile.TemporaryDirectory() as folder, sandbox.open_pool(options.slots, "docker") as pool:
-        write_programs(Path(folder), tasks, call, scripts)
-        grader = Grader(pool)
-        container = [
-            "--rm",
-            "--network",
-            "none",
-            "--security-opt",
-            "seccomp=unconfined",
-            "--volume",
-            f"{folder}:/bench:ro",
-        ]
-        plain = Passes(
-            [
-                "docker",
-                "run",
-                "--interactive",
-                *container,
-                tag,
-                "python3",
-                "-I",
-                "/bench/plain_programs.py",
-                "/bench",
-            ]
-        )
-        idle = subprocess.check_output(
-            ["docker", "run", "--detach", *container, tag, "sleep", "infinity"], text=True
-        ).strip()
-        executed = [["docker", "exec", idle, "python3", "-I", f"/bench/{n}.py"] for n in range(EXEC_PROGRAMS)]
-        started = [
-            ["docker", "run", *container, tag, "python3", "-I", f"/bench/{n}.py"] for n in range(RUN_PROGRAMS)
-        ]
-        whole = lambda: graded(grader, tasks)  # noqa: E731
-        contests = {
-            "call-plain": ("3", lambda: graded(grader, call), lambda: plain.run("call", len(call))),
-            "judge-plain": ("1.5", lambda: judged(pool, tasks), lambda: plain.run("whole", len(tasks))),
-            "stdio-plain": ("2.5", lambda: graded(grader, scripts), lambda: plain.run("stdio", inputs)),
-            "whole-plain": ("none", whole, lambda: plain.run("whole", len(tasks))),
-        }
-        evalplus = None
-        if options.evalplus:
-            file = DATA / "humanevalplus" / "HumanEvalPlus.jsonl.gz"
-            evalplus = Passes([options.evalplus, str(HERE / "evalplus_programs.py"), str(file)])
-            contests["whole-evalplus"] = ("1.8", whole, lambda: evalplus.run("pass", len(tasks)))
-        contests["whole-exec"] = ("10", whole, lambda: commands(executed))
-        contests["whole-run"] = ("40", whole, lambda: commands(started))
-        try:
-            judged(pool, tasks)  # cells open, caches fill
-            figures = measure(contests, options.rounds)
-            memory = supervisors_mib()
-        finally:
-            plain.close()
-            if evalplus:
-                evalplus.close()
-            subprocess.run(["docker", "rm", "--force", idle], stdout=subprocess.DEVNULL, check=True)
+    with sandbox.open_pool(options.slots, "docker") as pool, ExitStack() as open_now:
+        contests = contests_of(tasks, pool, tag, options.evalplus, open_now)
+        judged(pool, tasks)  # cells open, caches fill
+        figures = measure(contests, options.rounds)
+        memory = supervisors_mib()
     print(
         f"cold start of {options.slots} slots {cold:.2f} s (target 3); supervisors {memory} MiB (target 25)"
     )
-    print(
-        json.dumps(
-            {
-                "slots": options.slots,
-                "cold_start_seconds": round(cold, 2),
-                "supervisor_mib": memory,
-                **figures,
-            }
-        )
-    )
+    start = {"slots": options.slots, "cold_start_seconds": round(cold, 2), "supervisor_mib": memory}
+    print(json.dumps(start | figures))
 
 
 if __name__ == "__main__":
