@@ -116,6 +116,11 @@ class SandboxConfig(Section):
         "auto", description="auto: the first that works"
     )
     slots: int = Field(2, ge=1, description="programs that run at once")
+    urls: list[str] = Field(
+        [],
+        description="daemons that run the programs (`coderl sandbox serve`): http://HOST:PORT, unix:///PATH; their "
+        "token in CODERL_TOKEN; none: a pool in this process, of `backend` and `slots`",
+    )
     outage_seconds: float = Field(
         600, ge=0, description="how long to wait for a sandbox that grades nothing before the run stops"
     )

@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-import sandbox
 from coderl.completions import Item, read_completions, reference_items
+from coderl.runner import open_runner
 from sandbox.protocol import Limits
 from tasks.datasets import load
 from tasks.errors import TaskError
@@ -41,6 +41,7 @@ def main(
     completions: str,
     out: str,
     *,
+    urls: Sequence[str] = (),
     backend: str = "auto",
     slots: int = 2,
     limits: Limits | None = None,
@@ -58,9 +59,9 @@ def main(
     started = time.monotonic()
     with (
         atomic_writer(Path(out)) as stream,
-        sandbox.open_pool(slots=slots, backend=backend, report=_say) as pool,
+        open_runner(urls=urls, slots=slots, backend=backend, report=_say) as runner,
     ):
-        grader = Grader(pool, limits=limits)
+        grader = Grader(runner, limits=limits)
         graded = _grade(grader, items)
         for item, (verdict, *earlier) in zip(items, graded, strict=True):
             stream.write(json.dumps(verdict_row(item, verdict, earlier)) + "\n")

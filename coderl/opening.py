@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-import sandbox
 from coderl import checkpoint, warmup
 from coderl.collapse import CollapseMonitor
 from coderl.config import RunConfig
@@ -22,6 +21,7 @@ from coderl.metrics import Metrics, require_wandb
 from coderl.model import load_policy, require_model
 from coderl.rollouts import Collector
 from coderl.runfolder import RunFolder
+from coderl.runner import open_runner
 from coderl.sampler import Sampler
 from coderl.stages import ObjectiveSchedule, StageMonitor
 from coderl.train import Run, evaluate_held_out
@@ -35,7 +35,8 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
 
     What can be wrong is tried first: sandbox, model folder and data, before a run folder is made.
     """
-    with sandbox.open_pool(slots=config.sandbox.slots, backend=config.sandbox.backend) as pool:
+    place = config.sandbox
+    with open_runner(urls=place.urls, slots=place.slots, backend=place.backend) as runner:
         if config.model.path is not None:
             require_model(Path(config.model.path))
         require_wandb(config)
@@ -51,10 +52,10 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
             data = fitting(
                 data, lambda task: len(policy.prompt_tokens(task)), config.sampler.max_prompt_tokens
             )
-            display.start(config, data, pool.backend)
+            display.start(config, data, runner.backend)
             sampler = Sampler(start, config.sampler, stop_token_ids=policy.stop_token_ids, seed=config.seed)
             learner = Learner(policy, config, warm=load_policy(warm, config.model).model)
-            collector = Collector(config, policy, sampler, Grader(pool), reward, note=display.note)
+            collector = Collector(config, policy, sampler, Grader(runner), reward, note=display.note)
             schedule = ObjectiveSchedule(config.objective, config.stages)
             run = Run(config, folder, data, policy, learner, sampler, collector, display, metrics, schedule)
             with _graceful_stop(run):

@@ -9,7 +9,6 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-import sandbox
 from coderl import warmup
 from coderl.config import RunConfig
 from coderl.display import Display
@@ -20,6 +19,7 @@ from coderl.model import load_policy
 from coderl.opening import open_run
 from coderl.rollouts import Collector
 from coderl.runfolder import RunFolder
+from coderl.runner import open_runner
 from coderl.sampler import Sampler
 from coderl.train import train
 from tasks.datasets import load as load_tasks
@@ -113,9 +113,10 @@ def run_evaluation(
         )
     if not fitting:
         raise ConfigError("no task fits: raise sampler.max_prompt_tokens")
-    with sandbox.open_pool(slots=config.sandbox.slots, backend=config.sandbox.backend) as pool:
+    place = config.sandbox
+    with open_runner(urls=place.urls, slots=place.slots, backend=place.backend) as runner:
         sampler = Sampler(model, config.sampler, stop_token_ids=policy.stop_token_ids, seed=config.seed)
-        collector = Collector(config, policy, sampler, Grader(pool), load_reward(config.reward.kind))
+        collector = Collector(config, policy, sampler, Grader(runner), load_reward(config.reward.kind))
         folder = None
         if out is not None:
             (out / "evals").mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,13 @@ def grade(
         typer.Option(help="JSONL of task_id (or prompt) and completion (or samples); or `reference`"),
     ],
     out: Annotated[Path, typer.Option(help="verdict rows, JSONL")],
+    sandbox: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="a daemon that runs the programs (http://HOST:PORT, unix:///PATH; its token in CODERL_TOKEN); "
+            "repeatable; default: they run here"
+        ),
+    ] = None,
     backend: Annotated[str, typer.Option(help="auto, docker, bubblewrap, confined")] = "auto",
     slots: Annotated[int, typer.Option(min=1, help="programs that run at once")] = 2,
     cpu_seconds: Annotated[float, typer.Option(min=0.01, help="CPU time of a test; a task's own wins")] = 4.0,
@@ -39,6 +46,7 @@ def grade(
         tasks,
         completions,
         str(out),
+        urls=sandbox or [],
         backend=backend,
         slots=slots,
         limits=Limits(cpu_seconds=cpu_seconds, total_cpu_seconds=total_cpu_seconds),

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import sandbox
 from coderl.display import Display
 from coderl.evaluate import Evaluation, evaluate, summarise
 from coderl.model import load_policy
 from coderl.rollouts import Collector
 from coderl.runfolder import RunFolder, identity
+from coderl.runner import open_runner
 from coderl.sampler import Sampler
 from coderl.study.config import StudyConfig
 from coderl.study.shards import BEST, HELD_OUT, TRAINING
@@ -33,9 +33,10 @@ def evaluate_model(config: StudyConfig, name: str, model: Path, *, step: int) ->
     folder.write_text("run.json", json.dumps(identity(shared.model_copy(update={"name": name}), [])) + "\n")
     display, final = Display(), config.final
     policy = load_policy(model, shared.model)
-    with sandbox.open_pool(slots=shared.sandbox.slots, backend=shared.sandbox.backend) as pool:
+    place = shared.sandbox
+    with open_runner(urls=place.urls, slots=place.slots, backend=place.backend) as runner:
         sampler = Sampler(model, shared.sampler, stop_token_ids=policy.stop_token_ids, seed=shared.seed)
-        collector = Collector(shared, policy, sampler, Grader(pool), load_reward(shared.reward.kind))
+        collector = Collector(shared, policy, sampler, Grader(runner), load_reward(shared.reward.kind))
         held_out, calibration = _held_out(config)
         curves = {
             temperature: _calibrate(collector, calibration, final.calibration_samples, temperature)

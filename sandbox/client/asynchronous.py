@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -26,8 +25,8 @@ class AsyncClient:
     """Use it in `async with`, on one event loop.
 
     `priority` (0 to 9) and `deadline_seconds` go with every request: what has not started by then ends as `infra`.
-    An item that no daemon has answered after `patience_seconds` ends so too. `batch` items travel together, in up
-    to `requests` requests to each daemon at once.
+    Where no daemon has been heard of for `patience_seconds`, what has waited as long ends so too. `batch` items
+    travel together, in up to `requests` requests to each daemon at once.
     """
 
     def __init__(
@@ -43,8 +42,9 @@ class AsyncClient:
     ) -> None:
         if not urls:
             raise DaemonError("no address of a daemon was given")
-        self._patience = patience_seconds
-        self._dispatcher = Dispatcher([open_daemon(url, token, requests) for url in urls], batch, requests)
+        self._dispatcher = Dispatcher(
+            [open_daemon(url, token, requests) for url in urls], batch, requests, patience_seconds
+        )
         ordering: dict[str, object] = {"priority": priority}
         if deadline_seconds is not None:
             ordering["deadline_seconds"] = deadline_seconds
@@ -118,7 +118,6 @@ class AsyncClient:
         return Wish(
             route=self._run,
             text=_text({**job_to_json(job), "key": new_key()}),
-            give_up_at=time.monotonic() + self._patience,
             future=future,
             read=lambda fields: outcome_from_json(job.id, fields["outcome"]),
             lost=lambda reason: Outcome(job_id=job.id, status=Status.INFRA, detail=reason),
@@ -141,7 +140,6 @@ class AsyncClient:
                 Wish(
                     route=self._grade,
                     text=(rows[task_id], _text({**completion, "key": new_key()})),
-                    give_up_at=time.monotonic() + self._patience,
                     future=new_future(),
                     read=lambda fields: fields["verdict"],
                     lost=partial(_infra_verdict, task_id),

@@ -48,10 +48,10 @@ class Wish:
 
     route: Route
     text: Any
-    give_up_at: float
     future: Future[Any] | asyncio.Future[Any]
     read: Callable[[dict[str, Any]], Any]
     lost: Callable[[str], Any]
+    asked_at: float = field(default_factory=time.monotonic)
     attempts: int = 0
     alone: bool = False  # a batch that it was in was refused: whose fault that was is not known
     reason: str = "it was not sent yet"
@@ -99,9 +99,11 @@ class Dispatcher:
     daemons: list[Daemon]
     batch: int  # items in a request, at most
     requests: int  # at once, to one daemon
+    patience: float  # seconds of silence from all daemons, after which an item is given up
     _queue: deque[Wish] = field(default_factory=deque)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _wake: asyncio.TimerHandle | None = None
+    _heard_at: float = 0.0
     closed: bool = False
 
     def put(self, wishes: Iterable[Wish]) -> None:
@@ -166,11 +168,12 @@ class Dispatcher:
         return wishes
 
     def _give_up(self, now: float) -> None:
-        if not any(wish.give_up_at <= now for wish in self._queue):
+        """However long the queue: as long as a daemon is at work on it, it is waited in."""
+        if now - self._heard_at < self.patience:
             return
         kept = deque[Wish]()
         for wish in self._queue:
-            if wish.give_up_at > now:
+            if now - wish.asked_at < self.patience:
                 kept.append(wish)
             else:
                 wish.give_up(f"no daemon answered in time: {wish.reason}")
@@ -220,6 +223,9 @@ class Dispatcher:
             daemon.failures, whole = 0, False
             async with aclosing(_lines(response)) as lines:
                 async for line in lines:
+                    self._heard_at = time.monotonic()
+                    if not line:
+                        continue  # it is alive
                     if "done" in line:
                         whole = True
                         continue  # to the end, or the connection could not be used again
@@ -270,16 +276,15 @@ class Dispatcher:
 
 
 async def _lines(response: httpx.Response) -> AsyncGenerator[dict[str, Any], None]:
-    """The JSON objects of an answer; empty lines only say that the daemon is alive."""
+    """The JSON objects of an answer; an empty one for an empty line, which says that the daemon is alive."""
     rest = b""
     async for piece in response.aiter_raw():
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
-            if line:
-                try:
-                    yield json.loads(line)
-                except ValueError as error:
-                    raise httpx.RemoteProtocolError(f"a line that is not JSON: {error}") from None
+            try:
+                yield json.loads(line or b"{}")
+            except ValueError as error:
+                raise httpx.RemoteProtocolError(f"a line that is not JSON: {error}") from None
 
 
 def _message(body: bytes) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -181,6 +183,20 @@ def test_an_outage_is_a_fault_of_ours_with_its_reason() -> None:
     assert outcome.status is Status.INFRA
     assert url in outcome.detail and "no daemon answered" in outcome.detail
     client.close()
+
+
+def test_a_long_queue_is_no_outage() -> None:
+    pool = FakePool(slots=1, auto=False)
+    with (
+        running(create_app({IMAGE: pool})) as (url, _),
+        sandbox.connect(url, patience_seconds=0.6, batch=1, requests=1) as client,
+    ):
+        futures = [client.submit(call(f"{n}")) for n in range(5)]
+        for n, future in enumerate(futures):
+            until(partial(pool.waiting.__contains__, f"{n}"))
+            time.sleep(0.3)
+            pool.finish(f"{n}")
+            assert future.result(10).status is Status.OK
 
 
 def test_what_cannot_be_used_is_said_at_once(url: str) -> None:

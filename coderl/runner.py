@@ -1,0 +1,35 @@
+"""Where programs run: in a pool of this process, or on sandbox daemons elsewhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+import sandbox
+from sandbox.client import Client
+from sandbox.pool import Pool
+
+SILENCE_SECONDS = (
+    60.0  # of all daemons: then a program counts as not graded, and a training run says so and tries again
+)
+TOKEN_VARIABLE = "CODERL_TOKEN"  # a secret: not in a configuration, which every run folder keeps
+
+
+def open_runner(
+    *,
+    urls: Sequence[str],
+    slots: int,
+    backend: str,
+    report: Callable[[str], None] = lambda line: None,
+) -> Pool | Client:
+    """The daemons at `urls`, or where there are none a pool here; use it in a `with` statement.
+
+    `report` is told what takes long to open.
+
+    Raises:
+        NoBackendError: no backend works here.
+        DaemonError: none of the daemons answers, or one refuses the token.
+    """
+    if urls:
+        return sandbox.connect(urls, os.environ.get(TOKEN_VARIABLE), patience_seconds=SILENCE_SECONDS)
+    return sandbox.open_pool(slots=slots, backend=backend, report=report)
