@@ -27,7 +27,9 @@ class ModelConfig(Section):
     """The policy. With no `path`, a small model is built and warmed up as `[warmup]` says."""
 
     path: str | None = Field(None, description="transformers folder; none: the built-in model, warmed up")
-    dtype: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 on a GPU")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="to compute in; auto: bfloat16 on a GPU (optimizer: float32)"
+    )
 
 
 class WarmupConfig(Section):
@@ -80,6 +82,9 @@ class LearnerConfig(Section):
     gradient_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
     minibatches: int = Field(1, ge=1, description="optimizer steps a batch; more than one is off-policy")
     tokens_per_microbatch: int = Field(16384, ge=1, description="padded tokens a forward pass")
+    gradient_checkpointing: bool = Field(
+        False, description="keep each layer's input only and run it again in the backward pass: less memory"
+    )
     share_prompts: bool = Field(
         False,
         description="run a prompt once for all its completions: faster where prompts are not much shorter than "

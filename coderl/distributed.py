@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.utils import _pytree as pytree
 from transformers import PreTrainedModel
@@ -30,10 +30,11 @@ def rank() -> int:
 
 
 def shard(model: PreTrainedModel) -> None:
-    """Shard `model` over all ranks, layer by layer, in place."""
+    """Shard `model` over all ranks, layer by layer, in place. Gradients are summed in float32."""
+    policy = MixedPrecisionPolicy(reduce_dtype=torch.float32)
     for layer in model.get_decoder().layers:
-        fully_shard(layer)
-    fully_shard(model)
+        fully_shard(layer, mp_policy=policy)
+    fully_shard(model, mp_policy=policy)
     register_fsdp_forward_method(model, attach(model))
 
 

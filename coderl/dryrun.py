@@ -95,7 +95,8 @@ def _measure(run: Run, evaluations: int) -> Estimate:
     published = time.monotonic()
     parameters = sum(p.numel() for p in learner.model.parameters())
     weights = sum(p.numel() * p.element_size() for p in learner.model.parameters())
-    moments = 2 * weights  # AdamW's, made at the first real step
+    masters = sum(m.nbytes for m in learner.masters.tensors)
+    moments = 2 * masters  # AdamW's, made at the first real step
     step = batch.seconds_sample + batch.seconds_grade + published - started
     sampled = (batch.seconds_sample + batch.seconds_grade) / len(batch.rollouts)
     gpu = torch.cuda.is_available()
@@ -108,7 +109,7 @@ def _measure(run: Run, evaluations: int) -> Estimate:
         memory_gib=(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + (0 if gpu else moments))
         / GIB,
         device_memory_gib=(_device_bytes() + moments) / GIB if gpu else None,
-        checkpoint_gib=(weights + moments) / GIB,
+        checkpoint_gib=(weights + (0 if learner.masters.exact else masters) + moments) / GIB,
         parameters=parameters,
         completion_tokens_mean=sum(len(r.tokens) for r in batch.rollouts) / len(batch.rollouts),
     )

@@ -22,6 +22,7 @@ from coderl import distributed, objectives
 from coderl.config import LearnerConfig, RunConfig
 from coderl.controller import RateController
 from coderl.errors import ModelError, NonFiniteError
+from coderl.masters import Masters
 from coderl.model import Policy
 from coderl.objectives import LossStats
 from coderl.scoring import Scores, TokenRow, microbatches, score
@@ -69,14 +70,18 @@ class Learner:
         target = config.learner.kl_target
         self.controller = RateController(target) if target else None
         self.previous = copy.deepcopy(self.model).eval().requires_grad_(False) if target else None
-        self.average: PreTrainedModel | None = copy.deepcopy(self.warm) if _uses_average(config) else None
+        self.average = copy.deepcopy(self.warm) if _uses_average(config) else None
+        self._average = Masters(self.average.parameters()) if self.average is not None else None
         self.model.train()
         learner = config.learner
         check_scoring(self.model, share_prompts=learner.share_prompts)
+        if learner.gradient_checkpointing:
+            self.model.gradient_checkpointing_enable({"use_reentrant": False})
         if distributed.world_size() > 1:
             distributed.shard(self.model)
+        self.masters = Masters(self.model.parameters())
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(),
+            self.masters.tensors,
             lr=learner.learning_rate,
             betas=(learner.beta1, learner.beta2),
             weight_decay=learner.weight_decay,
@@ -138,11 +143,11 @@ class Learner:
             norms.append(norm)
             rows += used
         self.batches += 1
-        if self.average is not None:
-            decay = self.objective.kl_average_decay
+        if self._average is not None:
             with torch.no_grad():
-                for slow, fast in zip(self.average.parameters(), self.model.parameters(), strict=True):
-                    slow.lerp_(distributed.whole(fast), 1 - decay)
+                for slow, fast in zip(self._average.tensors, self.masters.tensors, strict=True):
+                    slow.lerp_(distributed.whole(fast), 1 - self.objective.kl_average_decay)
+            self._average.round()
         return Update(
             loss=sum(losses) / len(losses),
             grad_norm=max(norms),
@@ -168,7 +173,7 @@ class Learner:
         if not rows:  # no group has any signal: no step for weight decay or momentum
             return 0.0, 0.0, 0, stats
         limit = self.config.learner.gradient_norm
-        norm = float(distributed.whole(torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)))
+        norm = float(distributed.whole(torch.nn.utils.clip_grad_norm_(self.masters.tensors, limit)))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             self.optimizer.zero_grad(set_to_none=True)
             raise NonFiniteError(
@@ -176,6 +181,7 @@ class Learner:
                 "unchanged. Resume from the last checkpoint with a lower learner.learning_rate"
             )
         self.optimizer.step()
+        self.masters.round()
         return loss, norm, rows, stats
 
     def _gradient(
@@ -293,23 +299,26 @@ class Learner:
 
     def state(self) -> dict[str, Any]:
         return {
+            "masters": None if self.masters.exact else self.masters.state(),
             "optimizer": distributed.whole(self.optimizer.state_dict()),
             "batches": self.batches,
             "torch_rng": torch.get_rng_state(),
             "controller": self.controller.state() if self.controller else None,
-            "average": self.average.state_dict() if self.average is not None else None,
+            "average": self._average.state() if self._average is not None else None,
             "previous": self.previous.state_dict() if self.previous is not None else None,
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
+        if state["masters"] is not None:
+            self.masters.load_state(state["masters"])
         distributed.load_optimizer(self.optimizer, state["optimizer"])
         self.batches = state["batches"]
         torch.set_rng_state(state["torch_rng"])
         if self.controller and self.previous is not None and state["controller"]:
             self.controller.factor = state["controller"]["factor"]
             self.previous.load_state_dict(state["previous"])
-        if self.average is not None and state["average"]:
-            self.average.load_state_dict(state["average"])
+        if self._average is not None and state["average"]:
+            self._average.load_state(state["average"])
 
 
 def learning_rate(config: LearnerConfig, batch: int, batches: int) -> float:

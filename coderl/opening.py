@@ -53,7 +53,13 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
                 data, lambda task: len(policy.prompt_tokens(task)), config.sampler.max_prompt_tokens
             )
             display.start(config, data, runner.backend)
-            sampler = Sampler(start, config.sampler, stop_token_ids=policy.stop_token_ids, seed=config.seed)
+            sampler = Sampler(
+                start,
+                config.sampler,
+                stop_token_ids=policy.stop_token_ids,
+                dtype=policy.model.dtype,
+                seed=config.seed,
+            )
             learner = Learner(policy, config, warm=load_policy(warm, config.model).model)
             collector = Collector(config, policy, sampler, Grader(runner), reward, note=display.note)
             schedule = ObjectiveSchedule(config.objective, config.stages)

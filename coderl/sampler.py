@@ -54,9 +54,15 @@ class Sampler:
     """A vLLM engine and the version of the policy that it holds."""
 
     def __init__(
-        self, model: Path, config: SamplerConfig, *, stop_token_ids: Sequence[int], seed: int = 0
+        self,
+        model: Path,
+        config: SamplerConfig,
+        *,
+        stop_token_ids: Sequence[int],
+        dtype: torch.dtype = torch.float32,
+        seed: int = 0,
     ) -> None:
-        """Start the engine on a transformers folder.
+        """Start the engine on a transformers folder; `dtype` is the learner's.
 
         Raises:
             ModelError: vLLM cannot load the model.
@@ -64,7 +70,7 @@ class Sampler:
         self.config = config
         self.policy_version = 0
         self._stop = list(stop_token_ids)
-        self._llm = _start(model, config, seed)
+        self._llm = _start(model, config, dtype, seed)
 
     def publish(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
         """Sample from `weights` from now on.
@@ -130,7 +136,7 @@ def _completion(done: Any) -> Completion:
     return Completion(int(done.request_id), tokens, logprobs, output.finish_reason == "length")
 
 
-def _start(model: Path, config: SamplerConfig, seed: int) -> LLM:
+def _start(model: Path, config: SamplerConfig, dtype: torch.dtype, seed: int) -> LLM:
     # In-process: the learner's tensors are handed over without a copy between processes.
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
@@ -147,7 +153,7 @@ def _start(model: Path, config: SamplerConfig, seed: int) -> LLM:
 
             return LLM(
                 str(model),
-                dtype="bfloat16" if gpu else "float32",
+                dtype=str(dtype).removeprefix("torch."),
                 enforce_eager=not gpu,
                 max_model_len=config.max_prompt_tokens + config.max_tokens,
                 max_num_seqs=config.max_sequences,

@@ -115,7 +115,13 @@ def run_evaluation(
         raise ConfigError("no task fits: raise sampler.max_prompt_tokens")
     place = config.sandbox
     with open_runner(urls=place.urls, slots=place.slots, backend=place.backend) as runner:
-        sampler = Sampler(model, config.sampler, stop_token_ids=policy.stop_token_ids, seed=config.seed)
+        sampler = Sampler(
+            model,
+            config.sampler,
+            stop_token_ids=policy.stop_token_ids,
+            dtype=policy.model.dtype,
+            seed=config.seed,
+        )
         collector = Collector(config, policy, sampler, Grader(runner), load_reward(config.reward.kind))
         folder = None
         if out is not None:

@@ -35,7 +35,13 @@ def evaluate_model(config: StudyConfig, name: str, model: Path, *, step: int) ->
     policy = load_policy(model, shared.model)
     place = shared.sandbox
     with open_runner(urls=place.urls, slots=place.slots, backend=place.backend) as runner:
-        sampler = Sampler(model, shared.sampler, stop_token_ids=policy.stop_token_ids, seed=shared.seed)
+        sampler = Sampler(
+            model,
+            shared.sampler,
+            stop_token_ids=policy.stop_token_ids,
+            dtype=policy.model.dtype,
+            seed=shared.seed,
+        )
         collector = Collector(shared, policy, sampler, Grader(runner), load_reward(shared.reward.kind))
         held_out, calibration = _held_out(config)
         curves = {

@@ -5,7 +5,7 @@
 Each side is a process of its own: forward and backward of GRPO's loss on one completion, on a Llama of two
 layers (hidden size 128, tied embeddings). Reported is how far the process's peak rises above what it held
 with model and gradients in place. TRL 1.16 does not keep full logits either: it works in tiles (fused_lm_head); the
-third side is the plain way, with full logits.
+third side is the plain way, with full logits. `deep`: sixteen layers, with and without gradient checkpointing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 VOCABULARY, PROMPT, COMPLETION = 151_936, 48, 2000
-SIDES = ("coderl", "trl", "full_logits")
+SIDES = ("coderl", "trl", "full_logits", "coderl_deep", "coderl_deep_checkpointing")
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
             check=True,
         )
         peaks[side] = float(done.stdout.splitlines()[-1])
-        print(f"{side:<12}{peaks[side]:>8.0f} MiB")
+        print(f"{side:<26}{peaks[side]:>8.0f} MiB")
     print(f"ours / TRL: {peaks['coderl'] / peaks['trl']:.2f} (goal: at most 0.5)")
     print(
         json.dumps(
@@ -40,6 +40,7 @@ def main() -> None:
                 "completion_tokens": COMPLETION,
                 "mib": peaks,
                 "ours_over_trl": peaks["coderl"] / peaks["trl"],
+                "checkpointing_over_deep": peaks["coderl_deep_checkpointing"] / peaks["coderl_deep"],
                 "ours_over_full_logits": peaks["coderl"] / peaks["full_logits"],
             }
         )
@@ -57,14 +58,16 @@ def measure(side: str) -> float:
             vocab_size=VOCABULARY,
             hidden_size=128,
             intermediate_size=256,
-            num_hidden_layers=2,
+            num_hidden_layers=16 if "deep" in side else 2,
             num_attention_heads=4,
             max_position_embeddings=4096,
             tie_word_embeddings=True,
         )
     )
     prompt, completion = torch.arange(PROMPT) + 5, torch.arange(COMPLETION) + 100
-    step = {"coderl": _ours, "trl": _trl, "full_logits": _full}[side](model, prompt, completion)
+    if "checkpointing" in side:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    step = {"trl": _trl, "full_logits": _full}.get(side, _ours)(model, prompt, completion)
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew

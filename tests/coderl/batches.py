@@ -51,6 +51,7 @@ def sampled_batch(learner: Learner, step: int, groups: int = 8, samples: int = 8
     generator = torch.Generator().manual_seed(step)
     prompts = torch.randint(2, VOCABULARY, (groups, 4), generator=generator)
     torch.manual_seed(step)
+    learner.model.eval()  # gradient checkpointing does without generate's cache, and rounds otherwise
     with torch.no_grad():
         full = learner.model.generate(  # type: ignore[operator]
             input_ids=prompts.repeat_interleave(samples, 0),
@@ -59,6 +60,7 @@ def sampled_batch(learner: Learner, step: int, groups: int = 8, samples: int = 8
                 do_sample=True, max_new_tokens=tokens, eos_token_id=EOS, pad_token_id=0, top_k=0
             ),
         )
+    learner.model.train()
     completions = [_until_eos(row) for row in full[:, 4:].tolist()]
     rows = [TokenRow(prompts[i // samples].tolist(), tokens) for i, tokens in enumerate(completions)]
     with torch.no_grad():

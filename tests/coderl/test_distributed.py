@@ -17,7 +17,7 @@ from coderl import distributed
 from coderl.config import RunConfig
 from coderl.learner import Learner, Update
 from coderl.types import Batch
-from tests.coderl.batches import run_config, sampled_batch, tiny_learner
+from tests.coderl.batches import run_config, sampled_batch, tiny_learner, tiny_policy
 
 STEPS = 3
 
@@ -58,6 +58,23 @@ def record(update: Update) -> dict[str, Any]:
     }
 
 
+def reduced_learner() -> Learner:
+    """In bfloat16, with gradient checkpointing."""
+    policy = tiny_policy()
+    policy.model.to(torch.bfloat16)
+    options = run_config(learner__learning_rate=1e-4, learner__gradient_checkpointing=True)
+    return Learner(policy, options, warm=copy.deepcopy(policy.model))
+
+
+def moved(learner: Learner, steps: list[Batch]) -> torch.Tensor:
+    """How far `steps` move the weights that the optimizer holds."""
+    before = [m.clone() for m in learner.masters.state()]
+    for batch in steps:
+        learner.update(batch)
+    after = learner.masters.state()
+    return torch.cat([(a - b).flatten() for a, b in zip(after, before, strict=True)])
+
+
 def as_a_rank(rank: int, folder: Path) -> None:
     store = f"file://{folder}/store"
     limit = datetime.timedelta(seconds=250)
@@ -72,7 +89,9 @@ def as_a_rank(rank: int, folder: Path) -> None:
     records = first + learn(learner, steps[2:])
     weights = dict(learner.named_weights())
     sharded = sum(p.to_local().numel() for p in learner.model.parameters())  # type: ignore[attr-defined]
-    torch.save({"records": records, "weights": weights, "held": sharded}, folder / f"rank{rank}.pt")
+    reduced = moved(reduced_learner(), steps)
+    saved = {"records": records, "weights": weights, "held": sharded, "reduced": reduced}
+    torch.save(saved, folder / f"rank{rank}.pt")
     dist.destroy_process_group()
 
 
@@ -103,6 +122,13 @@ def test_two_processes_measure_and_learn_what_one_does(folder: Path, one: dict[s
         for name, tensor in one["weights"].items():
             torch.testing.assert_close(two["weights"][name], tensor, rtol=1e-2, atol=1e-4)
         assert two["held"] < 0.6 * sum(p.numel() for p in tiny_learner(config()).model.parameters())
+
+
+def test_two_processes_learn_what_one_does_in_bfloat16(folder: Path) -> None:
+    two = torch.load(folder / "rank0.pt", weights_only=True)["reduced"]
+    one = moved(reduced_learner(), batches())
+    assert torch.corrcoef(torch.stack([one, two]))[0, 1] > 0.95
+    assert two.norm() == pytest.approx(float(one.norm()), rel=0.02)
 
 
 def test_one_process_goes_on_from_what_two_wrote(folder: Path, one: dict[str, Any]) -> None:

@@ -23,14 +23,20 @@ def updated(**options: Any) -> tuple[Learner, float]:
 
 @pytest.mark.parametrize(
     "options",
-    [{"learner__share_prompts": True}, {"learner__tokens_per_microbatch": 30}],
-    ids=["shared prompts", "micro-batches"],
+    [
+        {"learner__share_prompts": True},
+        {"learner__tokens_per_microbatch": 30},
+        {"learner__gradient_checkpointing": True},
+    ],
+    ids=["shared prompts", "micro-batches", "checkpointing"],
 )
 @pytest.mark.parametrize("minibatches", [1, 3])
 def test_how_a_batch_is_cut_changes_no_gradient(options: dict[str, Any], minibatches: int) -> None:
-    _, expected = updated(learner__minibatches=minibatches)
-    _, norm = updated(learner__minibatches=minibatches, **options)
+    plain, expected = updated(learner__minibatches=minibatches)
+    learner, norm = updated(learner__minibatches=minibatches, **options)
     assert norm == pytest.approx(expected, rel=1e-4)
+    for ours, theirs in zip(learner.model.parameters(), plain.model.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-3, atol=1e-5)
 
 
 def test_gradients_are_counted_by_the_sign_of_the_advantage() -> None:
