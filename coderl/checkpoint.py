@@ -1,7 +1,7 @@
 """Checkpoints: written aside, synced, renamed; so a folder named `step-N` is always whole.
 
-`step-N/` is a transformers folder (model and tokenizer) plus `state.pt`: optimizer, random states,
-position in the data, and the collapse monitor.
+`step-N/` is a transformers folder (model and tokenizer), where LoRA is trained its adapter in `adapter/`, and
+`state.pt`: optimizer, random states, position in the data, and the collapse monitor.
 """
 
 from __future__ import annotations
@@ -9,15 +9,20 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from coderl.errors import RunFolderError
-from coderl.model import Policy
 
 
-def save(folder: Path, step: int, policy: Policy, state: dict[str, Any]) -> Path:
+class Savable(Protocol):
+    """A policy or a learner: writes a transformers folder."""
+
+    def save(self, folder: Path) -> None: ...
+
+
+def save(folder: Path, step: int, model: Savable, state: dict[str, Any]) -> Path:
     """Write `folder/step-N` atomically.
 
     Raises:
@@ -28,9 +33,9 @@ def save(folder: Path, step: int, policy: Policy, state: dict[str, Any]) -> Path
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-        policy.save(temporary)
+        model.save(temporary)
         torch.save({"step": step, **state}, temporary / "state.pt")
-        for file in temporary.iterdir():
+        for file in temporary.rglob("*"):
             _sync(file)
         if final.exists():
             shutil.rmtree(final)

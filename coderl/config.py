@@ -106,6 +106,16 @@ class LearnerConfig(Section):
         return self
 
 
+class LoraConfig(Section):
+    """Train low-rank additions to linear layers (peft) and leave the weights themselves as they are."""
+
+    rank: int = Field(16, ge=1)
+    alpha: float = Field(32, gt=0, description="the addition is scaled by alpha / rank")
+    targets: list[str] = Field(
+        [], description="ends of layers' names, such as q_proj; none: all linear layers of the decoder"
+    )
+
+
 class RewardConfig(Section):
     kind: str = Field("fraction", description="all_passed, fraction, or module:function")
     truncated: Literal["grade", "zero", "mask"] = Field(
@@ -181,6 +191,7 @@ class RunConfig(Section):
     objective: ObjectiveConfig = ObjectiveConfig()
     stages: StagesConfig = StagesConfig()
     learner: LearnerConfig = LearnerConfig()
+    lora: LoraConfig | None = None
     reward: RewardConfig = RewardConfig()
     sandbox: SandboxConfig = SandboxConfig()
     eval: EvalConfig = EvalConfig()

@@ -109,7 +109,7 @@ def _measure(run: Run, evaluations: int) -> Estimate:
         memory_gib=(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + (0 if gpu else moments))
         / GIB,
         device_memory_gib=(_device_bytes() + moments) / GIB if gpu else None,
-        checkpoint_gib=(weights + (0 if learner.masters.exact else masters) + moments) / GIB,
+        checkpoint_gib=(weights + (masters if learner.saves_masters else 0) + moments) / GIB,
         parameters=parameters,
         completion_tokens_mean=sum(len(r.tokens) for r in batch.rollouts) / len(batch.rollouts),
     )

@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from coderl import distributed, objectives
 from coderl.config import LearnerConfig, RunConfig
 from coderl.controller import RateController
 from coderl.errors import ModelError, NonFiniteError
+from coderl.lora import Adapter
 from coderl.masters import Masters
 from coderl.model import Policy
 from coderl.objectives import LossStats
@@ -54,24 +56,36 @@ class Update:
 
 
 class Learner:
-    """Holds the policy being trained, its optimizer, and a frozen copy of the warm model.
+    """Holds the policy being trained, its optimizer, and the frozen warm model.
 
     With `learner.kl_target` also a frozen copy of the policy before the last update, against which the
     update is measured; with `objective.kl_reference = "average"` a slow average of the policy.
     """
 
-    def __init__(self, policy: Policy, config: RunConfig, warm: PreTrainedModel) -> None:
+    def __init__(self, policy: Policy, config: RunConfig, warm: PreTrainedModel | None) -> None:
+        """Take `policy` over. With `config.lora` it must be the warm one, and `warm` is not needed.
+
+        Raises:
+            ModelError: log-probabilities of this model would come out wrong, or no adapter fits it.
+        """
         self.policy = policy
         self.config = config
         self.objective = config.objective  # a stage may bring another (stages.ObjectiveSchedule)
         self.batches = 0
         self.model = policy.model
-        self.warm = warm.eval().requires_grad_(False)
         target = config.learner.kl_target
         self.controller = RateController(target) if target else None
         self.previous = copy.deepcopy(self.model).eval().requires_grad_(False) if target else None
-        self.average = copy.deepcopy(self.warm) if _uses_average(config) else None
+        self.average = copy.deepcopy(warm or self.model) if _uses_average(config) else None
+        if self.average is not None:
+            self.average.eval().requires_grad_(False)
         self._average = Masters(self.average.parameters()) if self.average is not None else None
+        self.adapter = Adapter(self.model, config.lora, config.seed) if config.lora else None
+        if self.adapter is not None:
+            self.warm = self.adapter.off
+        else:
+            assert warm is not None
+            self.warm = warm.eval().requires_grad_(False)
         self.model.train()
         learner = config.learner
         check_scoring(self.model, share_prompts=learner.share_prompts)
@@ -79,7 +93,7 @@ class Learner:
             self.model.gradient_checkpointing_enable({"use_reentrant": False})
         if distributed.world_size() > 1:
             distributed.shard(self.model)
-        self.masters = Masters(self.model.parameters())
+        self.masters = Masters(p for p in self.model.parameters() if p.requires_grad)
         self.optimizer = torch.optim.AdamW(
             self.masters.tensors,
             lr=learner.learning_rate,
@@ -93,8 +107,17 @@ class Learner:
         Tied weights go under both names: vLLM on CPU keeps a packed copy of the output layer, which
         would stay stale if only the embedding were sent.
         """
+        if self.adapter is not None:
+            yield from self.adapter.merged()
+            return
         for name, tensor in self.model.state_dict().items():
             yield name, distributed.whole(tensor)
+
+    def save(self, folder: Path) -> None:
+        """Write a transformers folder, with the adapter merged in; and the adapter beside it, in `adapter/`."""
+        self.policy.save(folder, dict(self.named_weights()))
+        if self.adapter is not None:
+            self.adapter.save(folder / "adapter")
 
     def probe(self, batch: Batch, seed: int) -> Probe:
         """Score a fixed random subset of all completions, before the update."""
@@ -143,10 +166,13 @@ class Learner:
             norms.append(norm)
             rows += used
         self.batches += 1
-        if self._average is not None:
+        if self.average is not None and self._average is not None:
+            weights = dict(self.named_weights())
             with torch.no_grad():
-                for slow, fast in zip(self._average.tensors, self.masters.tensors, strict=True):
-                    slow.lerp_(distributed.whole(fast), 1 - self.objective.kl_average_decay)
+                for (name, _), slow in zip(
+                    self.average.named_parameters(), self._average.tensors, strict=True
+                ):
+                    slow.lerp_(weights[name].to(slow), 1 - self.objective.kl_average_decay)
             self._average.round()
         return Update(
             loss=sum(losses) / len(losses),
@@ -297,9 +323,14 @@ class Learner:
             group["lr"] = rate
         return rate
 
+    @property
+    def saves_masters(self) -> bool:
+        """Whether what `save` writes is not all that was learned: it is merged, or rounded."""
+        return self.adapter is not None or not self.masters.exact
+
     def state(self) -> dict[str, Any]:
         return {
-            "masters": None if self.masters.exact else self.masters.state(),
+            "masters": self.masters.state() if self.saves_masters else None,
             "optimizer": distributed.whole(self.optimizer.state_dict()),
             "batches": self.batches,
             "torch_rng": torch.get_rng_state(),

@@ -48,7 +48,7 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
         with Metrics(folder.path, config, after=step) as metrics:
             warm = _warm_model(config, folder, display, rebuild=last is None)
             start = last or warm
-            policy = load_policy(start, config.model)
+            policy = load_policy(warm if config.lora else start, config.model)
             data = fitting(
                 data, lambda task: len(policy.prompt_tokens(task)), config.sampler.max_prompt_tokens
             )
@@ -60,7 +60,8 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
                 dtype=policy.model.dtype,
                 seed=config.seed,
             )
-            learner = Learner(policy, config, warm=load_policy(warm, config.model).model)
+            reference = None if config.lora else load_policy(warm, config.model).model
+            learner = Learner(policy, config, warm=reference)
             collector = Collector(config, policy, sampler, Grader(runner), reward, note=display.note)
             schedule = ObjectiveSchedule(config.objective, config.stages)
             run = Run(config, folder, data, policy, learner, sampler, collector, display, metrics, schedule)
@@ -134,7 +135,7 @@ def _reload(run: Run, last: Path) -> None:
     run.stages = StageMonitor.from_state(state["stages"])
     run.schedule.load_state(state["schedule"])
     run.solved = set(state["solved"])
-    run.sampler.policy_version = run.step
+    run.sampler.publish(run.learner.named_weights(), version=run.step)
     run.folder.rewind(run.step)
     run.folder.log("event", run.step, event="resume", detail=last.name)
 

@@ -204,7 +204,7 @@ def save_checkpoint(run: Run) -> None:
         "solved": sorted(run.solved),
         "evaluated_step": run.evaluated_step,
     }
-    checkpoint.save(folder, run.step, run.policy, state)
+    checkpoint.save(folder, run.step, run.learner, state)
     checkpoint.prune(folder, run.config.train.keep_checkpoints, protect=_last_healthy(run))
     run.saved_step = run.step
 
