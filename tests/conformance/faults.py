@@ -22,9 +22,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
+
+from docker.errors import APIError
 
 import sandbox
 from sandbox.protocol import Call, Calls, Job, Outcome, Status
@@ -38,6 +40,7 @@ def f(n):
     return [n, str(n) * 2]
 """
 _SCRATCH_MIB = 16
+_VICTIM_SECONDS = 20.0  # for a cell to be there that can be killed
 
 
 class Proxy:
@@ -119,15 +122,14 @@ class Stage:
         self.proxy.close()
 
     def kill_supervisor(self) -> None:
-        os.kill(self._cell_pids()[0], signal.SIGKILL)
+        insist(lambda: os.kill(self._cell_pids()[0], signal.SIGKILL))
 
     def kill_cell(self) -> None:
         if self.engine is None:
             self.kill_supervisor()
             return
-        client = self.engine.client()
-        client.containers.list()[-1].kill()
-        client.close()
+        with closing(self.engine.client()) as client:
+            insist(lambda: client.containers.list(ignore_removed=True)[-1].kill())
 
     def restart_engine(self) -> None:
         if self.engine is not None:
@@ -162,18 +164,29 @@ class Stage:
         """What is there after the daemon has ended, and should not be."""
         found = [f"process {pid}" for pid in descendants(self.daemon.pid)]
         if self.engine is not None:
-            client = self.engine.client()
-            found += [f"container {each.id[:12]}" for each in client.containers.list(all=True)]
-            client.close()
+            with closing(self.engine.client()) as client:
+                found += [f"container {each.id[:12]}" for each in client.containers.list(all=True)]
         return found
 
     def _cell_pids(self) -> list[int]:
         if self.engine is None:
             return descendants(self.daemon.pid)[-1:]
-        client = self.engine.client()
-        pids = [int(each.attrs["State"]["Pid"]) for each in client.containers.list()]
-        client.close()
-        return pids
+        with closing(self.engine.client()) as client:
+            running = client.containers.list(ignore_removed=True)
+        return [pid for each in running if (pid := int(each.attrs["State"]["Pid"]))]  # 0: it has just ended
+
+
+def insist(fault: Callable[[], object]) -> None:
+    """`fault`, again where its victim was just being replaced: no cell was there, or it ended before us."""
+    deadline = time.monotonic() + _VICTIM_SECONDS
+    while True:
+        try:
+            fault()
+            return
+        except (IndexError, ProcessLookupError, APIError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def descendants(pid: int) -> list[int]:
