@@ -56,10 +56,11 @@ def main(
     items = (
         reference_items(tasks) if completions == "reference" else read_completions(Path(completions), tasks)
     )
+    languages = {task.language for task in tasks}
     started = time.monotonic()
     with (
         atomic_writer(Path(out)) as stream,
-        open_runner(urls=urls, slots=slots, backend=backend, report=_say) as runner,
+        open_runner(urls=urls, slots=slots, backend=backend, languages=languages, report=_say) as runner,
     ):
         grader = Grader(runner, limits=limits)
         graded = _grade(grader, items)

@@ -137,8 +137,9 @@ def _items(service: Service, tasks: Tasks, references: References, batch: GradeR
 
 
 def _check_limits(service: Service, number: int, task: Task) -> None:
+    limits = limits_of(task, Limits())
     try:
-        service.check(Job(id=task.id, program="", work=Stdio(()), limits=limits_of(task, Limits())))
+        service.check(Job(id=task.id, program="", work=Stdio(()), limits=limits, language=task.language))
     except ValueError as error:
         raise RequestError(422, "invalid", f"body.tasks.{number}: {error}") from None
 

@@ -33,14 +33,17 @@ from tasks.rewards import load_reward
 def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[Run]:
     """Build (or reload) everything a run needs; closes the sandbox at the end.
 
-    What can be wrong is tried first: sandbox, model folder and data, before a run folder is made.
+    What can be wrong is tried first: data, sandbox and model folder, before a run folder is made.
     """
+    data = load_data(config)
+    languages = {task.language for task in [*data.train, *data.evaluation]}
     place = config.sandbox
-    with open_runner(urls=place.urls, slots=place.slots, backend=place.backend) as runner:
+    with open_runner(
+        urls=place.urls, slots=place.slots, backend=place.backend, languages=languages
+    ) as runner:
         if config.model.path is not None:
             require_model(Path(config.model.path))
         require_wandb(config)
-        data = load_data(config)
         reward = load_reward(config.reward.kind)
         folder = RunFolder(config.folder) if resume else RunFolder.create(config, sys.argv)
         last = checkpoint.latest(folder.path / "checkpoints") if resume else None

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import sandbox
+from sandbox.inside.languages import LANGUAGES
 from sandbox.protocol import Job, Limits, Outcome, Status, Stdio
 
 EXIT_TIMEOUT = 124  # as `timeout` has it
@@ -14,10 +15,13 @@ EXIT_INFRA = 125
 
 def run_file(path: Path, backend: str, limits: Limits) -> int:
     """Prints what the program prints; returns the exit status for it."""
+    language = next((name for name, each in LANGUAGES.items() if path.suffix in each.suffixes), "python")
     program = path.read_text(errors="surrogateescape")
     stdin = "" if sys.stdin.isatty() else sys.stdin.read()
-    with sandbox.open_pool(1, backend, limits=limits, report=_say) as pool:
-        outcome = pool.run(Job(id=path.name, program=program, work=Stdio((stdin,)), limits=limits))
+    with sandbox.open_pool(1, backend, limits=limits, languages=[language], report=_say) as pool:
+        outcome = pool.run(
+            Job(id=path.name, program=program, work=Stdio((stdin,)), limits=limits, language=language)
+        )
     for test in outcome.tests:
         sys.stdout.write(test.stdout)
         sys.stdout.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import sandbox
 from sandbox.client import Client
@@ -20,11 +20,13 @@ def open_runner(
     urls: Sequence[str],
     slots: int,
     backend: str,
+    languages: Collection[str] = (),
     report: Callable[[str], None] = lambda line: None,
 ) -> Pool | Client:
     """The daemons at `urls`, or where there are none a pool here; use it in a `with` statement.
 
-    `report` is told what takes long to open.
+    `languages`: of the programs, besides Python; daemons say themselves what they have. `report` is told what takes
+    long to open.
 
     Raises:
         NoBackendError: no backend works here.
@@ -32,4 +34,4 @@ def open_runner(
     """
     if urls:
         return sandbox.connect(urls, os.environ.get(TOKEN_VARIABLE), patience_seconds=SILENCE_SECONDS)
-    return sandbox.open_pool(slots=slots, backend=backend, report=report)
+    return sandbox.open_pool(slots, backend, languages=languages, report=report)

@@ -113,8 +113,11 @@ def run_evaluation(
         )
     if not fitting:
         raise ConfigError("no task fits: raise sampler.max_prompt_tokens")
+    languages = {task.language for task in fitting}
     place = config.sandbox
-    with open_runner(urls=place.urls, slots=place.slots, backend=place.backend) as runner:
+    with open_runner(
+        urls=place.urls, slots=place.slots, backend=place.backend, languages=languages
+    ) as runner:
         sampler = Sampler(
             model,
             config.sampler,

@@ -5,7 +5,7 @@ The types are in `sandbox.protocol`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sandbox.protocol import Limits
@@ -20,11 +20,13 @@ def open_pool(
     backend: str = "auto",
     *,
     limits: Limits | None = None,
+    languages: Collection[str] = (),
     report: Callable[[str], None] = lambda line: None,
 ) -> Pool:
     """A pool of `slots` warm sandboxes; use it in a `with` statement.
 
-    `backend`: `docker`, `bubblewrap`, `confined`, or `auto` for the first that works. `report` is told what takes
+    `backend`: `docker`, `bubblewrap`, `confined`, or `auto` for the first that works. `languages`: what programs are
+    written in besides Python (`cpp`). `report` is told what takes
     long (the docker image is built where missing), and where a weaker backend is taken. Raises
     `sandbox.errors.NoBackendError`, with the remedies.
     """
@@ -32,7 +34,7 @@ def open_pool(
     from sandbox.probe import open_backend
 
     limits = limits or Limits()
-    return Pool(open_backend(backend, limits, report), slots, limits=limits)
+    return Pool(open_backend(backend, limits, report, languages), slots, limits=limits)
 
 
 def connect(urls: str | Sequence[str], token: str | None = None, **options: Any) -> Client:

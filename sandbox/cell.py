@@ -7,7 +7,7 @@ import select
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 from sandbox.errors import CellLost
 from sandbox.protocol import Limits
@@ -53,6 +53,9 @@ class Cell:
         hello = self._message(ANSWER_SECONDS)
         self.python = str(hello.get("python"))
         self.has_cgroup = bool(hello.get("cgroup"))
+        self.languages = frozenset(
+            map(str, cast("list[object]", hello.get("languages") or ()))
+        )  # besides Python
 
     def start(
         self, main: str, limits: Limits, descriptors: dict[int, int], modules: Sequence[str] = ()

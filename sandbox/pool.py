@@ -10,7 +10,7 @@ from types import TracebackType
 
 from sandbox.backends.base import Backend
 from sandbox.errors import BackendError, PoolClosedError
-from sandbox.protocol import Job, Limits, Outcome
+from sandbox.protocol import Job, Limits, Outcome, Stdio
 from sandbox.slot import Slot
 
 
@@ -59,10 +59,15 @@ class Pool:
         """What programs find inside, as outcomes name it."""
         return self._backend.image("program")
 
+    @property
+    def languages(self) -> list[str]:
+        """Of the programs that can be run."""
+        return ["python", *sorted(self._slots[0].languages)]
+
     def check(self, job: Job) -> None:
         """Raises `ValueError` for a job that this pool cannot take."""
         if job.language != "python":
-            raise ValueError(f"job {job.id}: language {job.language!r} is not supported, only 'python'")
+            self._check_language(job)
         if job.image and job.image != self.image:
             raise ValueError(f"job {job.id}: image {job.image!r} is not the pool's, {self.image!r}")
         if job.limits.scratch_bytes > self._limits.scratch_bytes:
@@ -70,6 +75,15 @@ class Pool:
                 f"job {job.id}: scratch_bytes {job.limits.scratch_bytes} is above the pool's "
                 f"{self._limits.scratch_bytes}; open the pool with larger limits"
             )
+
+    def _check_language(self, job: Job) -> None:
+        if job.language not in self.languages:
+            raise ValueError(
+                f"job {job.id}: language {job.language!r} is not available here, only "
+                f"{', '.join(self.languages)}; see `Languages` in sandbox/README.md"
+            )
+        if not isinstance(job.work, Stdio):
+            raise ValueError(f"job {job.id}: language {job.language!r} has stdio tests only")
 
     def submit(self, job: Job) -> Future[Outcome]:
         """Queue `job`. Raises `ValueError` for a job that this pool cannot take, `PoolClosedError`."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from sandbox.backends.base import Backend
 from sandbox.errors import BackendError, CellLost, NoBackendError
+from sandbox.inside.languages import LANGUAGES
 from sandbox.protocol import Limits, Status
 from sandbox.runs import run
 from sandbox.slot import CANARY, canary_passed
@@ -15,51 +16,61 @@ _log = logging.getLogger(__name__)
 Report = Callable[[str], None]
 
 
-def open_docker(limits: Limits, report: Report) -> Backend:
+def open_docker(limits: Limits, report: Report, languages: Collection[str]) -> Backend:
     from sandbox import image
     from sandbox.backends.docker import DockerBackend, connect
+    from sandbox.image import compilers
 
     client = connect()
     try:
         _require_limits(client.info())
         images = image.ensure(client, report)
+        if languages:
+            images["program"] = compilers.ensure(client, languages, report)
     finally:
         client.close()
-    return _tried(DockerBackend(images), limits)
+    return _tried(DockerBackend(images), limits, languages)
 
 
-def open_bubblewrap(limits: Limits, report: Report) -> Backend:
+def open_bubblewrap(limits: Limits, report: Report, languages: Collection[str]) -> Backend:
     from sandbox.backends.bubblewrap import BubblewrapBackend
 
-    return _tried(BubblewrapBackend(), limits)
+    return _tried(BubblewrapBackend(), limits, languages)
 
 
-def open_confined(limits: Limits, report: Report) -> Backend:
+def open_confined(limits: Limits, report: Report, languages: Collection[str]) -> Backend:
     from sandbox.backends.confined import ConfinedBackend
 
-    return _tried(ConfinedBackend(), limits)
+    return _tried(ConfinedBackend(), limits, languages)
 
 
 # In order of preference.
-OPENERS: dict[str, Callable[[Limits, Report], Backend]] = {
+OPENERS: dict[str, Callable[[Limits, Report, Collection[str]], Backend]] = {
     "docker": open_docker,
     "bubblewrap": open_bubblewrap,
     "confined": open_confined,
 }
 
 
-def open_backend(name: str, limits: Limits, report: Report = lambda line: None) -> Backend:
+def open_backend(
+    name: str, limits: Limits, report: Report = lambda line: None, languages: Collection[str] = ()
+) -> Backend:
     """The backend `name`, or with `auto` the first that works; proved by running a program in it.
+
+    It can run programs in Python and in `languages` (names of `inside.languages`).
 
     Raises `NoBackendError`, which says for each one tried what is wrong and what would help; `BackendError` for
     an unknown name.
     """
+    languages = sorted(set(languages) - {"python"})
+    if unknown := [each for each in languages if each not in LANGUAGES]:
+        raise BackendError(f"unknown language {unknown[0]!r}", f"There are: python, {', '.join(LANGUAGES)}.")
     if name != "auto" and name not in OPENERS:
         raise BackendError(f"unknown sandbox backend {name!r}", f"There are: auto, {', '.join(OPENERS)}.")
     failures: dict[str, BackendError] = {}
     for candidate in OPENERS if name == "auto" else (name,):
         try:
-            backend = OPENERS[candidate](limits, report)
+            backend = OPENERS[candidate](limits, report, languages)
         except BackendError as error:
             failures[candidate] = error
             continue
@@ -94,8 +105,8 @@ def open_image(image: str, limits: Limits, report: Report = lambda line: None) -
     return _tried(DockerBackend({**known, "program": image}), limits)
 
 
-def _tried(backend: Backend, limits: Limits) -> Backend:
-    """`backend`, after a program gave the right answer in it."""
+def _tried(backend: Backend, limits: Limits, languages: Collection[str] = ()) -> Backend:
+    """`backend`, after a program gave the right answer in it; it has the compilers of `languages`."""
     try:
         cell = backend.open_cell("program", limits)
         try:
@@ -111,7 +122,22 @@ def _tried(backend: Backend, limits: Limits) -> Backend:
     if outcome.status is not Status.OK or not canary_passed(outcome):
         backend.close()
         raise BackendError(f"a first program did not run well: {outcome}")
+    if missing := set(languages) - cell.languages:
+        backend.close()
+        raise _no_compiler(backend.name, min(missing))
     return backend
+
+
+def _no_compiler(backend: str, language: str) -> BackendError:
+    if backend == "confined":
+        return BackendError(
+            f"it cannot run {language} programs: nothing can be executed in it", "Use docker or bubblewrap."
+        )
+    compiler = LANGUAGES[language]
+    return BackendError(
+        f"there is no {compiler.command[0]} to compile {language} programs with",
+        f"Install it (Debian, Ubuntu: `sudo apt-get install {' '.join(compiler.packages)}`), or use docker.",
+    )
 
 
 def _require_limits(info: dict[str, object]) -> None:

@@ -35,9 +35,10 @@ class Process:
         *,
         stdin: bytes | None = None,
         rpc: int | None = None,
+        executable: int | None = None,
         modules: Sequence[str] = (),
     ) -> None:
-        """With `stdin`, descriptors 0 to 2 are pipes to us; else /dev/null. `rpc` becomes descriptor 5."""
+        """With `stdin`, descriptors 0 to 2 are pipes to us; else /dev/null. `rpc` becomes 5, `executable` 6."""
         self.cell = cell
         self.frames: list[dict[str, object]] = []
         self.streams: dict[int, bytearray] = {}  # stdout and stderr by descriptor number
@@ -59,6 +60,7 @@ class Process:
                 os.set_blocking(theirs[wire.STDIN], True)
                 self.streams = {wire.STDOUT: bytearray(), wire.STDERR: bytearray()}
             shared = theirs if rpc is None else {**theirs, wire.RPC: rpc}
+            shared = shared if executable is None else {**shared, wire.EXECUTABLE: executable}
             self._feed()
             self.busy = wire.STDIN in self._ours
             cell.start(main, limits, shared, modules)

@@ -106,7 +106,7 @@ class Job:
     program: str
     work: Calls | Stdio | Judge
     limits: Limits = Limits()
-    language: str = "python"
+    language: str = "python"  # or one of inside/languages.py, for `Stdio` work
     image: str = ""  # digest of the image to run in; empty: the runner's own
 
 

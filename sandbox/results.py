@@ -25,7 +25,7 @@ def claimed(job: Job, frame: dict[str, Any], failure: Any, cpu_seconds: float = 
     """The outcome of one call, from its frame; `failure` is the exception in it, as data, or None."""
     status, value, error = Status.OK, None, None
     if failure is not None:
-        error = _error(failure)
+        error = error_of(failure)
         status = _status(error)
     else:
         text = frame.get("value")
@@ -104,7 +104,7 @@ def _status(error: ErrorInfo) -> Status:
     return Status.COMPILE_ERROR if error.phase == "compile" else Status.EXCEPTION
 
 
-def _error(failure: Any) -> ErrorInfo:
+def error_of(failure: Any) -> ErrorInfo:
     fields = failure if isinstance(failure, dict) else {}
     phase = fields.get("phase")
     frames = fields.get("frames")

@@ -62,15 +62,26 @@ class Ledger:
 
 def run(job: Job, program_cell: Cell, judge_cell: Callable[[], Cell]) -> Outcome:
     """Do `job`, without what its slot fills in: backend, image, wall seconds, attempts. Raises `CellLost`."""
-    work, ledger = job.work, Ledger(job.limits)
+    work = job.work
+    if isinstance(work, Stdio):
+        return run_stdio(job, work, program_cell)
+    ledger = Ledger(job.limits)
     if isinstance(work, Judge):
         return _judge(job, work, ledger, program_cell, judge_cell())
-    if isinstance(work, Calls):
-        while len(ledger.tests) < len(work.calls):
-            _calls(job, work, ledger, program_cell)
-    else:
-        while len(ledger.tests) < len(work.inputs):
-            _stdio(job, work, ledger, program_cell)
+    while len(ledger.tests) < len(work.calls):
+        _calls(job, work, ledger, program_cell)
+    return _outcome(job, ledger)
+
+
+def run_stdio(job: Job, work: Stdio, cell: Cell, executable: int | None = None) -> Outcome:
+    """A process for each input: of the program as Python, or of the descriptor `executable`."""
+    ledger = Ledger(job.limits)
+    while len(ledger.tests) < len(work.inputs):
+        _stdio(job, work, ledger, cell, executable)
+    return _outcome(job, ledger)
+
+
+def _outcome(job: Job, ledger: Ledger) -> Outcome:
     bad = next((test for test in ledger.tests if test.status is not Status.OK), None)
     return Outcome(
         job_id=job.id,
@@ -96,7 +107,7 @@ def _calls(job: Job, work: Calls, ledger: Ledger, cell: Cell) -> None:
     fatal: TestOutcome | None = None
     imported, cpu = False, 0.0
     try:
-        for frame in _frames(process, clock):
+        for frame in frames_of(process, clock):
             if "fatal" in frame:
                 fatal = results.claimed(job, frame, frame["fatal"] or {})
                 break
@@ -106,7 +117,7 @@ def _calls(job: Job, work: Calls, ledger: Ledger, cell: Cell) -> None:
             imported = True  # the first frame says so, whatever it says
             if len(tests) == left:
                 break
-        end = _finish(process)
+        end = finish(process)
     finally:
         process.close()
     ledger.add(end)
@@ -120,15 +131,18 @@ def _calls(job: Job, work: Calls, ledger: Ledger, cell: Cell) -> None:
         ledger.tests += [ledger.tests[-1]] * (len(work.calls) - len(ledger.tests))
 
 
-def _stdio(job: Job, work: Stdio, ledger: Ledger, cell: Cell) -> None:
+def _stdio(job: Job, work: Stdio, ledger: Ledger, cell: Cell, executable: int | None) -> None:
     """One process, for the first input without a result."""
-    payload = wire.to_json({"program": job.program}).encode()
+    main, needed = "stdio", {"program": job.program}
+    if executable is not None:
+        main, needed = "execute", {"stack_bytes": job.limits.memory_bytes}
+    payload = wire.to_json(needed).encode()
     stdin = work.inputs[len(ledger.tests)].encode(errors="surrogatepass")
     clock = ledger.clock(cell)
-    process = Process(cell, "stdio", payload, job.limits, stdin=stdin)
+    process = Process(cell, main, payload, job.limits, stdin=stdin, executable=executable)
     try:
-        frames = list(_frames(process, clock))
-        end = _finish(process)
+        frames = list(frames_of(process, clock))
+        end = finish(process)
     finally:
         process.close()
     ledger.add(end)
@@ -155,7 +169,7 @@ def _judge(job: Job, work: Judge, ledger: Ledger, program_cell: Cell, judge_cell
             processes.append(judge)
         frames = _watch_judge(served, judge, clocks)
         for process in processes:
-            ledger.add(_finish(process))
+            ledger.add(finish(process))
     finally:
         for process in processes:
             process.close()
@@ -197,7 +211,7 @@ def _interruption(served: Process, judge: Process) -> TestOutcome | None:
     return None
 
 
-def _frames(process: Process, clock: Clock) -> Iterator[dict[str, Any]]:
+def frames_of(process: Process, clock: Clock) -> Iterator[dict[str, Any]]:
     """The process's frames as they come, until it has ended; it is killed where it is out of time."""
     while process.end is None:
         pump([process], clock.remaining_seconds())
@@ -218,7 +232,7 @@ def _taken(process: Process) -> list[dict[str, Any]]:
     return frames
 
 
-def _finish(process: Process) -> End:
+def finish(process: Process) -> End:
     """Wait until the process has ended; kill it if it does not end by itself."""
     deadline = time.monotonic() + _GRACE_SECONDS
     while process.end is None:

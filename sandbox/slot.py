@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import replace
 
-from sandbox import runs
+from sandbox import compiling, runs
 from sandbox.backends.base import Backend
 from sandbox.cell import Cell, Role
 from sandbox.errors import BackendError, CellLost, JobCancelledError, PoolClosedError
@@ -33,6 +33,7 @@ class Slot:
         self._backend = backend
         self._limits = limits  # what its cells are made for
         self._cells: dict[Role, Cell] = {}
+        self.languages: frozenset[str] = frozenset()  # besides Python, once it is warm
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._current: object = None  # what the caller knows the running job by
@@ -40,7 +41,7 @@ class Slot:
 
     def warm(self) -> None:
         """Open the program cell now. Raises `BackendError`."""
-        self._cell("program", self._limits)
+        self.languages = self._cell("program", self._limits).languages
 
     def run(self, job: Job, handle: object = None) -> Outcome:
         """Raises only `PoolClosedError`, and `JobCancelledError` after `cancel(handle)`."""
@@ -109,6 +110,9 @@ class Slot:
     def _attempt(self, job: Job) -> Outcome:
         """Run `job` once; cells that it left in doubt are replaced."""
         try:
+            if job.language != "python":
+                assert isinstance(job.work, Stdio)  # the pool checks it
+                return compiling.run(job, job.work, lambda limits: self._cell("program", limits))
             program_cell = self._cell("program", job.limits)
             return runs.run(job, program_cell, lambda: self._cell("judge", job.limits))
         finally:

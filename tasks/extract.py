@@ -5,7 +5,7 @@ A completion is read in four steps, each linear in its length:
 1. *turn*: chat template headers before the assistant's turn and what follows its end are dropped;
 2. *answer*: what reasoning tags enclose is dropped; unclosed reasoning leaves no answer;
 3. *blocks*: Markdown fences (backticks or tildes, indented, unclosed; tasks/fences.py), else the run of
-   lines that look like Python, without the prose around it;
+   lines that look like Python (or C++), without the prose around it;
 4. *program*: the last block counts, behind the task's context. Blocks in another language, and blocks that
    only use the entry point (an example call), do not count beside one that defines it.
 
@@ -41,6 +41,9 @@ _START = re.compile(
     r"|[\w.\[\]]+(?: *, *[\w.\[\]]+)* *(?:[-+*/]|//|: *[\w.]+(?:\[[^=]*\])? *)?=[^=]"
     r"|(?:if|for|while|with|try|match)\b.*: *(?:#.*)?$|[\w.]+\(.*\) *(?:#.*)?$"
 )
+_CPP_START = re.compile(
+    r"^(?:#(?:include|define|pragma)\b|using namespace |(?:int|auto) +main *\()", re.MULTILINE
+)
 _KEYWORD = re.compile(
     r"(?:async|await|def|class|import|from|if|for|while|with|try|except|finally|else|elif|match|case|return|raise"
     r"|assert|del|global|nonlocal|pass|break|continue|yield|lambda|not|print)\b"
@@ -72,14 +75,14 @@ def extract(completion: str, task: Task) -> Extraction:
     text, closed = _answer(_turn(completion))
     if not closed:
         return Extraction(program="", blocks=(), truncated=True, found=False)
-    blocks = _candidates(fenced_blocks(text), task.entry_point)
+    blocks = _candidates(fenced_blocks(text, task.language), task.entry_point)
     truncated = bool(blocks) and not blocks[-1].closed
     texts = tuple(block.text for block in blocks)
     if not any(_defines(block, task.entry_point) for block in texts):
         if task.style == "complete" and (_continues(text) or not (texts or _defines(text, task.entry_point))):
             return _extraction(task, (text,), truncated=False) if text.strip() else _nothing()
         if not texts or _defines(text, task.entry_point):
-            texts, truncated = _unfenced(text), False
+            texts, truncated = _UNFENCED[task.language](text), False
     return _extraction(task, texts, truncated) if texts else _nothing()
 
 
@@ -166,6 +169,15 @@ def _unfenced(text: str) -> tuple[str, ...]:
         for found in _TRIPLE_QUOTE.findall(line):
             quote = found if quote is None else None if quote == found else quote
     return ("\n".join(kept).rstrip() + "\n",)
+
+
+def _unfenced_cpp(text: str) -> tuple[str, ...]:
+    """From the first line that only a C++ program begins with, up to the last brace."""
+    start, end = _CPP_START.search(text), text.rfind("}")
+    return (text[start.start() : end + 1] + "\n",) if start and start.start() < end else ()
+
+
+_UNFENCED = {"python": _unfenced, "cpp": _unfenced_cpp}
 
 
 def _is_prose(line: str) -> bool:

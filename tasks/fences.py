@@ -8,24 +8,28 @@ from enum import IntEnum
 from typing import NamedTuple
 
 _FENCE = re.compile(r"([ \t]*)(`{3,}|~{3,})[ \t]*([^\s`]*)[^`]*$")
-_FENCE_AFTER_PROSE = re.compile(r"[^`]*(```)(python|py)[ \t]*$", re.IGNORECASE)
+_FENCE_AFTER_PROSE = {
+    "python": re.compile(r"[^`]*(```)(python|py)[ \t]*$", re.IGNORECASE),
+    "cpp": re.compile(r"[^`]*(```)(cpp|c\+\+)[ \t]*$", re.IGNORECASE),
+}
 _MAX_FENCE_LINE = 300  # a longer line is no fence
 _MAX_EXTRA_INDENT = 3  # a fence further to the right belongs to the block's own text (a docstring)
 
-_PYTHON = ("python", "py", "ipython")
+# How fences name the language of programs, by `Task.language`: their tags begin so.
+_WANTED = {"python": re.compile("python|py|ipython"), "cpp": re.compile(r"cpp|c\+\+|cxx|cc|c$")}
 _OTHER = frozenset(
-    "bash sh shell console zsh text txt plaintext output stdout input json yaml toml xml html css sql"
+    "python python3 py bash sh shell console zsh text txt plaintext output stdout input json yaml toml xml html css sql"
     " markdown md diff pycon doctest c cpp c++ cs csharp java javascript js typescript ts go rust ruby php"
     " kotlin swift scala r latex tex mermaid".split()
 )
 
 
 class Rank(IntEnum):
-    """How much a block's tag speaks for Python."""
+    """How much a block's tag speaks for the wanted language."""
 
     OTHER = 0
     UNKNOWN = 1
-    PYTHON = 2
+    WANTED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +45,16 @@ class _Fence(NamedTuple):
     indent: int
     mark: str
     tag: str
+    wanted: bool  # it is tagged as the wanted language
 
     def closes(self, opening: _Fence) -> bool:
         return self.mark.startswith(opening.mark) and self.indent <= opening.indent + _MAX_EXTRA_INDENT
 
-    @property
-    def is_python(self) -> bool:
-        return self.tag.startswith(_PYTHON)
 
-
-def fenced_blocks(text: str) -> list[Block]:
+def fenced_blocks(text: str, language: str = "python") -> list[Block]:
     """The non-empty fenced blocks of `text` in order. Linear in its length.
 
-    A fence tagged as Python within an open block closes that and begins another: the model forgot to.
+    A fence tagged as `language` within an open block closes that and begins another: the model forgot to.
     """
     if "```" not in text and "~~~" not in text:
         return []
@@ -61,12 +62,12 @@ def fenced_blocks(text: str) -> list[Block]:
     opening: _Fence | None = None
     lines: list[str] = []
     for line in text.replace("\r\n", "\n").split("\n"):
-        fence = _fence(line)
+        fence = _fence(line, language)
         if opening is None:
             opening, lines = fence, []
         elif fence is not None and fence.closes(opening):
             blocks += _block(opening, lines, closed=True)
-            opening, lines = (fence if fence.is_python else None), []
+            opening, lines = (fence if fence.wanted else None), []
         else:
             lines.append(line)
     if opening is not None:
@@ -76,13 +77,14 @@ def fenced_blocks(text: str) -> list[Block]:
     return blocks
 
 
-def _fence(line: str) -> _Fence | None:
+def _fence(line: str, language: str) -> _Fence | None:
     if len(line) > _MAX_FENCE_LINE or not ("```" in line or "~~~" in line):
         return None
     if found := _FENCE.match(line):
-        return _Fence(_indent(found[1]), found[2], found[3].lower().strip("{}."))
-    if found := _FENCE_AFTER_PROSE.match(line):
-        return _Fence(0, found[1], found[2].lower())
+        tag = found[3].lower().strip("{}.")
+        return _Fence(_indent(found[1]), found[2], tag, bool(_WANTED[language].match(tag)))
+    if found := _FENCE_AFTER_PROSE[language].match(line):
+        return _Fence(0, found[1], found[2].lower(), True)
     return None
 
 
@@ -93,7 +95,7 @@ def _block(fence: _Fence, lines: list[str], *, closed: bool) -> list[Block]:
     text = "".join(_outdent(line, columns) + "\n" for line in lines)
     if not text.strip():
         return []
-    rank = Rank.PYTHON if fence.is_python else Rank.OTHER if fence.tag in _OTHER else Rank.UNKNOWN
+    rank = Rank.WANTED if fence.wanted else Rank.OTHER if fence.tag in _OTHER else Rank.UNKNOWN
     if text.lstrip().startswith((">>>", "$ ")):
         rank = Rank.OTHER  # a transcript of a session
     return [Block(text, rank, closed)]

@@ -65,7 +65,9 @@ class Grader:
         if not prepared.works:
             return _done(infra(task.id, "the task has no tests"))
         outcomes = [
-            self._runner.submit(Job(id=task.id, program=program, work=w, limits=limits))
+            self._runner.submit(
+                Job(id=task.id, program=program, work=w, limits=limits, language=task.language)
+            )
             for w in prepared.works
         ]
         verdict: Future[Verdict] = Future()

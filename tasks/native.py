@@ -27,6 +27,7 @@ _PLAIN_FIELDS = (
     "style",
     "entry_point",
     "context",
+    "language",
     "reference",
     "source",
     "level",
@@ -54,6 +55,8 @@ def parse(row: Row) -> Task:
         field = problem.json_path.removeprefix("$").removeprefix(".") or "(row)"
         row.fail(field, problem.message[:300], "See the native format in tasks/README.md.")
     data = row.data
+    if data.get("language", "python") != "python" and "stdio" not in data["tests"]:
+        row.fail("language", f"{data['language']} programs have stdio tests only", "Give `tests.stdio`.")
     return Task(
         id=data["id"],
         prompt=data["prompt"],

@@ -83,6 +83,7 @@ class Task:
     style: Literal["complete", "instruct"] = "instruct"
     entry_point: str | None = None
     context: str = ""
+    language: Literal["python", "cpp"] = "python"  # cpp: with stdio tests only
     reference: str | None = None  # a whole program that passes
     wrong: tuple[str, ...] = ()  # whole programs that must fail (HumanEvalPack's bugs)
     source: str = "native"

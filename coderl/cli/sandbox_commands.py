@@ -12,6 +12,9 @@ app = typer.Typer(
 )
 
 Backend = Annotated[str, typer.Option(help="auto, docker, bubblewrap, confined")]
+Languages = Annotated[
+    list[str] | None, typer.Option(help="a language besides Python that programs may be in (cpp); repeatable")
+]
 
 
 @app.command()
@@ -26,6 +29,7 @@ def serve(
         list[str] | None,
         typer.Option(help="digest of one more image that jobs may name; repeatable (docker)"),
     ] = None,
+    language: Languages = None,
     queue: Annotated[int, typer.Option(min=1, help="programs that may wait or run")] = 4096,
     cache_mib: Annotated[
         int, typer.Option(min=0, help="memory for answers to questions that are asked again")
@@ -43,6 +47,7 @@ def serve(
         slots=slots,
         backend=backend,
         images=image or [],
+        languages=language or [],
         settings=Settings(queue=queue, cache_bytes=cache_mib << 20),
         tokens=tokens,
         routers=[grading_service.make_router],
@@ -53,13 +58,16 @@ def serve(
 
 @app.command()
 def run(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a Python program")],
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="a program: Python, or C++ by its suffix")
+    ],
     backend: Backend = "auto",
     cpu_seconds: Annotated[float, typer.Option(min=0.01)] = 10.0,
     wall_seconds: Annotated[float, typer.Option(min=0.01)] = 60.0,
     memory_mib: Annotated[int, typer.Option(min=32)] = 512,
 ) -> None:
-    """Run a file as `python FILE` would, sandboxed: its standard input is ours, unless that is a terminal.
+    """Run a file as `python FILE` would (or compile and run it), sandboxed: its standard input is ours, unless that
+    is a terminal.
 
     Exit status: 0, 1 where the program failed, 124 where it ran out of time, 125 for a fault of the sandbox.
     """
@@ -106,15 +114,21 @@ def image(
     package: Annotated[
         list[str] | None, typer.Option(help="a package for programs, as pip names it; repeatable")
     ] = None,
+    language: Languages = None,
 ) -> None:
-    """Build the docker backend's images where they are missing; with --package, one more, for `serve --image`."""
+    """Build the docker backend's images where they are missing; with --package or --language, one more."""
     from sandbox.backends.docker import connect
-    from sandbox.image import ensure, extra
+    from sandbox.image import compilers, ensure, extra
+
+    if package and language:
+        raise typer.BadParameter("give either --package or --language")
 
     client = connect()
     try:
         if package:
             typer.echo(extra.build(client, package, typer.echo))
+        elif language:
+            typer.echo(compilers.ensure(client, language, typer.echo))
         else:
             for role, name in ensure(client, typer.echo).items():
                 typer.echo(f"{role}: {name}")

@@ -191,7 +191,7 @@ def _run_router(service: Service) -> APIRouter:
             "backend": service.scheduler.backend,
             "slots": service.scheduler.slots,
             "images": list(service.scheduler.lanes),
-            "languages": ["python"],
+            "languages": {image: lane.pool.languages for image, lane in service.scheduler.lanes.items()},
             "queue": service.settings.queue,
             "ceiling": {f.name: getattr(service.settings.ceiling, f.name) for f in fields(Limits)},
         }

@@ -85,7 +85,7 @@ class JobModel(Model):
     program: Source
     work: Annotated[CallsModel | StdioModel | JudgeModel, Field(discriminator="kind")]
     limits: LimitsModel = LimitsModel()
-    language: Literal["python"] = "python"
+    language: Literal["python", "cpp"] = Field("python", description="cpp: with stdio work only.")
     image: Digest = ""
     key: Name = Field("", description="Idempotency key: what has it was asked before is not run again.")
 

@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -135,6 +135,7 @@ def serve(
     backend: str = "auto",
     limits: Limits | None = None,
     images: Iterable[str] = (),
+    languages: Collection[str] = (),
     settings: Settings | None = None,
     tokens: Path | None = None,
     routers: Iterable[MakeRouter] = (),
@@ -147,7 +148,7 @@ def serve(
     start_logging()
     sockets = place.sockets()
     try:
-        pools = open_pools(slots, backend, limits or Limits(), images)
+        pools = open_pools(slots, backend, limits or Limits(), images, languages)
         app = create_app(pools, settings=settings, tokens=allowed, routers=routers)
         config = uvicorn.Config(
             app,
@@ -167,11 +168,14 @@ def serve(
             place.unix.unlink()
 
 
-def open_pools(slots: int, backend: str, limits: Limits, images: Iterable[str]) -> dict[str, SlotPool]:
-    """A pool by its image's digest: first that of the backend's own image, then one for each of `images` (docker)."""
+def open_pools(
+    slots: int, backend: str, limits: Limits, images: Iterable[str], languages: Collection[str]
+) -> dict[str, SlotPool]:
+    """A pool by its image's digest: first that of the backend's own image, which runs `languages` besides Python, then
+    one for each of `images` (docker)."""
     log = logging.getLogger(__name__)
     log.info("opening %d slots", slots)
-    first = sandbox.open_pool(slots, backend, limits=limits, report=log.info)
+    first = sandbox.open_pool(slots, backend, limits=limits, languages=languages, report=log.info)
     pools: dict[str, SlotPool] = {first.image: first}
     try:
         for image in images:

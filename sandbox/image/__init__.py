@@ -68,7 +68,7 @@ def ensure(client: Any, report: Report = lambda line: None) -> dict[Role, str]:
     """Image ids by role, built first where missing (a minute or two). Raises `ImageError`."""
     if (found := find(client)) is not None:
         return found
-    with _one_builder(report):
+    with one_builder(report):
         if (found := find(client)) is not None:
             return found
         try:
@@ -84,7 +84,7 @@ def ensure(client: Any, report: Report = lambda line: None) -> dict[Role, str]:
 
 
 @contextmanager
-def _one_builder(report: Report) -> Iterator[None]:
+def one_builder(report: Report) -> Iterator[None]:
     """Among this user's processes on this machine, only one builds; the others wait for it."""
     path = Path(tempfile.gettempdir()) / f"coderl-image-{os.geteuid()}.lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -106,6 +106,17 @@ def _build_with_dockerfile(client: Any, report: Report) -> None:
 
 
 def _build_with_debootstrap(report: Report) -> None:
+    with debootstrapped(["python3"], report) as root:
+        import_root(root, tag("program"), report)
+        report(f"adding {', '.join(_JUDGE_PACKAGES)}")
+        install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *_JUDGE_PACKAGES]
+        _command([*_ALONE, "chroot", str(root), "env", "DEBIAN_FRONTEND=noninteractive", *install])
+        import_root(root, tag("judge"), report)
+
+
+@contextmanager
+def debootstrapped(packages: Sequence[str], report: Report) -> Iterator[Path]:
+    """The root of a Debian as this system's, with `packages`. Raises `ImageError`."""
     if os.geteuid() != 0 or shutil.which("debootstrap") is None:
         raise ImageError(
             "the sandbox image cannot be built: no registry answers for its base, and debootstrap needs to be "
@@ -116,21 +127,17 @@ def _build_with_debootstrap(report: Report) -> None:
     suite, mirror = _debian_source()
     with tempfile.TemporaryDirectory(prefix="coderl-image-") as folder:
         root = Path(folder) / "root"
-        report(f"installing Debian {suite} with python3 (debootstrap)")
-        _command([*_ALONE, "debootstrap", "--variant=minbase", "--include=python3", suite, str(root), mirror])
-        report(f"importing {tag('program')}")
-        _import(root, tag("program"))
-        report(f"adding {', '.join(_JUDGE_PACKAGES)}")
-        install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *_JUDGE_PACKAGES]
-        _command([*_ALONE, "chroot", str(root), "env", "DEBIAN_FRONTEND=noninteractive", *install])
-        report(f"importing {tag('judge')}")
-        _import(root, tag("judge"))
+        report(f"installing Debian {suite} with {', '.join(packages)} (debootstrap)")
+        include = f"--include={','.join(packages)}"
+        _command([*_ALONE, "debootstrap", "--variant=minbase", include, suite, str(root), mirror])
+        yield root
 
 
-def _import(root: Path, name: str) -> None:
-    """`docker import` of a folder, streamed."""
+def import_root(root: Path, name: str, report: Report) -> None:
+    """`docker import` of a folder, streamed. Raises `ImageError`."""
     from sandbox.backends.docker import connect
 
+    report(f"importing {name}")
     excludes = [f"--exclude={path}/*" for path in _LEFT_OUT]
     archive = subprocess.Popen(
         ["tar", "--create", "--numeric-owner", "--directory", str(root), *excludes, "."],

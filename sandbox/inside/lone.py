@@ -161,6 +161,9 @@ class LoneSupervisor(Supervisor):
             scratch=self._folder,
         )
 
+    def _languages(self) -> list[str]:
+        return []  # nothing can be executed
+
     def _watch(self, child: int, limits: dict[str, Any]) -> tuple[int, int, bool]:
         self._child, self._counts.pid = os.pidfd_open(child), child
         try:

@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
-from sandbox.inside import confine, meter, rehearsal, wire
+from sandbox.inside import confine, languages, meter, rehearsal, wire
 from sandbox.inside.scratch import empty
 
 SCRATCH = "/tmp"
@@ -71,7 +71,12 @@ class Supervisor:
 
     def serve(self) -> None:
         """Until the host goes away."""
-        self._send("hello", python=sys.version.split()[0], cgroup=self._meter.enforced)
+        self._send(
+            "hello",
+            python=sys.version.split()[0],
+            cgroup=self._meter.enforced,
+            languages=self._languages(),
+        )
         while (received := self._receive()) is not None:
             message, descriptors = received
             if message["op"] == "start":
@@ -117,6 +122,9 @@ class Supervisor:
         self._fork_hooks += fork_hooks
         gc.collect()
         gc.freeze()
+
+    def _languages(self) -> list[str]:
+        return languages.available()
 
     def _watch(self, child: int, limits: dict[str, Any]) -> tuple[int, int, bool]:
         """Wait for `child` while answering the host. Returns (wait status, peak bytes, over memory)."""
@@ -303,11 +311,17 @@ def limit(kind: int, soft: int, hard: int | None = None) -> None:
 
 def _load_mains(role: str) -> dict[str, Any]:
     """The mains that this cell offers, imported before the first fork."""
-    from sandbox.inside import program
+    from sandbox.inside import compiled, program
 
     if role == "program":
         serve = importlib.import_module("sandbox.inside.serve")
-        return {"calls": program.calls, "stdio": program.stdio, "serve": serve.main}
+        return {
+            "calls": program.calls,
+            "stdio": program.stdio,
+            "serve": serve.main,
+            "build": compiled.build,
+            "execute": compiled.execute,
+        }
     judge = importlib.import_module("sandbox.inside.judge")
     return {"judge": judge.main}
 

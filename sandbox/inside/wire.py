@@ -12,7 +12,7 @@ import os
 import struct
 from typing import Any
 
-STDIN, STDOUT, STDERR, PAYLOAD, RESULTS, RPC = range(6)
+STDIN, STDOUT, STDERR, PAYLOAD, RESULTS, RPC, EXECUTABLE = range(7)
 
 # How a child says that it never reached its main. A program can say so too: then its job is tried again
 # elsewhere and finally `killed`, never excused.

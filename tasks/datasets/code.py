@@ -37,7 +37,7 @@ def unfenced(text: str) -> str:
     blocks = fenced_blocks(text)
     if text.lstrip().startswith("```"):
         return blocks[-1].text if blocks else ""
-    return next((block.text for block in reversed(blocks) if block.rank == Rank.PYTHON), text)
+    return next((block.text for block in reversed(blocks) if block.rank == Rank.WANTED), text)
 
 
 def newlines(text: str) -> str:

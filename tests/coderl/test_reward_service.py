@@ -16,7 +16,7 @@ import pytest
 import sandbox
 from coderl import grading_service
 from sandbox.daemon.app import create_app
-from sandbox.errors import PoolClosedError
+from sandbox.errors import NoBackendError, PoolClosedError
 from tests.coderl.tiny import save_tiny_qwen2
 from tests.conftest import REPOSITORY
 from tests.sandbox.daemons import FakePool, running, until
@@ -89,6 +89,42 @@ def test_verdicts_of_every_kind_of_test(url: str) -> None:
             client.grade([{**ADD, "tests": {}}], [{"task_id": "add", "program": "x"}])
         with pytest.raises(ValueError, match="limits.cpu_seconds"):
             client.grade([{**ADD, "cpu_seconds": 1e6}], [{"task_id": "add", "program": "x"}])
+
+
+def test_completions_in_cpp_are_compiled_and_graded() -> None:
+    row = {
+        "id": "sum",
+        "prompt": "Add.",
+        "language": "cpp",
+        "tests": {"stdio": [{"stdin": "1 2", "stdout": "3"}]},
+    }
+    code = '#include <cstdio>\nint main() { int a, b; scanf("%d %d", &a, &b); printf("%d\\n", a OP b); }\n'
+    asked = [
+        {
+            "task_id": "sum",
+            "completion": f"In C++:\n```cpp\n{code.replace('OP', op)}```\nRun:\n```bash\n./a\n```",
+        }
+        for op in ("+", "-", "?")
+    ]
+    try:
+        pool = sandbox.open_pool(1, languages=["cpp"])
+    except NoBackendError as error:
+        pytest.skip(f"no backend can run C++ here: {error}")
+    with (
+        running(create_app({pool.image: pool}, routers=[grading_service.make_router])) as (address, _),
+        sandbox.connect(address) as client,
+    ):
+        verdicts = client.grade([row], asked)
+        assert [verdict["passed"] for verdict in verdicts] == [True, False, False]
+        assert [verdict["phase"] for verdict in verdicts] == ["passed", "wrong", "compile"]
+        assert [verdict["tests"][0]["actual"] for verdict in verdicts[:2]] == ["3\n", "-1\n"]
+        assert "program.cpp:2" in verdicts[2]["error"]["message"]
+
+
+def test_a_language_that_is_not_offered_is_refused_by_name(url: str) -> None:
+    row = {**ECHO, "language": "cpp"}
+    with sandbox.connect(url) as client, pytest.raises(ValueError, match="'cpp' is not available here"):
+        client.grade([row], [{"task_id": "echo", "program": "x"}])
 
 
 def test_a_client_that_goes_while_its_completions_are_graded_leaves_nothing_running() -> None:

@@ -20,6 +20,7 @@ class FakePool:
     """A pool of `slots` whose jobs end when the test says so, or at once where `auto`."""
 
     backend = "fake"
+    languages = ["python"]
 
     def __init__(self, slots: int = 2, *, auto: bool = True) -> None:
         self.slots = slots

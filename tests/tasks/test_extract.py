@@ -310,6 +310,37 @@ def test_a_model_that_repeats_itself_keeps_its_first_and_last_blocks() -> None:
     assert extraction.program == codes[-1]
 
 
+# C++ ------------------------------------------------------------------------------------------------
+
+CPP = Task(id="cpp", prompt="Add.", tests=(), language="cpp")
+MAIN = "#include <iostream>\nint main() {\n    std::cout << 1;\n}\n"
+
+
+@pytest.mark.parametrize(
+    "completion",
+    [
+        fence(MAIN, "cpp"),
+        fence(MAIN, "c++"),
+        fence(MAIN, "C++17"),
+        fence(MAIN, ""),
+        "In Python it would be\n"
+        + fence(SCRIPT)
+        + "but in C++\n"
+        + fence(MAIN, "cpp")
+        + fence("./a.out\n", "bash"),
+        fence(MAIN, "cpp") + "Or, in Python:\n" + fence(SCRIPT),
+        f"Here is my program.\n\n{MAIN}\nIt prints 1.",
+        MAIN,
+    ],
+)
+def test_cpp_programs(completion: str) -> None:
+    assert extract(completion, CPP).program == MAIN
+
+
+def test_prose_holds_no_cpp_program() -> None:
+    assert not extract("Read {a} and {b}, then add them.", CPP).found
+
+
 SIZE = 200_000
 HOSTILE = {
     repr(unit): unit
@@ -360,7 +391,7 @@ def test_time_grows_linearly_with_hostile_text(unit: str) -> None:
     """A quadratic reading takes a minute and more; a linear one a tenth of a second of CPU time."""
     repeated = (HOSTILE[unit] * SIZE)[:SIZE]
     started = time.process_time()
-    for task in (CALL, COMPLETE):
+    for task in (CALL, COMPLETE, CPP):
         for start in ("", "```python\n"):
             for end in ("", "x"):
                 extract(start + repeated + end, task)

@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from sandbox.daemon.models import JobModel
+from sandbox.inside.languages import LANGUAGES
 from tasks import native
 from tasks.datasets import load
 from tasks.errors import TaskError
@@ -181,6 +183,12 @@ def test_arguments_keep_their_aliases(tmp_path: Path) -> None:
     assert read.tests[0].args[0] is read.tests[0].args[1]
 
 
+def test_the_language_survives(tmp_path: Path) -> None:
+    task = Task(id="a", prompt="", tests=(StdioTest(stdin="", stdout=""),), language="cpp")
+    native.dump([task], tmp_path / "t.jsonl")
+    assert native.load(tmp_path / "t.jsonl") == [task]
+
+
 def test_the_entry_point_is_the_function_by_default(tmp_path: Path) -> None:
     tests = load_one(tmp_path).tests
     assert isinstance(tests, tuple) and tests == (CallTest(function="add", args=(1, 2), expected=3),)
@@ -210,6 +218,8 @@ def test_the_entry_point_is_the_function_by_default(tmp_path: Path) -> None:
             "tests.reference.inputs[1]",
             "not a value",
         ),
+        ({"language": "cobol"}, "language", "not one of"),
+        ({"language": "cpp"}, "language", "stdio tests only"),
         ({"entry_point": None}, "tests.call[0].function", "the task has no entry_point"),
     ],
 )
@@ -255,6 +265,9 @@ def test_the_schema_follows_the_types() -> None:
     assert set(defs["compare"]["properties"]["kind"]["enum"]) == set(
         get_args(get_type_hints(Compare)["kind"])
     )
+    languages = set(SCHEMA["properties"]["language"]["enum"])
+    assert languages == set(get_args(get_type_hints(Task)["language"])) == {"python", *LANGUAGES}
+    assert languages == set(get_args(get_type_hints(JobModel)["language"]))
     assert set(defs["judge"]["properties"]["kind"]["enum"]) == set(
         get_args(get_type_hints(JudgeTest)["kind"])
     )

@@ -1,0 +1,90 @@
+"""Jobs in a language that is compiled: once, in a process of its own; then a process for each input.
+
+The executable leaves the cell as bytes and comes back as a sealed descriptor: nothing of the build is there when the
+program runs, and one run cannot change it for the next.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from sandbox import results, runs
+from sandbox.cell import Cell
+from sandbox.inside import wire
+from sandbox.process import Clock, Process
+from sandbox.protocol import MIB, ErrorInfo, Job, Limits, Outcome, Status, Stdio, TestOutcome
+
+# Of the compiler, whatever the job's own limits are. Its output is the executable.
+BUILD_LIMITS = Limits(
+    cpu_seconds=20.0,
+    total_cpu_seconds=20.0,
+    wall_seconds=80.0,
+    memory_bytes=512 * MIB,
+    output_bytes=32 * MIB,
+)
+
+
+def run(job: Job, work: Stdio, cell: Callable[[Limits], Cell]) -> Outcome:
+    """As `runs.run`; `cell` gives the program cell with that bound on its memory. Raises `CellLost`."""
+    limits = replace(BUILD_LIMITS, scratch_bytes=job.limits.scratch_bytes)
+    payload = wire.to_json({"language": job.language, "program": job.program}).encode()
+    process = Process(cell(limits), "build", payload, limits, stdin=b"")
+    try:
+        deadline = time.monotonic() + limits.wall_seconds
+        clock = Clock(process.cell, limits, spent_cpu_seconds=0.0, deadline=deadline)
+        frames = list(runs.frames_of(process, clock))
+        end = runs.finish(process)
+    finally:
+        process.close()
+    if error := _error(process, frames):
+        failed = TestOutcome(status=Status.COMPILE_ERROR, error=error)
+        outcome = Outcome(
+            job_id=job.id,
+            status=Status.COMPILE_ERROR,
+            tests=(failed,) * len(work.inputs),
+            error=error,
+        )
+    else:
+        executable = _sealed(process.streams[wire.STDOUT])
+        try:
+            outcome = runs.run_stdio(job, work, cell(job.limits), executable)
+        finally:
+            os.close(executable)
+    return replace(
+        outcome,
+        cpu_seconds=outcome.cpu_seconds + end.cpu_seconds,
+        peak_memory_bytes=max(outcome.peak_memory_bytes, end.peak_bytes),
+    )
+
+
+def _error(process: Process, frames: list[dict[str, Any]]) -> ErrorInfo | None:
+    """Why there is no executable. Whatever stopped the compiler is the program's fault, and has a phase of its own."""
+    end = process.end
+    assert end is not None
+    if process.verdict is None and end.code == 0 and not end.memory and frames:
+        if failure := frames[0].get("failure"):
+            return replace(results.error_of(failure), phase="compile")
+        if process.streams[wire.STDOUT]:
+            return None
+    short = results.cut_short(process, end, "compile").error
+    assert short is not None
+    return replace(short, message=f"the compiler did not finish: {short.message}", phase="compile")
+
+
+def _sealed(executable: bytearray) -> int:
+    """A descriptor of these bytes that can be executed: nobody can write to it, or has it open for that."""
+    writable = os.memfd_create("program", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        view = memoryview(executable)
+        while view:
+            view = view[os.write(writable, view) :]
+        seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+        fcntl.fcntl(writable, fcntl.F_ADD_SEALS, seals)
+        return os.open(f"/proc/self/fd/{writable}", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(writable)

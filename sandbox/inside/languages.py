@@ -1,0 +1,39 @@
+"""Languages besides Python. One is an entry here: its programs are compiled in a cell, then run on standard inputs.
+
+Known on the host and in cells, which say at their start for which of these they have the compiler.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Language:
+    """`command` compiles: the compiler's path and options, after which come `-o EXECUTABLE SOURCE`."""
+
+    suffixes: tuple[str, ...]  # of source files, the usual one first
+    command: tuple[str, ...]
+    packages: tuple[str, ...]  # of Debian, which hold the compiler
+
+
+LANGUAGES = {
+    "cpp": Language(
+        suffixes=(".cpp", ".cc", ".cxx"),
+        command=(
+            "/usr/bin/g++",
+            "-O2",
+            "-std=gnu++17",
+            "-pipe",
+            "-fmax-errors=20",
+            "-fdiagnostics-color=never",
+        ),
+        packages=("g++",),
+    ),
+}
+
+
+def available() -> list[str]:
+    """Those whose compiler is here."""
+    return [name for name, each in LANGUAGES.items() if os.access(each.command[0], os.X_OK)]
