@@ -165,6 +165,13 @@ class TrainConfig(Section):
         ge=0,
         description="DAPO: times that prompts whose rewards are all equal may be replaced by others; 0: off",
     )
+    lag: int = Field(
+        0,
+        ge=0,
+        le=1,
+        description="1: the next batch is sampled while this one is learned from, so by a policy one step older "
+        "(not across evaluations and checkpoints); for GPUs. objective.sampler_correction is then token, unless given",
+    )
     checkpoint_every: int = Field(10, ge=1)
     keep_checkpoints: int = Field(2, ge=1)
     control: bool = Field(False, description="also evaluate warm-up continued for as many optimizer steps")
@@ -197,6 +204,17 @@ class RunConfig(Section):
     eval: EvalConfig = EvalConfig()
     train: TrainConfig = TrainConfig()
     metrics: MetricsConfig = MetricsConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _correct_for_lag(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("train"), dict) and data["train"].get("lag"):
+            corrected = {"sampler_correction": "token"}
+            data = data | {"objective": corrected | data.get("objective", {})}
+            stages = data.get("stages", {})
+            objectives = {k: corrected | v if isinstance(v, dict) else v for k, v in stages.items()}
+            data = data | {"stages": objectives}
+        return data
 
     @property
     def folder(self) -> Path:

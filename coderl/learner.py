@@ -33,11 +33,15 @@ from coderl.types import Batch, Rollout
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Measured on random completions of all kinds; nats a token."""
+    """Measured on random completions of all kinds; nats a token.
+
+    `logprob_diff` is between the sampler and the learner's copy of the same policy: of the one before the last update
+    where that one sampled, so an old policy does not pass for a stale publish, nor the other way round.
+    """
 
     entropy: float
     kl_warm: float
-    kl_step: float | None  # from the policy before the last update; with `learner.kl_target` only
+    kl_step: float | None  # from the policy before the last update; with `learner.kl_target` or `train.lag`
     logprob_diff_mean: float  # |sampler - learner|
     logprob_diff_max: float
 
@@ -58,8 +62,9 @@ class Update:
 class Learner:
     """Holds the policy being trained, its optimizer, and the frozen warm model.
 
-    With `learner.kl_target` also a frozen copy of the policy before the last update, against which the
-    update is measured; with `objective.kl_reference = "average"` a slow average of the policy.
+    With `learner.kl_target` or `train.lag` also a frozen copy of the policy before the last update, against which the
+    update, or what an older policy sampled, is measured; with `objective.kl_reference = "average"` a slow average of
+    the policy.
     """
 
     def __init__(self, policy: Policy, config: RunConfig, warm: PreTrainedModel | None) -> None:
@@ -75,7 +80,8 @@ class Learner:
         self.model = policy.model
         target = config.learner.kl_target
         self.controller = RateController(target) if target else None
-        self.previous = copy.deepcopy(self.model).eval().requires_grad_(False) if target else None
+        compares = target is not None or config.train.lag > 0
+        self.previous = copy.deepcopy(self.model).eval().requires_grad_(False) if compares else None
         self.average = copy.deepcopy(warm or self.model) if _uses_average(config) else None
         if self.average is not None:
             self.average.eval().requires_grad_(False)
@@ -126,6 +132,9 @@ class Learner:
             with_tokens, min(self.config.learner.probe_rows, len(with_tokens))
         )
         rows = [_row(r) for r in chosen]
+        sampled_by = self.model
+        if self.previous is not None and batch.policy_version < self.batches:
+            sampled_by = self.previous
         references = [self.warm] if self.previous is None else [self.warm, self.previous]
         sums = torch.zeros(2 + len(references), dtype=torch.float64)
         count, largest = 0, 0.0
@@ -134,8 +143,9 @@ class Learner:
                 part = [rows[i] for i in group]
                 scores = self._score(self.model, part, entropy=True, references=references)
                 assert scores.entropy_BT is not None
-                sampler_BT = _padded([chosen[i].logprobs for i in group], scores.logp_BT)
-                difference = (scores.logp_BT - sampler_BT).abs() * scores.mask_BT
+                own_BT = scores.logp_BT if sampled_by is self.model else self._score(sampled_by, part).logp_BT
+                sampler_BT = _padded([chosen[i].logprobs for i in group], own_BT)
+                difference = (own_BT - sampler_BT).abs() * scores.mask_BT
                 columns = (scores.entropy_BT, difference, *scores.kls_BT)
                 sums += torch.stack([x.sum() for x in columns]).double().cpu()
                 largest = max(largest, float(difference.max()))
@@ -345,8 +355,9 @@ class Learner:
         distributed.load_optimizer(self.optimizer, state["optimizer"])
         self.batches = state["batches"]
         torch.set_rng_state(state["torch_rng"])
-        if self.controller and self.previous is not None and state["controller"]:
+        if self.controller and state["controller"]:
             self.controller.factor = state["controller"]["factor"]
+        if self.previous is not None and state["previous"]:
             self.previous.load_state_dict(state["previous"])
         if self._average is not None and state["average"]:
             self._average.load_state(state["average"])

@@ -68,7 +68,7 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
             collector = Collector(config, policy, sampler, Grader(runner), reward, note=display.note)
             schedule = ObjectiveSchedule(config.objective, config.stages)
             run = Run(config, folder, data, policy, learner, sampler, collector, display, metrics, schedule)
-            with _graceful_stop(run):
+            with _graceful_stop(run), contextlib.closing(run.ahead):
                 if config.data.prefilter_samples:
                     _prefilter(run)
                 if last is None:

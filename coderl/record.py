@@ -37,7 +37,7 @@ def record_step(
         "seconds_learn": update.seconds,
         "seconds_publish": seconds_publish,
         "seconds_total": seconds_total,
-        "policy_version": batch.rollouts[0].policy_version,
+        "policy_version": batch.policy_version,
         **_stage_measures(run, batch),
     }
     run.folder.write_rollouts(batch)

@@ -5,6 +5,7 @@ data.batch -> Collector.collect -> advantages -> Learner.probe -> Learner.update
                sandbox grades)                    mismatch)
                              \\______________ run folder: rollouts, steps, checkpoints ______________/
 
+With `train.lag = 1` the first of these runs a step ahead, in a thread (`coderl/ahead.py`).
 `coderl/opening.py` builds what the loop uses, `coderl/record.py` writes what it did.
 """
 
@@ -12,13 +13,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from coderl import checkpoint, record
+from coderl.ahead import Ahead
 from coderl.collapse import CollapseMonitor
 from coderl.config import RunConfig
 from coderl.data import Data
@@ -55,6 +57,7 @@ class Run:
     schedule: ObjectiveSchedule
     monitor: CollapseMonitor = field(default_factory=CollapseMonitor)
     stages: StageMonitor = field(default_factory=StageMonitor)
+    ahead: Ahead = field(default_factory=Ahead)
     solved: set[str] = field(default_factory=set)  # training tasks solved at least once
     step: int = 0
     evaluated_step: int = -1
@@ -94,20 +97,39 @@ def train_step(run: Run) -> None:
     """Sample, grade, learn, publish, record."""
     started = time.monotonic()
     step = run.step + 1
-    batch = collect(run, step)
+    batch = run.ahead.take() or collect(run, step)
+    seconds_publish = 0.0
+    if _samples_ahead(run, step):
+        seconds_publish += publish(run, version=run.step)
+        run.ahead.begin(lambda: collect(run, step + 1, lambda done, total: run.ahead.proceed()))
     run.learner.objective = run.schedule.current
+    assign_advantages(run, batch)
     probe = run.learner.probe(batch, seed=run.config.seed + step)
     check_mismatch(run, probe)
     update = run.learner.update(batch)
-    published = time.monotonic()
-    run.sampler.publish(run.learner.named_weights(), version=step)
-    seconds_publish = time.monotonic() - published
+    if not run.ahead.busy:
+        seconds_publish += publish(run, version=step)
     run.step = step
     record.record_step(run, batch, probe, update, seconds_publish, time.monotonic() - started)
 
 
-def collect(run: Run, step: int) -> Batch:
-    """A step's graded batch, with advantages.
+def publish(run: Run, version: int) -> float:
+    """Let the sampler have the learner's weights, unless it has; the seconds that it took."""
+    started = time.monotonic()
+    if run.sampler.policy_version != version:
+        run.sampler.publish(run.learner.named_weights(), version=version)
+    return time.monotonic() - started
+
+
+def _samples_ahead(run: Run, step: int) -> bool:
+    """Whether the batch of the step after `step` is sampled while `step` is learned; see coderl/ahead.py."""
+    train, every = run.config.train, run.config.eval.every
+    pause = step % train.checkpoint_every == 0 or (every > 0 and step % every == 0)
+    return train.lag > 0 and step < train.steps and not pause and not run.stop_requested
+
+
+def collect(run: Run, step: int, on_progress: Callable[[int, int], None] | None = None) -> Batch:
+    """A step's graded batch.
 
     With `train.dynamic_sampling` prompts whose rewards are all equal leave the learner's batch, and others
     take their place, that many times at most (DAPO, arXiv 2503.14476, section 3.2).
@@ -121,7 +143,7 @@ def collect(run: Run, step: int) -> Batch:
             config.samples_per_prompt,
             step=step,
             stream=f"train/{turn}" if turn else "train",
-            on_progress=run.display.sampling,
+            on_progress=on_progress or run.display.sampling,
         )
         batch = batch + more
         missing = config.prompts_per_step - sum(group.has_signal for group in batch.groups)
@@ -129,13 +151,17 @@ def collect(run: Run, step: int) -> Batch:
             break
         used = {group.task.id for group in batch.groups}
         tasks = run.data.others(missing, used, f"{run.config.seed}/{step}/{turn}")
+    return batch
+
+
+def assign_advantages(run: Run, batch: Batch) -> None:
+    """Those of the objective that is trained now; none where `train.dynamic_sampling` replaced a prompt."""
     run.collector.assign_advantages(batch, run.schedule.current)
-    if config.dynamic_sampling:
+    if run.config.train.dynamic_sampling:
         for group in batch.groups:
             if not group.has_signal:
                 for rollout in group.rollouts:
                     rollout.advantage = None
-    return batch
 
 
 def evaluate_held_out(run: Run, samples: int, name: str = "held-out") -> Evaluation:

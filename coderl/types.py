@@ -68,6 +68,11 @@ class Batch:
     def rollouts(self) -> list[Rollout]:
         return [r for group in self.groups for r in group.rollouts]
 
+    @property
+    def policy_version(self) -> int:
+        """Of the weights that sampled it: optimizer batches done by then."""
+        return self.groups[0].rollouts[0].policy_version
+
     def __add__(self, other: Batch) -> Batch:
         """The groups of both, sampled one after the other for the same step."""
         return Batch(

@@ -66,14 +66,20 @@ def run(times: int) -> Any:
     )
 
 
+def collected(run: Any) -> Batch:
+    batch = train.collect(run, 1)
+    train.assign_advantages(run, batch)
+    return batch
+
+
 def test_without_dynamic_sampling_a_step_is_its_prompts() -> None:
-    batch = train.collect(run(0), 1)
+    batch = collected(run(0))
     assert len(batch.groups) == 4 and {r.advantage is None for r in batch.rollouts} == {False}
 
 
 def test_prompts_without_signal_are_replaced_and_leave_the_learner() -> None:
     running = run(9)
-    batch = train.collect(running, 1)
+    batch = collected(running)
     signal = [g for g in batch.groups if g.has_signal]
     ids = [g.task.id for g in batch.groups]
     assert len(signal) == 4 and len(set(ids)) == len(ids) > 4
@@ -88,7 +94,7 @@ def test_prompts_without_signal_are_replaced_and_leave_the_learner() -> None:
 def test_dynamic_sampling_ends_with_the_tasks_or_its_limit() -> None:
     odd = run(2)
     odd.data = Data([task(f"t{i}1") for i in range(9)], [], [], [])
-    batch = train.collect(odd, 1)
+    batch = collected(odd)
     assert len(odd.collector.calls) == 3 and len(batch.groups) == 9
     assert all(r.advantage is None for r in batch.rollouts)
 
