@@ -6,18 +6,15 @@ process does not have, makes a pass; whatever is missing or cut short is the pro
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any, cast
 
 from sandbox import instrument
-from sandbox.inside import wire
+from sandbox.inside import modules, wire
 from sandbox.inside.codec import CodecError, decode
 from sandbox.protocol import ErrorInfo, Frame, Job, Judge, Outcome, Phase, Status, TestOutcome
-
-_LARGE_MODULES = ("numpy", "pytest")
 
 
 def program_payload(job: Job, work: Judge) -> bytes:
@@ -32,9 +29,9 @@ def judge_payload(job: Job, work: Judge) -> bytes:
 
 @lru_cache(maxsize=4096)
 def judge_modules(work: Judge) -> tuple[str, ...]:
-    """Which of the large modules that are only in a judge's image the test needs."""
-    named = {name for name in _LARGE_MODULES if re.search(rf"\b{name}\b", work.test + work.prompt)}
-    return tuple(sorted(named | {"pytest"} if work.kind == "pytest" else named))
+    """What the judge's cell should have imported before the fork."""
+    named = modules.named_by_test(f"{work.prompt}\n{work.test}")
+    return (*named, work.kind) if work.kind in ("pytest", "unittest") else tuple(named)
 
 
 @lru_cache(maxsize=4096)

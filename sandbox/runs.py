@@ -15,7 +15,7 @@ from typing import Any
 from sandbox import judging, results
 from sandbox.cell import Cell, End
 from sandbox.errors import CellLost
-from sandbox.inside import wire
+from sandbox.inside import modules, wire
 from sandbox.process import Clock, Process, pump
 from sandbox.protocol import Calls, Job, Judge, Limits, Outcome, Status, Stdio, TestOutcome
 
@@ -102,7 +102,8 @@ def _calls(job: Job, work: Calls, ledger: Ledger, cell: Cell) -> None:
         f'"value_bytes":{job.limits.value_bytes},"output_bytes":{job.limits.output_bytes}}}'
     )
     clock = ledger.clock(cell)
-    process = Process(cell, "calls", payload.encode(), job.limits)
+    named = modules.named_by_program(job.program)
+    process = Process(cell, "calls", payload.encode(), job.limits, modules=named)
     tests: list[TestOutcome] = []
     fatal: TestOutcome | None = None
     imported, cpu = False, 0.0
@@ -139,7 +140,8 @@ def _stdio(job: Job, work: Stdio, ledger: Ledger, cell: Cell, executable: int | 
     payload = wire.to_json(needed).encode()
     stdin = work.inputs[len(ledger.tests)].encode(errors="surrogatepass")
     clock = ledger.clock(cell)
-    process = Process(cell, main, payload, job.limits, stdin=stdin, executable=executable)
+    named = modules.named_by_program(job.program) if executable is None else []
+    process = Process(cell, main, payload, job.limits, stdin=stdin, executable=executable, modules=named)
     try:
         frames = list(frames_of(process, clock))
         end = finish(process)
@@ -161,11 +163,11 @@ def _judge(job: Job, work: Judge, ledger: Ledger, program_cell: Cell, judge_cell
     try:
         with ours, theirs:
             payload = judging.program_payload(job, work)
-            served = Process(program_cell, "serve", payload, job.limits, rpc=ours.fileno())
+            named = modules.named_by_program(job.program)
+            served = Process(program_cell, "serve", payload, job.limits, rpc=ours.fileno(), modules=named)
             processes.append(served)
-            payload = judging.judge_payload(job, work)
-            modules = judging.judge_modules(work)
-            judge = Process(judge_cell, "judge", payload, job.limits, rpc=theirs.fileno(), modules=modules)
+            payload, imports = judging.judge_payload(job, work), judging.judge_modules(work)
+            judge = Process(judge_cell, "judge", payload, job.limits, rpc=theirs.fileno(), modules=imports)
             processes.append(judge)
         frames = _watch_judge(served, judge, clocks)
         for process in processes:

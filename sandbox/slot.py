@@ -84,7 +84,8 @@ class Slot:
         evidence: list[str] = []
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return replace(self._attempt(job), attempts=attempt)
+                outcome = self._attempt(job)
+                return outcome if attempt == 1 else replace(outcome, attempts=attempt)
             except BackendError as error:
                 return _failed(job, Status.INFRA, f"no cell could be opened: {error}", attempt)
             except (CellLost, OSError) as error:

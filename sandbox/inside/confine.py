@@ -10,11 +10,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import platform
 import signal
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
@@ -110,8 +109,7 @@ _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16
 _ALLOW, _ERRNO, _KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     """What must hold of a system call's argument (its low 32 bits): masked, it is (not) one of `values`."""
 
     argument: int
@@ -124,7 +122,7 @@ class Filter:
     """A seccomp filter in the making: what it does not name is allowed."""
 
     def __init__(self) -> None:
-        machine = platform.machine()
+        machine = os.uname().machine
         if machine not in _AUDIT_ARCH:
             raise OSError(errno.ENOSYS, f"no system call table for {machine}; have {', '.join(_AUDIT_ARCH)}")
         self._column = list(_AUDIT_ARCH).index(machine)

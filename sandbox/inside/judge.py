@@ -15,7 +15,6 @@ from __future__ import annotations
 import functools
 import importlib.util
 import sys
-import unittest
 from types import ModuleType
 from typing import Any
 
@@ -65,11 +64,8 @@ class Judge:
             self.record.refuse(self.plan["broken"])
         self.record.wanted = frozenset(self.plan["wanted"])
         self.candidate.has_classes = self.plan["has_classes"]
-        self._load_program()
+        given = self._load_program()
         namespace = self._namespace()
-        given = self.candidate.ask("names", self.plan["wanted"])
-        if type(given) is not dict:
-            self.record.spoil("BrokenProtocol", "malformed names")
         # Only what it was asked for: any other name would replace one of Python's in the test.
         self.names = {name: given[name] for name in self.plan["wanted"] if name in given}
         if self.entry_point and self.entry_point not in self.names:
@@ -98,10 +94,14 @@ class Judge:
             raise AttributeError(f"the program defines no {name!r}", name=name, obj=module)
         return found[name]
 
-    def _load_program(self) -> None:
-        failure = self.candidate.ask("load")
+    def _load_program(self) -> dict[str, Any]:
+        """What the program provides, by name."""
+        answer = self.candidate.ask("load", self.plan["wanted"])
+        if type(answer) is not tuple or len(answer) != 2 or type(answer[1]) is not dict:
+            self.record.spoil("BrokenProtocol", "malformed names")
+        failure, given = answer
         if failure is None:
-            return
+            return given
         fields = failure if type(failure) is dict else {}
         type_name, message, phase = (str(fields.get(key)) for key in ("type", "message", "phase"))
         if phase not in ("compile", "import"):
@@ -130,13 +130,13 @@ class Judge:
 
     def _run_tests(self, namespace: dict[str, Any]) -> bool:
         if self.kind == "pytest":
-            from sandbox.inside.judge_pytest import run_pytest  # pytest is loaded where it is needed
+            from sandbox.inside.judge_pytest import run_pytest  # loaded where it is needed
 
             return run_pytest(self.plan["test"], namespace, self.record)
+        from sandbox.inside.judge_unittest import run_unittest
+
         exec(compile(self.plan["test"], "<test>", "exec", dont_inherit=True), namespace)
-        result = UnitTestResult(self.record)
-        unittest.defaultTestLoader.loadTestsFromModule(sys.modules[TEST_MODULE]).run(result)
-        return result.wasSuccessful() and not result.skipped and not result.expectedFailures
+        return run_unittest(sys.modules[TEST_MODULE], self.record)
 
     def result(self) -> dict[str, Any]:
         """Runs the test; the result frame."""
@@ -173,57 +173,6 @@ class Judge:
             return None
         cause = f": {failed['type']}: {failed['message']}" if failed else ""
         return f"the test never used the program{cause}"
-
-
-class UnitTestResult(unittest.TestResult):
-    """One unit a test method; subtests belong to theirs."""
-
-    def __init__(self, record: Record) -> None:
-        super().__init__()
-        self._record = record
-        self._units: dict[str, Unit] = {}
-
-    def _unit(self, test: unittest.TestCase) -> Unit:
-        name = test.id().removeprefix(f"{TEST_MODULE}.")
-        if name not in self._units:
-            self._units[name] = Unit(name)
-            self._record.units.append(self._units[name])
-        return self._units[name]
-
-    def startTest(self, test: unittest.TestCase) -> None:
-        super().startTest(test)
-        self._record.last_value = None
-        self._unit(test).executions += 1
-
-    def _fail(self, test: unittest.TestCase, error: dict[str, Any]) -> None:
-        unit = self._unit(test)
-        if unit.error is None:
-            unit.error, unit.value = error, self._record.returned()
-
-    def addError(self, test: Any, err: Any) -> None:
-        super().addError(test, err)
-        self._fail(test, self._record.describe(err[1]))
-
-    def addFailure(self, test: Any, err: Any) -> None:
-        super().addFailure(test, err)
-        self._fail(test, self._record.describe(err[1]))
-
-    def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:
-        super().addSubTest(test, subtest, err)
-        if err is not None:
-            self._fail(test, self._record.describe(err[1]))
-
-    def addSkip(self, test: Any, reason: str) -> None:
-        super().addSkip(test, reason)
-        self._fail(test, error_data("SkipTest", reason, "wrong"))
-
-    def addExpectedFailure(self, test: Any, err: Any) -> None:
-        super().addExpectedFailure(test, err)
-        self._fail(test, error_data("ExpectedFailure", "a test that is expected to fail", "wrong"))
-
-    def addUnexpectedSuccess(self, test: Any) -> None:
-        super().addUnexpectedSuccess(test)
-        self._fail(test, error_data("UnexpectedSuccess", "a test that is expected to fail", "wrong"))
 
 
 @functools.cache

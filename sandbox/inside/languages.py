@@ -6,11 +6,10 @@ Known on the host and in cells, which say at their start for which of these they
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Language:
+class Language(NamedTuple):
     """`command` compiles: the compiler's path and options, after which come `-o EXECUTABLE SOURCE`."""
 
     suffixes: tuple[str, ...]  # of source files, the usual one first

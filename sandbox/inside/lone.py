@@ -15,10 +15,10 @@ import signal
 import socket
 from typing import Any
 
-from sandbox.inside import confine, landlock, scratch
+from sandbox.inside import confine, landlock, scratch, wire
 from sandbox.inside.confine import AF_UNIX, Check, Filter, Numbers
 from sandbox.inside.meter import ProcessMeter
-from sandbox.inside.supervisor import Supervisor, limit
+from sandbox.inside.supervisor import ResourceLimit, Supervisor, same
 
 _SOCK_STREAM, _SOCK_TYPE = 1, 0xF
 _THREAD = 0x100 | 0x400 | 0x800 | 0x10000  # CLONE_VM, FILES, SIGHAND, THREAD: one memory, one table of files
@@ -144,8 +144,12 @@ class LoneSupervisor(Supervisor):
         confine.drop_capabilities()
         self._folder: str = place["folder"]
         self._folder_bytes: int = place["folder_bytes"]
-        self._ruleset = landlock.make_ruleset(
-            listable=place["listable"], readable=place["readable"], writable=[self._folder, os.devnull]
+        self._ruleset = wire.set_aside(
+            landlock.make_ruleset(
+                listable=place["listable"],
+                readable=place["readable"],
+                writable=[self._folder, os.devnull],
+            )
         )
         self._pid = os.getpid()
         self._child: int | None = None  # a descriptor: its number may be another process's by now
@@ -181,12 +185,14 @@ class LoneSupervisor(Supervisor):
         room = min(room, self._folder_bytes) - self._counts.deleted_bytes()
         return scratch.bytes_used(self._folder, most=room) > room
 
-    def _set_limits(self, limits: dict[str, Any]) -> None:
+    def _limits(self, limits: dict[str, Any]) -> list[ResourceLimit]:
         """Not the number of processes: all of this user's would count."""
         _, everyone = resource.getrlimit(resource.RLIMIT_NPROC)
-        super()._set_limits({**limits, "processes": everyone})
-        limit(resource.RLIMIT_SIGPENDING, 64)  # the user's processes share these, and locked memory
-        limit(resource.RLIMIT_MEMLOCK, 0)
+        return [
+            *super()._limits({**limits, "processes": everyone}),
+            same(resource.RLIMIT_SIGPENDING, 64),  # the user's processes share these, and locked memory
+            same(resource.RLIMIT_MEMLOCK, 0),
+        ]
 
     def _drop_user(self) -> None:
         confine.die_with_parent()

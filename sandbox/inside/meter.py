@@ -10,7 +10,7 @@ import os
 import resource
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sandbox.inside import wire
 
@@ -21,8 +21,7 @@ _INODE_BYTES = 1024  # of kernel memory, about
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-@dataclass(frozen=True)
-class Mark:
+class Mark(NamedTuple):
     cpu: float
     oom_kills: int
 

@@ -16,7 +16,7 @@ the answer and is done to the caller's own objects; a result that is one of them
 from __future__ import annotations
 
 import builtins
-import threading
+from _thread import RLock
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -77,8 +77,9 @@ class Peer:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._frames = wire.Frames(descriptor, max_bytes=2 * MAX_BYTES)
         self._sent = 0
-        self._turn = threading.RLock()
+        self._turn = RLock()
         self.handles = Handles()
 
     def describe(self, value: object) -> object | None:
@@ -178,7 +179,7 @@ class Peer:
 
     def _receive(self) -> dict[str, Any]:
         try:
-            message = wire.receive(self._descriptor, max_bytes=2 * MAX_BYTES)
+            message = self._frames.receive()
         except (OSError, wire.WireError) as problem:
             raise BrokenPeer(f"unreadable message: {problem}") from None
         if message is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-from dataclasses import dataclass
 from typing import Any
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -23,9 +22,14 @@ class TooLarge(CodecError):
     """The value or text takes more than its limit."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Opaque:
     """What a decoder gets for a value that is not plain. Equal to itself only."""
 
-    type_name: str
-    text: str
+    __slots__ = ("text", "type_name")
+
+    def __init__(self, type_name: str, text: str) -> None:
+        self.type_name = type_name
+        self.text = text
+
+    def __repr__(self) -> str:
+        return f"Opaque({self.type_name!r}, {self.text!r})"

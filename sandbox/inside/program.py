@@ -11,7 +11,6 @@ import io
 import linecache
 import os
 import sys
-import threading
 import time
 from types import CodeType, ModuleType, TracebackType
 from typing import Any, NoReturn
@@ -21,7 +20,6 @@ from sandbox.inside import codec, wire
 FILENAME = "<program>"
 MESSAGE_CHARS = 2000
 MAX_FRAMES = 20
-_STREAMS = sys.stdin, sys.stdout, sys.stderr  # kept: freeing them in each process would take longer
 
 
 class Capture(io.TextIOBase):
@@ -30,12 +28,12 @@ class Capture(io.TextIOBase):
     encoding = "utf-8"
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self.restart()
 
     def restart(self) -> None:
         self._parts: list[str] = []
-        self._room = self._limit
+        self._room = self.limit
         self.truncated = False
 
     def writable(self) -> bool:
@@ -54,6 +52,10 @@ class Capture(io.TextIOBase):
 
     def text(self) -> str:
         return "".join(self._parts)
+
+
+_STREAMS = sys.stdin, sys.stdout, sys.stderr  # kept: freeing them in each process would take longer
+_NO_INPUT, _STDOUT, _STDERR = io.StringIO(), Capture(0), Capture(0)
 
 
 def calls() -> None:
@@ -88,7 +90,8 @@ def stdio() -> NoReturn:
     if failure and code:
         sys.stderr.write(f"{failure['type']}: {failure['message']}\n")
     wire.send(wire.RESULTS, {"failure": failure if code else None})
-    threading._shutdown()  # type: ignore[attr-defined]  # an interpreter's normal end: threads, atexit, flush
+    if "threading" in sys.modules:  # an interpreter's normal end: threads, atexit, flush
+        sys.modules["threading"]._shutdown()
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -100,7 +103,7 @@ def load(program: str, name: str, phase: str) -> tuple[ModuleType | None, dict[s
 
     The module is in `sys.modules` first (dataclasses and pickle look there); the source is in `linecache`.
     """
-    linecache.cache[FILENAME] = (len(program), None, program.splitlines(keepends=True), FILENAME)
+    linecache.cache[FILENAME] = _Source(program)  # type: ignore[assignment]
     try:
         code: CodeType = compile(program, FILENAME, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
@@ -112,6 +115,19 @@ def load(program: str, name: str, phase: str) -> tuple[ModuleType | None, dict[s
     except BaseException as error:  # the boundary to the program: all it raises is its failure  # noqa: BLE001
         return None, describe(error, phase)
     return module, None
+
+
+class _Source:
+    """An entry of `linecache`: (size, time, lines, name). It has lines once they are asked for."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> object:
+        return (len(self._text), None, self._text.splitlines(keepends=True), FILENAME)[index]
 
 
 def describe(error: BaseException, phase: str) -> dict[str, Any]:
@@ -177,15 +193,17 @@ def _resolve(module: ModuleType, name: str) -> Any:
 
 
 def _capture_output(limit: int) -> tuple[Capture, Capture]:
-    stdout, stderr = Capture(limit), Capture(limit)
-    _replace_streams(io.StringIO(), stdout, stderr)
-    return stdout, stderr
+    _STDOUT.limit = _STDERR.limit = limit
+    _STDOUT.restart()
+    _STDERR.restart()
+    _replace_streams(_NO_INPUT, _STDOUT, _STDERR)
+    return _STDOUT, _STDERR
 
 
 def _replace_streams(stdin: Any, stdout: Any, stderr: Any) -> None:
-    for name, stream in (("stdin", stdin), ("stdout", stdout), ("stderr", stderr)):
-        setattr(sys, name, stream)
-        setattr(sys, f"__{name}__", stream)
+    sys.stdin = sys.__stdin__ = stdin  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = stdout  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = stderr  # type: ignore[misc]
 
 
 def _output(stdout: Capture, stderr: Capture) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from sandbox.inside.codec import CodecError, encode
@@ -24,14 +23,14 @@ class UnsupportedTest(BaseException):
     """The test needs what a separate process cannot give it; no verdict on the program is possible."""
 
 
-@dataclass
 class Unit:
     """One static assert, or one test function: all its executions must hold."""
 
-    name: str
-    executions: int = 0
-    error: dict[str, Any] | None = None
-    value: str | None = None  # what the program returned last before the first failure, encoded
+    def __init__(self, name: str, executions: int = 0) -> None:
+        self.name = name
+        self.executions = executions
+        self.error: dict[str, Any] | None = None
+        self.value: str | None = None  # what the program returned last before the first failure, encoded
 
     def data(self, credit: bool) -> dict[str, Any]:
         passed = credit and self.executions > 0 and self.error is None
@@ -43,20 +42,21 @@ def error_data(type_name: str, message: str, phase: str, frames: object = ()) ->
     return {"type": type_name[:200], "message": message[:_TEXT], "phase": phase, "frames": frames}
 
 
-@dataclass
 class Record:
-    units: list[Unit] = field(default_factory=list)
-    wanted: frozenset[str] = frozenset()  # names that the program should define
-    missing: set[str] = field(default_factory=set)  # those that it was asked for and does not define
-    requests: int = 0
-    last_value: object = None
-    resumed: bool = False  # an assert failed, and the test went on only to see the others
-    failure: dict[str, Any] | None = None
-    unsupported: str | None = None
-    report: Callable[[], None] = lambda: None  # tells the host that the test goes on
-    _reported: float = 0.0
-
     Exception = Exception  # for instrumented tests, which may give the name another meaning
+
+    def __init__(self, report: Callable[[], None]) -> None:
+        """`report` tells the host that the test goes on."""
+        self.units: list[Unit] = []
+        self.wanted: frozenset[str] = frozenset()  # names that the program should define
+        self.missing: set[str] = set()  # those that it was asked for and does not define
+        self.requests = 0
+        self.last_value: object = None
+        self.resumed = False  # an assert failed, and the test went on only to see the others
+        self.failure: dict[str, Any] | None = None
+        self.unsupported: str | None = None
+        self._report = report
+        self._reported = 0.0
 
     def spoil(self, type_name: str, message: str, phase: str = "call", frames: object = ()) -> NoReturn:
         """Fails the whole test, whatever the test does about it."""
@@ -107,7 +107,7 @@ class Record:
         now = time.monotonic()
         if now > self._reported + _REPORT_SECONDS:
             self._reported = now
-            self.report()
+            self._report()
 
     def returned(self) -> str | None:
         """What the program returned last since an assert, encoded; None where it is too large to keep."""

@@ -110,9 +110,9 @@ class ProgramPeer(Peer):
 
     def perform(self, do: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
         if do == "load":
-            return self._load()
+            return self._load(), self._named(args[0])
         if do == "names":
-            return {name: self._names[name] for name in args[0] if name in self._names}
+            return self._named(args[0])
         return OPERATIONS[do](*args, **kwargs)
 
     def _load(self) -> dict[str, Any] | None:
@@ -121,6 +121,9 @@ class ProgramPeer(Peer):
         if module is not None:
             self._names = vars(module)
         return failure
+
+    def _named(self, wanted: list[str]) -> dict[str, Any]:
+        return {name: self._names[name] for name in wanted if name in self._names}
 
     def describe(self, value: Any) -> object | None:
         if isinstance(value, JudgeFunction):

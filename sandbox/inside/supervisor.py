@@ -10,7 +10,6 @@ peak_bytes, memory, clean}.
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import importlib
 import json
@@ -28,7 +27,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
-from sandbox.inside import confine, languages, meter, rehearsal, wire
+from sandbox.inside import confine, languages, meter, modules, rehearsal, wire
 from sandbox.inside.scratch import empty
 
 SCRATCH = "/tmp"
@@ -38,12 +37,15 @@ _REAP_SECONDS = 1.0  # how often orphans are reaped while a program runs
 _CLEAR_SECONDS = 5.0
 _SIGINT = int(signal.SIGINT)
 
-PRELOADED = (
-    "abc array ast base64 bisect builtins calendar cmath collections collections.abc contextlib copy csv "
-    "dataclasses datetime decimal enum fractions functools hashlib heapq inspect io itertools json keyword math "
-    "operator os pprint queue random re statistics string struct textwrap threading time traceback types typing "
-    "unicodedata uuid"
-).split()
+
+ResourceLimit = tuple[int, tuple[int, int]]  # kind, (soft, hard)
+_ANY_LIMITS = {
+    "total_cpu_seconds": 1,
+    "processes": 1,
+    "open_files": 1,
+    "scratch_bytes": 1,
+    "memory_bytes": 1,
+}
 
 
 class Supervisor:
@@ -68,6 +70,7 @@ class Supervisor:
         self._usual_oom_score = os.pread(oom_score, 16, 0)
         self._untouched = meter.tmpfs_use()
         self._run = 0
+        self._tried: set[str] = set()  # to import, beyond what all cells have
 
     def serve(self) -> None:
         """Until the host goes away."""
@@ -87,11 +90,12 @@ class Supervisor:
     def _supervise(self, header: dict[str, Any], descriptors: list[int]) -> None:
         self._run = header["run"]
         self._import(header["modules"])
+        limits = self._limits(header["limits"])
         before = self._meter.start()
         os.pwrite(self._oom_score, b"1000", 0)  # it dies first when memory runs out
         child = os.fork()
         if child == 0:
-            self._become_child(header, descriptors)
+            self._become_child(header, descriptors, limits)
         os.pwrite(self._oom_score, self._usual_oom_score, 0)
         for descriptor in descriptors:
             os.close(descriptor)
@@ -112,16 +116,16 @@ class Supervisor:
         )
 
     def _import(self, names: list[str]) -> None:
-        """Modules that take long to import and few tests need: from the first such test on, all find them here."""
-        if set(names) <= sys.modules.keys():
+        """From the first program or test on that names them (see modules.py), all find them here."""
+        if self._tried.issuperset(names):
             return
+        self._tried.update(names)
         with _without_fork_hooks() as fork_hooks:
             for name in names:
-                with suppress(ModuleNotFoundError):  # the test gets the same error
+                with suppress(ModuleNotFoundError):  # whoever named it gets the same error
                     importlib.import_module(name)
         self._fork_hooks += fork_hooks
-        gc.collect()
-        gc.freeze()
+        settle()
 
     def _languages(self) -> list[str]:
         return languages.available()
@@ -222,22 +226,19 @@ class Supervisor:
         for place in meter.WRITABLE:
             empty(place)
 
-    def _become_child(self, header: dict[str, Any], descriptors: list[int]) -> NoReturn:
-        """From fork to main: descriptors, session, user, limits. Never returns."""
+    def _become_child(
+        self, header: dict[str, Any], descriptors: list[int], limits: list[ResourceLimit]
+    ) -> NoReturn:
+        """From fork to main: session, user, descriptors, limits. Never returns."""
         code = wire.SETUP_FAILED
         try:
-            self._control.detach()
             os.setsid()
             if self._uid is None:
                 confine.set_dumpable(True)  # else its own /proc/self is closed to it
             self._drop_user()
-            _place_descriptors(descriptors, header["fds"])
-            self._set_limits(header["limits"])
-            os.chdir(self._scratch)
-            _set_handler(_SIGINT, signal.default_int_handler)
+            _enter(self._scratch, descriptors, header["fds"], limits)
             for hook in self._fork_hooks:
                 os.register_at_fork(**hook)
-            gc.enable()
             main = self._mains[header["main"]]
             code = 1
             main()
@@ -245,16 +246,19 @@ class Supervisor:
         finally:
             os._exit(code)
 
-    def _set_limits(self, limits: dict[str, Any]) -> None:
+    def _limits(self, limits: dict[str, Any]) -> list[ResourceLimit]:
         cpu = int(limits["total_cpu_seconds"]) + 2
-        limit(resource.RLIMIT_CPU, cpu, cpu + 1)
-        limit(resource.RLIMIT_NPROC, limits["processes"])
-        limit(resource.RLIMIT_NOFILE, limits["open_files"])
-        limit(resource.RLIMIT_FSIZE, limits["scratch_bytes"])
-        limit(resource.RLIMIT_CORE, 0)
-        limit(resource.RLIMIT_MSGQUEUE, 0)
+        rows = [
+            (resource.RLIMIT_CPU, (cpu, cpu + 1)),
+            same(resource.RLIMIT_NPROC, limits["processes"]),
+            same(resource.RLIMIT_NOFILE, limits["open_files"]),
+            same(resource.RLIMIT_FSIZE, limits["scratch_bytes"]),
+            same(resource.RLIMIT_CORE, 0),
+            same(resource.RLIMIT_MSGQUEUE, 0),
+        ]
         if not self._meter.enforced:  # only slows a hog down between two looks: numpy maps much it never uses
-            limit(resource.RLIMIT_AS, limits["memory_bytes"] + (2 << 30))
+            rows.append(same(resource.RLIMIT_AS, limits["memory_bytes"] + (2 << 30)))
+        return rows
 
     def _signal_all(self) -> None:
         """Kill every process here but this one."""
@@ -272,9 +276,16 @@ class Supervisor:
 
     def _drop_user(self) -> None:
         if self._uid is not None:
-            os.setgroups([])
-            os.setresgid(self._uid, self._uid, self._uid)
-            os.setresuid(self._uid, self._uid, self._uid)
+            _become_user(self._uid)
+
+    def rehearse(self) -> None:
+        """What a child does first, done here to no effect (see rehearsal.py)."""
+        unchanged = [(kind, resource.getrlimit(kind)) for kind, _ in self._limits(_ANY_LIMITS)]
+        for _ in range(rehearsal.TIMES):
+            if self._uid is not None:
+                _become_user(os.getuid())
+            _enter("/", [wire.STDERR], [wire.STDERR], unchanged, files=wire.STDERR + 1)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # pid 1 ignores what it has no handler for
 
     def _send(self, op: str, **fields: object) -> None:
         self._control.send(json.dumps({"op": op, **fields}).encode())
@@ -284,29 +295,47 @@ class Supervisor:
         return (json.loads(data), descriptors) if data else None
 
 
-def _place_descriptors(descriptors: list[int], targets: list[int]) -> None:
-    """Put `descriptors` at `targets`, most of which they have already (`wire.set_aside`); close all others.
+def _become_user(uid: int) -> None:
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
 
-    Of 0 to 2, which are ours, those stay that no other takes the place of: they are /dev/null.
+
+def _enter(
+    scratch: str,
+    descriptors: list[int],
+    targets: list[int],
+    limits: list[ResourceLimit],
+    files: int = OWN_FILES,
+) -> None:
+    """A new process makes itself at home: `descriptors` at the numbers `targets`, all others below `files` closed.
+
+    They were received in the order of their places, from 3 on, with those for 0 to 2 in between: once these are placed,
+    none takes the place of another. Of our own 0 to 2 those stay that none replaces: they are /dev/null.
     """
-    displaced = [
-        (number, target) for number, target in zip(descriptors, targets, strict=True) if number != target
-    ]
-    held = [(fcntl.fcntl(number, fcntl.F_DUPFD, wire.OWN_NUMBERS), target) for number, target in displaced]
-    for number, target in held:
-        os.dup2(number, target)
+    for number, target in zip(descriptors, targets, strict=True):
+        if target <= wire.STDERR:
+            os.dup2(number, target)
     if wire.STDERR not in targets:
         os.dup2(wire.STDIN, wire.STDERR)
-    first = wire.STDERR + 1
-    for target in sorted(targets):
+    free = wire.STDERR + 1
+    for number, target in zip(descriptors, targets, strict=True):
         if target > wire.STDERR:
-            os.closerange(first, target)
-            first = target + 1
-    os.closerange(first, OWN_FILES)
+            if number != target:
+                os.dup2(number, target)
+            if free != target:
+                os.closerange(free, target)
+            free = target + 1
+    os.closerange(free, files)
+    for kind, soft_and_hard in limits:
+        resource.setrlimit(kind, soft_and_hard)
+    os.chdir(scratch)
+    _set_handler(_SIGINT, signal.default_int_handler)
+    gc.enable()
 
 
-def limit(kind: int, soft: int, hard: int | None = None) -> None:
-    resource.setrlimit(kind, (soft, soft if hard is None else hard))
+def same(kind: int, soft_and_hard: int) -> ResourceLimit:
+    return kind, (soft_and_hard, soft_and_hard)
 
 
 def _load_mains(role: str) -> dict[str, Any]:
@@ -327,8 +356,14 @@ def _load_mains(role: str) -> dict[str, Any]:
 
 
 def _preload() -> None:
-    for name in PRELOADED:
+    for name in modules.ALWAYS:
         importlib.import_module(name)
+
+
+def settle() -> None:
+    """Leave as little as possible for each process to write to: what it writes to has to be copied for it."""
+    gc.collect()
+    gc.freeze()
 
 
 @contextmanager
@@ -350,12 +385,12 @@ def _without_fork_hooks() -> Iterator[list[dict[str, Any]]]:
 def main(argv: list[str]) -> None:
     """`argv`: one JSON object {role, uid, socket (a path) or control_fd}; for a lone one also `place` (see lone.py)."""
     settings = json.loads(argv[0])
+    os.environ.pop("LD_BIND_NOW", None)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, wire.STDIN)
     os.dup2(null, wire.STDOUT)
     os.close(null)
     oom_score = wire.set_aside(os.open("/proc/self/oom_score_adj", os.O_RDWR))
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # pid 1 ignores what it has no handler for
     confine.set_dumpable(False)
     confine.set_no_new_privileges()
     confine.drop_inheritable_capabilities()
@@ -381,7 +416,7 @@ def main(argv: list[str]) -> None:
             control, uid=settings["uid"], mains=mains, fork_hooks=fork_hooks, oom_score=oom_score
         )
     confine.install_filter()
-    gc.collect()
-    gc.freeze()
+    supervisor.rehearse()
     gc.disable()
+    settle()
     supervisor.serve()

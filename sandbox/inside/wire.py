@@ -20,6 +20,7 @@ SETUP_FAILED = 125
 
 OWN_NUMBERS = 100  # a supervisor's own descriptors begin here, so that those it receives begin at 3
 
+_READ_BYTES = 1 << 16
 _HEADER = struct.Struct(">I")
 HEADER_BYTES = _HEADER.size
 
@@ -32,7 +33,7 @@ class WireError(ValueError):
 _encode = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
     None, json.JSONEncoder().default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True
 )
-_decode = json.decoder.JSONDecoder().raw_decode
+_scan = json.decoder.JSONDecoder().scan_once
 
 
 def to_json(value: object) -> str:
@@ -42,7 +43,10 @@ def to_json(value: object) -> str:
 
 def from_json(text: str) -> Any:
     """The value of a text without white space around it. Raises `ValueError`, `RecursionError`, `MemoryError`."""
-    value, end = _decode(text)
+    try:
+        value, end = _scan(text, 0)
+    except StopIteration:
+        raise ValueError("no JSON value") from None
     if end != len(text):
         raise ValueError("more than one JSON value")
     return value
@@ -95,35 +99,47 @@ def write_all(fd: int, data: bytes) -> None:
 
 def read_payload() -> dict[str, Any]:
     """The payload of this process, from its own descriptor, which is then closed."""
-    data = _read_exact(PAYLOAD, os.fstat(PAYLOAD).st_size)
+    data = os.pread(PAYLOAD, os.lseek(PAYLOAD, 0, os.SEEK_END), 0)
     os.close(PAYLOAD)
     payload: dict[str, Any] = from_json(data.decode())
     return payload
 
 
 def send(fd: int, message: object) -> None:
-    write_all(fd, pack(message))
+    frame = pack(message)
+    sent = os.write(fd, frame)
+    if sent < len(frame):
+        write_all(fd, frame[sent:])
 
 
-def receive(fd: int, *, max_bytes: int) -> dict[str, Any] | None:
-    """The next frame's object (blocking), or None at end-of-file between frames. Raises `WireError`."""
-    header = _read_exact(fd, HEADER_BYTES)
-    if not header:
-        return None
-    if len(header) < HEADER_BYTES:
-        raise WireError("a frame was cut off")
-    length = body_length(header)
-    if length > max_bytes:
-        raise WireError(f"a frame of {length} bytes; at most {max_bytes} are taken")
-    body = _read_exact(fd, length)
-    if len(body) < length:
-        raise WireError("a frame was cut off")
-    return unpack(body)
+class Frames:
+    """The frames that come through `fd` (blocking)."""
 
+    def __init__(self, fd: int, *, max_bytes: int) -> None:
+        self._fd = fd
+        self._max_bytes = max_bytes
+        self._ahead = b""  # read already, of later frames
 
-def _read_exact(fd: int, size: int) -> bytes:
-    """`size` bytes, or fewer at end-of-file."""
-    data = bytearray()
-    while len(data) < size and (chunk := os.read(fd, min(size - len(data), 1 << 20))):
-        data += chunk
-    return bytes(data)
+    def receive(self) -> dict[str, Any] | None:
+        """The next frame's object, or None at end-of-file between frames. Raises `WireError`."""
+        data = self._ahead or os.read(self._fd, _READ_BYTES)
+        if not data:
+            return None
+        while len(data) < HEADER_BYTES:
+            data += self._more()
+        length = body_length(data)
+        if length > self._max_bytes:
+            raise WireError(f"a frame of {length} bytes; at most {self._max_bytes} are taken")
+        end = HEADER_BYTES + length
+        if len(data) < end:
+            whole = bytearray(data)
+            while len(whole) < end:
+                whole += self._more()
+            data = bytes(whole)
+        self._ahead = data[end:]
+        return unpack(data[HEADER_BYTES:end])
+
+    def _more(self) -> bytes:
+        if not (data := os.read(self._fd, _READ_BYTES)):
+            raise WireError("a frame was cut off")
+        return data

@@ -26,6 +26,7 @@ CONFINED_CANNOT = {
     "test_memory_spread_over_many_processes": _NO_CHILDREN,
     "test_a_fork_bomb_stops_at_the_process_limit": _NO_CHILDREN,
     "test_daemons_are_gone": _NO_CHILDREN,
+    "test_a_program_that_forks_still_gets": _NO_CHILDREN,
     "test_multiprocessing_and_threads_work_within_the_process_limit": _NO_CHILDREN,
     "test_a_full_scratch_is_the_programs_own_error_and_gone_afterwards": "confined: a full scratch ends the program",
     "test_files_are_gone[confined-closed folders": "confined: programs cannot chmod",

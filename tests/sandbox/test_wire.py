@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 
 import pytest
 from hypothesis import given, settings
@@ -20,11 +21,30 @@ def test_a_frame_survives_the_pipe(message: dict[str, object]) -> None:
     reader, writer = os.pipe()
     try:
         wire.send(writer, message)
+        wire.send(writer, {"next": message})
         os.close(writer)
-        assert wire.receive(reader, max_bytes=1 << 20) == message
-        assert wire.receive(reader, max_bytes=1 << 20) is None
+        frames = wire.Frames(reader, max_bytes=1 << 20)
+        assert frames.receive() == message
+        assert frames.receive() == {"next": message}
+        assert frames.receive() is None
     finally:
         os.close(reader)
+
+
+def test_a_frame_may_come_in_pieces() -> None:
+    reader, writer = os.pipe()
+    frame = wire.pack({"text": "x" * 200_000})
+
+    def write() -> None:
+        for start in (0, 1, 3, 5, 100_000):
+            os.write(writer, frame[start : {0: 1, 1: 3, 3: 5, 5: 100_000}.get(start, len(frame))])
+        os.close(writer)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    assert wire.Frames(reader, max_bytes=1 << 20).receive() == {"text": "x" * 200_000}
+    thread.join()
+    os.close(reader)
 
 
 @settings(deadline=None)  # the machine may be busy
@@ -52,7 +72,7 @@ def test_what_is_wrong_with_a_frame_is_said(data: bytes, why: str) -> None:
     os.close(writer)
     try:
         with pytest.raises(wire.WireError, match=why):
-            wire.receive(reader, max_bytes=1000)
+            wire.Frames(reader, max_bytes=1000).receive()
     finally:
         os.close(reader)
 

@@ -1,0 +1,68 @@
+"""Runs a test module's unittest classes in the judge's process."""
+
+from __future__ import annotations
+
+import unittest
+from types import ModuleType
+from typing import Any
+
+from sandbox.inside.record import Record, Unit, error_data
+
+
+def run_unittest(module: ModuleType, record: Record) -> bool:
+    """Whether all tests of `module` passed, none skipped or expected to fail."""
+    result = UnitTestResult(record, module.__name__)
+    unittest.defaultTestLoader.loadTestsFromModule(module).run(result)
+    return result.wasSuccessful() and not result.skipped and not result.expectedFailures
+
+
+class UnitTestResult(unittest.TestResult):
+    """One unit a test method; subtests belong to theirs."""
+
+    def __init__(self, record: Record, module: str) -> None:
+        super().__init__()
+        self._module = module
+        self._record = record
+        self._units: dict[str, Unit] = {}
+
+    def _unit(self, test: unittest.TestCase) -> Unit:
+        name = test.id().removeprefix(f"{self._module}.")
+        if name not in self._units:
+            self._units[name] = Unit(name)
+            self._record.units.append(self._units[name])
+        return self._units[name]
+
+    def startTest(self, test: unittest.TestCase) -> None:
+        super().startTest(test)
+        self._record.last_value = None
+        self._unit(test).executions += 1
+
+    def _fail(self, test: unittest.TestCase, error: dict[str, Any]) -> None:
+        unit = self._unit(test)
+        if unit.error is None:
+            unit.error, unit.value = error, self._record.returned()
+
+    def addError(self, test: Any, err: Any) -> None:
+        super().addError(test, err)
+        self._fail(test, self._record.describe(err[1]))
+
+    def addFailure(self, test: Any, err: Any) -> None:
+        super().addFailure(test, err)
+        self._fail(test, self._record.describe(err[1]))
+
+    def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self._fail(test, self._record.describe(err[1]))
+
+    def addSkip(self, test: Any, reason: str) -> None:
+        super().addSkip(test, reason)
+        self._fail(test, error_data("SkipTest", reason, "wrong"))
+
+    def addExpectedFailure(self, test: Any, err: Any) -> None:
+        super().addExpectedFailure(test, err)
+        self._fail(test, error_data("ExpectedFailure", "a test that is expected to fail", "wrong"))
+
+    def addUnexpectedSuccess(self, test: Any) -> None:
+        super().addUnexpectedSuccess(test)
+        self._fail(test, error_data("UnexpectedSuccess", "a test that is expected to fail", "wrong"))

@@ -1,0 +1,33 @@
+"""Which modules a supervisor imports ahead, so that the processes that it forks find them.
+
+Each costs every fork its pages; so at the start only those that most programs use. The rest, and what is large and
+only in a judge's image, is imported once a program or test names it: the host sends the names, never the text.
+"""
+
+from __future__ import annotations
+
+import re
+
+ALWAYS = (
+    "abc base64 bisect builtins collections collections.abc contextlib copy functools heapq io itertools json keyword "
+    "math operator os re string struct sys time types typing"
+).split()
+_LATER = frozenset(
+    "array ast calendar cmath csv dataclasses datetime decimal difflib enum fractions hashlib inspect numbers pprint "
+    "queue random secrets statistics textwrap threading traceback unicodedata unittest uuid".split()
+)
+_LARGE = frozenset({"numpy", "pytest"})
+_IMPORTS = re.compile(r"^[ \t]*(?:import|from)[ \t]+(\w+(?:[ \t]*,[ \t]*\w+)*)", re.MULTILINE)
+
+
+def named_by_program(source: str) -> list[str]:
+    """Those of the standard library that `source` seems to import."""
+    return sorted(_named(source) & _LATER)
+
+
+def named_by_test(source: str) -> list[str]:
+    return sorted(_named(source) & (_LATER | _LARGE))
+
+
+def _named(source: str) -> set[str]:
+    return {name.strip() for names in _IMPORTS.findall(source) for name in names.split(",")}
