@@ -28,7 +28,7 @@ from sandbox.protocol import Job, Limits, Runner, Stdio
 from tasks import native
 from tasks.errors import TaskError
 from tasks.extract import extract
-from tasks.grade import Grader, limits_of
+from tasks.grade import Grader, Preparations, limits_of
 from tasks.reference import References
 from tasks.rows import Row
 from tasks.types import Task, Verdict
@@ -66,10 +66,14 @@ class GradeRequest(Ordering):
 
 
 class Tasks:
-    """Rows to tasks; those of late are kept, as a trainer sends the same ones again and again."""
+    """Rows to tasks; those of late are kept, as a trainer sends the same ones again and again.
+
+    So is what grading makes of them, once for all requests.
+    """
 
     def __init__(self) -> None:
         self._kept: OrderedDict[bytes, Task] = OrderedDict()
+        self.preparations = Preparations()
 
     def parse(self, number: int, row: dict[str, Any]) -> tuple[bytes, Task]:
         """A row's digest and its task. Raises `RequestError`."""
@@ -84,6 +88,7 @@ class Tasks:
             self._kept[digest] = task
             if len(self._kept) > _KEPT_TASKS:
                 self._kept.popitem(last=False)
+        self.preparations.of(task)
         return digest, task
 
 
@@ -129,7 +134,7 @@ def _items(service: Service, tasks: Tasks, references: References, batch: GradeR
             Item(
                 asked.key,
                 b"grade" + whole,
-                partial(_start, references, task, program),
+                partial(_start, references, tasks.preparations, task, program),
                 partial(_render, service.metrics),
             )
         )
@@ -144,8 +149,10 @@ def _check_limits(service: Service, number: int, task: Task) -> None:
         raise RequestError(422, "invalid", f"body.tasks.{number}: {error}") from None
 
 
-def _start(references: References, task: Task, program: str | None, runner: Runner) -> Future[Verdict]:
-    return Grader(runner, references=references).submit(task, program)
+def _start(
+    references: References, preparations: Preparations, task: Task, program: str | None, runner: Runner
+) -> Future[Verdict]:
+    return Grader(runner, references=references, preparations=preparations).submit(task, program)
 
 
 def _render(metrics: Metrics, verdict: Verdict) -> tuple[dict[str, Any], Keep]:

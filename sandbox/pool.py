@@ -10,6 +10,7 @@ from types import TracebackType
 
 from sandbox.backends.base import Backend
 from sandbox.errors import BackendError, PoolClosedError
+from sandbox.outage import Opener
 from sandbox.protocol import Job, Limits, Outcome, Stdio
 from sandbox.slot import Slot
 
@@ -28,7 +29,8 @@ class Pool:
         self._backend = backend
         self._limits = limits or Limits()
         self._queue: queue.SimpleQueue[tuple[Job, Future[Outcome]] | None] = queue.SimpleQueue()
-        self._slots = [Slot(backend, self._limits) for _ in range(slots)]
+        opener = Opener(backend, self._limits)
+        self._slots = [Slot(backend, self._limits, opener) for _ in range(slots)]
         self._closing = threading.Event()
         self._close_lock = threading.Lock()
         warm: list[Future[None]] = [Future() for _ in self._slots]

@@ -134,7 +134,8 @@ def _calls(job: Job, work: Calls, ledger: Ledger, cell: Cell) -> None:
 
 def _stdio(job: Job, work: Stdio, ledger: Ledger, cell: Cell, executable: int | None) -> None:
     """One process, for the first input without a result."""
-    main, needed = "stdio", {"program": job.program}
+    main = "stdio"
+    needed: dict[str, object] = {"program": job.program}
     if executable is not None:
         main, needed = "execute", {"stack_bytes": job.limits.memory_bytes}
     payload = wire.to_json(needed).encode()

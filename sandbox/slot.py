@@ -11,11 +11,11 @@ from sandbox import compiling, runs
 from sandbox.backends.base import Backend
 from sandbox.cell import Cell, Role
 from sandbox.errors import BackendError, CellLost, JobCancelledError, PoolClosedError
+from sandbox.outage import Opener
 from sandbox.protocol import Call, Calls, Job, Judge, Limits, Outcome, Status, Stdio, TestOutcome
 
 RUNS_PER_CELL = 2000
 _ATTEMPTS = 2
-_PAUSES_SECONDS = (0.5, 2.0, 5.0)  # between attempts to open a cell
 
 _log = logging.getLogger(__name__)
 CANARY = Job(
@@ -29,9 +29,10 @@ CANARY = Job(
 class Slot:
     """Use it from one thread; `stop` and `cancel` may come from any."""
 
-    def __init__(self, backend: Backend, limits: Limits) -> None:
+    def __init__(self, backend: Backend, limits: Limits, opener: Opener) -> None:
         self._backend = backend
         self._limits = limits  # what its cells are made for
+        self._opener = opener  # of the whole pool
         self._cells: dict[Role, Cell] = {}
         self.languages: frozenset[str] = frozenset()  # besides Python, once it is warm
         self._stopped = threading.Event()
@@ -123,21 +124,15 @@ class Slot:
 
     def _cell(self, role: Role, limits: Limits) -> Cell:
         if role not in self._cells:
-            self._cells[role] = self._open(role)
+            self._cells[role] = self._opener.open(role, self._pause)
         cell = self._cells[role]
         self._check_wanted()
         self._backend.fit(cell, limits)
         return cell
 
-    def _open(self, role: Role) -> Cell:
-        for pause in _PAUSES_SECONDS:
-            self._check_wanted()
-            try:
-                return self._backend.open_cell(role, self._limits)
-            except BackendError as error:
-                _log.warning("a %s cell did not open; trying again in %.1f s: %s", role, pause, error)
-                self._stopped.wait(pause)
-        return self._backend.open_cell(role, self._limits)
+    def _pause(self, seconds: float) -> None:
+        self._stopped.wait(seconds)
+        self._check_wanted()
 
     def _give_up_cells(self) -> None:
         self._check_wanted()

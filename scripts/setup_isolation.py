@@ -1,8 +1,9 @@
-"""Sees that something can isolate programs: a Docker engine that this user may use, or bubblewrap.
+"""Sees that something can isolate programs: a Docker engine that this user may use, bubblewrap, or Landlock.
 
-Run by scripts/setup.sh on every set-up; standard library only. With neither it installs bubblewrap where it
-may, without asking, saying what it runs and how to undo it. Whether a backend really holds a program is proved
-by the sandbox itself, by running one, at its first use.
+Run by scripts/setup.sh on every set-up; standard library only. With neither of the first two it installs bubblewrap
+where it may, without asking, saying what it runs and how to undo it; where that does not help either, it says that
+programs will be confined by Landlock and seccomp, the weakest of the three. Whether a backend really holds a program
+is proved by the sandbox itself, by running one, at its first use.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 # Package manager: (what installs bubblewrap, what removes it).
 MANAGERS = {
@@ -31,10 +33,19 @@ def main() -> int:
         if shutil.which("bwrap") is None:
             no_bubblewrap = install_bubblewrap()
         if no_bubblewrap is not None:
-            say("programs cannot be isolated here yet, and coderl never runs one that is not.")
+            no_landlock = landlock_problem()
+            if no_landlock is None:
+                say(
+                    "programs will run in `confined` processes (Landlock and seccomp), weaker than a container;"
+                )
+                say("what that lacks is in sandbox/backends/README.md. What is stronger cannot be used here:")
+            else:
+                say("programs cannot be isolated here yet, and coderl never runs one that is not.")
             say(f"  Docker: {no_docker}")
             say(f"  bubblewrap: {no_bubblewrap}")
-            say("  One of the two is enough; `make setup` again when it is there.")
+            if no_landlock is not None:
+                say(f"  Landlock: {no_landlock}")
+                say("  One of them is enough; `make setup` again when it is there.")
     return 0
 
 
@@ -82,6 +93,20 @@ def bubblewrap_problem() -> str | None:
     else:
         remedy = "let this user make user namespaces, or inside a container give it the right to mount /proc"
     return f"it cannot make a sandbox ({said}). Remedy: {remedy}"
+
+
+def landlock_problem() -> str | None:
+    """Why the kernel's Landlock cannot be used, with the remedy; None where it can."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from sandbox.inside import landlock  # of the standard library only, as this is
+
+    version = landlock.abi()
+    if version >= landlock.LEAST_ABI:
+        return None
+    return (
+        f"the kernel offers version {version}, and {landlock.LEAST_ABI} is the least that will do. "
+        "Remedy: Linux 6.2 or later with `landlock` in its `lsm=` list"
+    )
 
 
 def setting(name: str) -> str | None:

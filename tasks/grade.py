@@ -39,16 +39,37 @@ class _Prepared:
     calls: tuple[CallTest, ...]  # none where a reference or a judge has the expected values
 
 
+class Preparations:
+    """What the programs of each task share, kept by the task's identity. Several graders may share them."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, _Prepared] = {}
+
+    def of(self, task: Task) -> _Prepared:
+        """By its identity, which lasts as long as we hold it. From any thread: made twice, it is the same."""
+        prepared = self._kept.get(id(task))
+        if prepared is None:
+            if len(self._kept) >= _MAX_PREPARED:
+                self._kept.clear()
+            prepared = self._kept[id(task)] = _Prepared(task, works_of(task), _calls(task))
+        return prepared
+
+
 class Grader:
     """Grades programs on `runner`; owns neither it nor any thread. Safe to call from several threads."""
 
     def __init__(
-        self, runner: Runner, *, limits: Limits | None = None, references: References | None = None
+        self,
+        runner: Runner,
+        *,
+        limits: Limits | None = None,
+        references: References | None = None,
+        preparations: Preparations | None = None,
     ) -> None:
         self._runner = runner
         self._limits = limits or Limits()
         self._references = references or References(runner)
-        self._prepared: dict[int, _Prepared] = {}
+        self._preparations = preparations or Preparations()
 
     def submit(self, task: Task, program: str | None, limits: Limits | None = None) -> Future[Verdict]:
         """Starts grading `program`, the whole program taken from a completion; None or blank: no code.
@@ -59,7 +80,7 @@ class Grader:
         if not program or not program.strip():
             return _done(no_code(task.id))
         limits = limits or limits_of(task, self._limits)
-        prepared = self._prepare(task)
+        prepared = self._preparations.of(task)
         if isinstance(task.tests, ReferenceTests):
             return self._submit_referenced(task, task.tests, prepared.works[0], program, limits)
         if not prepared.works:
@@ -73,15 +94,6 @@ class Grader:
         verdict: Future[Verdict] = Future()
         _when_done(outcomes, lambda: _verdict(task, prepared.calls, _results(outcomes)), verdict)
         return verdict
-
-    def _prepare(self, task: Task) -> _Prepared:
-        """What `task`'s programs share; by its identity, which lasts as long as we hold it."""
-        prepared = self._prepared.get(id(task))
-        if prepared is None:
-            if len(self._prepared) >= _MAX_PREPARED:
-                self._prepared.clear()
-            prepared = self._prepared[id(task)] = _Prepared(task, works_of(task), _calls(task))
-        return prepared
 
     def _submit_referenced(
         self, task: Task, tests: ReferenceTests, work: Work, program: str, limits: Limits

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.inside import landlock
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 # Builds the copy's own package, so that set-up's last step needs no setuptools.
@@ -246,3 +248,11 @@ def test_bubblewrap_that_is_blocked_is_not_installed_again(tmp_path: Path) -> No
 def test_without_a_package_manager_the_user_is_told_what_to_install(tmp_path: Path) -> None:
     ran = isolate(stand_ins(tmp_path / "bin", {}))
     assert "Remedy: install bubblewrap" in ran.stderr
+
+
+def test_where_nothing_else_is_left_programs_are_confined_and_that_is_announced(tmp_path: Path) -> None:
+    ran = isolate(stand_ins(tmp_path / "bin", {"bwrap": "echo 'bwrap: no namespaces' >&2; exit 1"}))
+    confined = landlock.abi() >= landlock.LEAST_ABI
+    assert ("programs will run in `confined` processes" in ran.stderr) == confined
+    assert ("programs cannot be isolated here yet" in ran.stderr) != confined
+    assert "Docker: there is no engine" in ran.stderr and "bwrap: no namespaces" in ran.stderr

@@ -22,7 +22,7 @@ from coderl.errors import NonFiniteError, PublishError, RunFolderError, SamplerE
 from coderl.opening import open_run
 from coderl.session import explained
 from coderl.train import Run
-from sandbox import slot
+from sandbox import outage
 from sandbox.errors import BackendError
 from tasks.errors import TaskError
 from tasks.types import Verdict
@@ -153,7 +153,8 @@ def test_a_sampler_that_crashes(after_a_step: Run, monkeypatch: pytest.MonkeyPat
 def broken_sandbox(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """Its processes are killed, and no new one can be started until `undo`."""
     pool = run.collector.grader._runner
-    monkeypatch.setattr(slot, "_PAUSES_SECONDS", (0.01,))
+    monkeypatch.setattr(outage, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(outage, "RETRY_SECONDS", 0.0)
     monkeypatch.setattr(rollouts, "OUTAGE_PAUSES", (0.01,))
     monkeypatch.setattr(pool._backend, "_bwrap", "/nonexistent/bwrap")  # type: ignore[attr-defined]
     for each in pool._slots:  # type: ignore[attr-defined]

@@ -17,6 +17,7 @@ import sandbox
 from coderl import grading_service
 from sandbox.daemon.app import create_app
 from sandbox.errors import NoBackendError, PoolClosedError
+from tasks import grade
 from tests.coderl.tiny import save_tiny_qwen2
 from tests.conftest import REPOSITORY
 from tests.sandbox.daemons import FakePool, running, until
@@ -89,6 +90,19 @@ def test_verdicts_of_every_kind_of_test(url: str) -> None:
             client.grade([{**ADD, "tests": {}}], [{"task_id": "add", "program": "x"}])
         with pytest.raises(ValueError, match="limits.cpu_seconds"):
             client.grade([{**ADD, "cpu_seconds": 1e6}], [{"task_id": "add", "program": "x"}])
+
+
+def test_a_task_is_prepared_once_for_all_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = []
+    works_of = grade.works_of
+    monkeypatch.setattr(grade, "works_of", lambda task: prepared.append(task.id) or works_of(task))
+    app = create_app({IMAGE: FakePool()}, routers=[grading_service.make_router])
+    with running(app) as (address, _), sandbox.connect(address) as client:
+        for _ in range(3):
+            client.grade(
+                [ADD, ECHO], [{"task_id": "add", "program": "x"}, {"task_id": "echo", "program": "x"}]
+            )
+    assert prepared == ["add", "echo"]
 
 
 def test_completions_in_cpp_are_compiled_and_graded() -> None:

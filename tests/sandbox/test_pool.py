@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 import sandbox
+from sandbox import outage
 from sandbox import runs as runs_module
 from sandbox import slot as slot_module
 from sandbox.backends.base import process_start_time
@@ -130,18 +131,41 @@ def test_a_broken_machine_is_our_fault_with_its_evidence(two: Pool, monkeypatch:
 
 
 def test_a_backend_that_opens_no_more_cells_is_our_fault(two: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = []
+
     def refuse(role: Role, limits: Limits) -> Cell:
+        refused.append(role)
         raise BackendError("the engine is gone")
 
-    monkeypatch.setattr(slot_module, "_PAUSES_SECONDS", (0.01,))
+    monkeypatch.setattr(outage, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(outage, "RETRY_SECONDS", 0.2)
     with monkeypatch.context() as broken:
         broken.setattr(two._backend, "open_cell", refuse)
         for cell in cells(two):
             destroy_cell(cell)
-        outcomes = [two.submit(job()).result() for _ in range(2)]
+        outcomes = [future.result() for future in [two.submit(job()) for _ in range(300)]]
+    assert len(refused) < 50  # the outage is waited out once, not by each job
     assert {outcome.status for outcome in outcomes} == {Status.INFRA}
     assert all("the engine is gone" in outcome.detail for outcome in outcomes)
+    monkeypatch.setattr(outage, "RETRY_SECONDS", 0.0)
     assert two.run(job()).tests[0].value == 42
+
+
+def test_an_outage_that_ends_costs_no_job(two: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_cell, refusals = two._backend.open_cell, [BackendError("the engine restarts")] * 3
+
+    def refuse_at_first(role: Role, limits: Limits) -> Cell:
+        if refusals:
+            raise refusals.pop()
+        return open_cell(role, limits)
+
+    monkeypatch.setattr(outage, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(two._backend, "open_cell", refuse_at_first)
+    for cell in cells(two):
+        destroy_cell(cell)
+    outcomes = [future.result() for future in [two.submit(job()) for _ in range(20)]]
+    assert [outcome.tests[0].value for outcome in outcomes] == [42] * 20
+    assert not refusals
 
 
 def test_pretending_that_set_up_failed_excuses_nothing(two: Pool) -> None:
