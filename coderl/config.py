@@ -64,6 +64,16 @@ class SamplerConfig(Section):
     max_sequences: int = Field(256, ge=1, description="sequences that vLLM runs at once")
     kv_cache_gib: int = Field(1, ge=1, description="CPU only")
     gpu_memory_fraction: float = Field(0.35, gt=0, lt=1, description="GPU only")
+    urls: list[str] = Field(
+        [],
+        description="vLLM servers to sample from (docs/multi-node.md), http://HOST:PORT; none: in this process",
+    )
+    transfer: Literal["folder", "nccl"] = Field(
+        "folder", description="how weights reach servers: files in transfer_folder, or between GPUs"
+    )
+    transfer_folder: str = Field(
+        "/dev/shm", description="folder that the learner and all servers see under this name"
+    )
 
 
 class LearnerConfig(Section):
@@ -110,7 +120,7 @@ class LoraConfig(Section):
     """Train low-rank additions to linear layers (peft) and leave the weights themselves as they are."""
 
     rank: int = Field(16, ge=1)
-    alpha: int = Field(32, ge=1, description="the addition is scaled by alpha / rank")
+    alpha: float = Field(32, gt=0, description="the addition is scaled by alpha / rank")
     targets: list[str] = Field(
         [], description="ends of layers' names, such as q_proj; none: all linear layers of the decoder"
     )

@@ -1,8 +1,8 @@
 """The learner on several processes: FSDP2 shards weights, gradients and optimizer; each rank runs its share of rows.
 
-Every rank calls the learner's methods in the same order with the same batch. State is gathered whole, so a
-checkpoint says nothing of how many processes wrote it. With one process (or none initialised) all of
-this does nothing.
+Every rank calls the learner's methods in the same order with the same batch (coderl/ranks.py). State is gathered
+whole, into 16 bytes a parameter of rank 0's host memory, so a checkpoint says nothing of how many processes wrote it.
+With one process (or none initialised) all of this does nothing.
 """
 
 from __future__ import annotations
@@ -41,6 +41,18 @@ def shard(model: PreTrainedModel) -> None:
 def whole(tree: Any) -> Any:
     """`tree` with every sharded tensor gathered, on all ranks."""
     return pytree.tree_map(lambda x: x.full_tensor() if isinstance(x, DTensor) else x, tree)
+
+
+def collected(tree: Any) -> Any:
+    """`tree` with every sharded tensor gathered, one after the other, into rank 0's host memory; None on others."""
+
+    def collect(value: Any) -> Any:
+        if not isinstance(value, DTensor):
+            return value
+        tensor = value.full_tensor()
+        return tensor.cpu() if rank() == 0 else None
+
+    return pytree.tree_map(collect, tree)
 
 
 def sharded_like(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:

@@ -239,6 +239,7 @@ class Learner:
         ranks = distributed.world_size()
         mine = used[distributed.rank() :: ranks]
         groups = list(self._microbatches([_row(r) for r, _ in mine]))
+        passes = distributed.largest(len(groups))  # all ranks must take part in each
         total, stats = 0.0, LossStats()
         self.optimizer.zero_grad(set_to_none=True)
         for group in groups:
@@ -247,9 +248,7 @@ class Learner:
             total += float(loss.detach())
             stats += group_stats
             stats += _gradient_stats(logp_BT, [mine[i][0] for i in group], ranks)
-        for _ in range(
-            distributed.largest(len(groups)) - len(groups)
-        ):  # all ranks must take part in each pass
+        for _ in range(passes - len(groups)):
             loss, _, _ = self._loss([(used[0][0], 0.0)], old)
             loss.backward()
         total, stats = distributed.summed(total, stats)
@@ -341,7 +340,7 @@ class Learner:
     def state(self) -> dict[str, Any]:
         return {
             "masters": self.masters.state() if self.saves_masters else None,
-            "optimizer": distributed.whole(self.optimizer.state_dict()),
+            "optimizer": distributed.collected(self.optimizer.state_dict()),
             "batches": self.batches,
             "torch_rng": torch.get_rng_state(),
             "controller": self.controller.state() if self.controller else None,

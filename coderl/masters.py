@@ -44,8 +44,8 @@ class Masters:
                 parameter.copy_(master)
 
     def state(self) -> list[torch.Tensor]:
-        """Whole tensors, in order."""
-        return [distributed.whole(master.detach()) for master in self.tensors]
+        """Whole tensors, in order, on rank 0."""
+        return [distributed.collected(master.detach()) for master in self.tensors]
 
     @torch.no_grad()
     def load_state(self, state: list[torch.Tensor]) -> None:

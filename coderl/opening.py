@@ -6,6 +6,7 @@ import contextlib
 import json
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -16,17 +17,19 @@ from coderl.config import RunConfig
 from coderl.data import fitting, load_data, within
 from coderl.display import Display
 from coderl.evaluate import pass_rate
-from coderl.learner import Learner
 from coderl.metrics import Metrics, require_wandb
 from coderl.model import load_policy, require_model
+from coderl.ranks import make_learner
 from coderl.rollouts import Collector
 from coderl.runfolder import RunFolder
 from coderl.runner import open_runner
-from coderl.sampler import Sampler
+from coderl.sampler import open_sampler
 from coderl.stages import ObjectiveSchedule, StageMonitor
 from coderl.train import Run, evaluate_held_out
 from tasks.grade import Grader
 from tasks.rewards import load_reward
+
+ONE_SIGNAL_SECONDS = 1.0  # torchrun passes on what its terminal has sent to all processes already
 
 
 @contextlib.contextmanager
@@ -56,15 +59,8 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
                 data, lambda task: len(policy.prompt_tokens(task)), config.sampler.max_prompt_tokens
             )
             display.start(config, data, runner.backend)
-            sampler = Sampler(
-                start,
-                config.sampler,
-                stop_token_ids=policy.stop_token_ids,
-                dtype=policy.model.dtype,
-                seed=config.seed,
-            )
-            reference = None if config.lora else load_policy(warm, config.model).model
-            learner = Learner(policy, config, warm=reference)
+            sampler = open_sampler(start, policy, config.sampler, config.seed)
+            learner = make_learner(policy, config, start=start, warm=warm)
             collector = Collector(config, policy, sampler, Grader(runner), reward, note=display.note)
             schedule = ObjectiveSchedule(config.objective, config.stages)
             run = Run(config, folder, data, policy, learner, sampler, collector, display, metrics, schedule)
@@ -146,11 +142,15 @@ def _reload(run: Run, last: Path) -> None:
 @contextlib.contextmanager
 def _graceful_stop(run: Run) -> Iterator[None]:
     """First SIGINT or SIGTERM: finish the step, checkpoint, leave. Second: leave now."""
+    asked = 0.0
 
     def handler(signum: int, frame: FrameType | None) -> None:
+        nonlocal asked
         if run.stop_requested:
-            raise KeyboardInterrupt
-        run.stop_requested = True
+            if time.monotonic() - asked > ONE_SIGNAL_SECONDS:
+                raise KeyboardInterrupt
+            return
+        run.stop_requested, asked = True, time.monotonic()
         run.display.note("stopping after this step, with a checkpoint; press Ctrl-C again to stop at once")
 
     previous = {s: signal.signal(s, handler) for s in (signal.SIGINT, signal.SIGTERM)}

@@ -1,5 +1,5 @@
-"""Sampling completions with vLLM, in-process, one request a completion so that each can be graded
-the moment it finishes.
+"""Sampling completions with vLLM, in this process (or on servers: servers.py), one request a completion so that
+each can be graded the moment it finishes.
 
 Every completion has its own seed, derived from (run seed, step, task, sample): a resumed run
 samples exactly what the uninterrupted one would have.
@@ -10,16 +10,17 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
 from coderl.config import SamplerConfig
 from coderl.errors import ModelError, PublishError, SamplerError
-from coderl.publish import publish
+from coderl.model import Policy
+from coderl.publish import Weights, publish
 
 if TYPE_CHECKING:
     from vllm import LLM
@@ -50,8 +51,37 @@ def completion_seed(*parts: object) -> int:
     return int.from_bytes(digest[:8], "big") >> 2
 
 
-class Sampler:
-    """A vLLM engine and the version of the policy that it holds."""
+class Sampler(Protocol):
+    """Samples from the version of the policy that was published last."""
+
+    policy_version: int
+
+    def publish(self, weights: Weights, version: int) -> None: ...
+
+    def sample(
+        self, requests: Sequence[Request], *, temperature: float | None = None
+    ) -> Iterator[Completion]: ...
+
+
+def open_sampler(model: Path, policy: Policy, config: SamplerConfig, seed: int) -> Sampler:
+    """An engine in this process, or the servers of `sampler.urls`; it holds the policy's weights.
+
+    Raises:
+        ModelError: vLLM cannot load the model; a server does not answer, or is not set up for training.
+        PublishError: a server did not take the weights.
+    """
+    if not config.urls:
+        dtype = policy.model.dtype
+        return EngineSampler(model, config, stop_token_ids=policy.stop_token_ids, dtype=dtype, seed=seed)
+    from coderl.servers import ServerSampler
+
+    servers = ServerSampler(config, stop_token_ids=policy.stop_token_ids)
+    servers.publish(policy.model.state_dict().items(), version=0)
+    return servers
+
+
+class EngineSampler:
+    """A vLLM engine in this process, and the version of the policy that it holds."""
 
     def __init__(
         self,
@@ -72,7 +102,7 @@ class Sampler:
         self._stop = list(stop_token_ids)
         self._llm = _start(model, config, dtype, seed)
 
-    def publish(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
+    def publish(self, weights: Weights, version: int) -> None:
         """Sample from `weights` from now on.
 
         Raises:
@@ -145,9 +175,7 @@ def _start(model: Path, config: SamplerConfig, dtype: torch.dtype, seed: int) ->
     os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     gpu = torch.cuda.is_available()
-    options: dict[str, Any] = {"dtype": str(dtype).removeprefix("torch.")}
-    if gpu:
-        options["gpu_memory_utilization"] = config.gpu_memory_fraction
+    options: dict[str, Any] = {"gpu_memory_utilization": config.gpu_memory_fraction} if gpu else {}
     try:
         with warnings.catch_warnings():  # of vLLM's own start: nothing that a user of coderl can act on
             warnings.simplefilter("ignore")
@@ -155,6 +183,7 @@ def _start(model: Path, config: SamplerConfig, dtype: torch.dtype, seed: int) ->
 
             return LLM(
                 str(model),
+                dtype=str(dtype).removeprefix("torch."),
                 enforce_eager=not gpu,
                 max_model_len=config.max_prompt_tokens + config.max_tokens,
                 max_num_seqs=config.max_sequences,

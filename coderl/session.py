@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from coderl import warmup
+from coderl import ranks, warmup
 from coderl.config import RunConfig
 from coderl.display import Display
 from coderl.dryrun import dry_run
@@ -20,7 +20,7 @@ from coderl.opening import open_run
 from coderl.rollouts import Collector
 from coderl.runfolder import RunFolder
 from coderl.runner import open_runner
-from coderl.sampler import Sampler
+from coderl.sampler import open_sampler
 from coderl.train import train
 from tasks.datasets import load as load_tasks
 from tasks.grade import Grader
@@ -29,11 +29,15 @@ from tasks.rewards import load_reward
 
 def run_training(config: RunConfig, *, resume: bool) -> None:
     """Train, write the report, and print before and after beside the control."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ConfigError(
-            "coderl train runs in one process: the learner can be sharded over several (coderl/distributed.py), but "
-            "sampling is not spread yet; start it without torchrun"
-        )
+    ranks.require_fitting(config)
+    with ranks.joined() as rank:
+        if rank == 0:
+            _lead(config, resume=resume)
+        else:
+            ranks.follow(config)
+
+
+def _lead(config: RunConfig, *, resume: bool) -> None:
     display = Display()
     try:
         with explained(config), open_run(config, resume=resume, display=display) as run:
@@ -63,6 +67,8 @@ def explained(config: RunConfig) -> Iterator[None]:
 
 def run_dry(config: RunConfig, *, resume: bool) -> None:
     """Print the resolved configuration, then what a step of it costs, as comments: all of it is TOML."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError("--dry-run measures one process; start it without torchrun")
     print(config.to_toml())
     print(textwrap.indent(str(dry_run(config, resume=resume)), "# "))
 
@@ -118,13 +124,7 @@ def run_evaluation(
     with open_runner(
         urls=place.urls, slots=place.slots, backend=place.backend, languages=languages
     ) as runner:
-        sampler = Sampler(
-            model,
-            config.sampler,
-            stop_token_ids=policy.stop_token_ids,
-            dtype=policy.model.dtype,
-            seed=config.seed,
-        )
+        sampler = open_sampler(model, policy, config.sampler, config.seed)
         collector = Collector(config, policy, sampler, Grader(runner), load_reward(config.reward.kind))
         folder = None
         if out is not None:

@@ -12,7 +12,7 @@ from coderl.model import load_policy
 from coderl.rollouts import Collector
 from coderl.runfolder import RunFolder, identity
 from coderl.runner import open_runner
-from coderl.sampler import Sampler
+from coderl.sampler import open_sampler
 from coderl.study.config import StudyConfig
 from coderl.study.shards import BEST, HELD_OUT, TRAINING
 from tasks.datasets import load
@@ -35,13 +35,7 @@ def evaluate_model(config: StudyConfig, name: str, model: Path, *, step: int) ->
     policy = load_policy(model, shared.model)
     place = shared.sandbox
     with open_runner(urls=place.urls, slots=place.slots, backend=place.backend) as runner:
-        sampler = Sampler(
-            model,
-            shared.sampler,
-            stop_token_ids=policy.stop_token_ids,
-            dtype=policy.model.dtype,
-            seed=shared.seed,
-        )
+        sampler = open_sampler(model, policy, shared.sampler, shared.seed)
         collector = Collector(shared, policy, sampler, Grader(runner), load_reward(shared.reward.kind))
         held_out, calibration = _held_out(config)
         curves = {

@@ -68,10 +68,10 @@ def reduced_learner() -> Learner:
 
 def moved(learner: Learner, steps: list[Batch]) -> torch.Tensor:
     """How far `steps` move the weights that the optimizer holds."""
-    before = [m.clone() for m in learner.masters.state()]
+    before = [distributed.whole(m.detach()).clone() for m in learner.masters.tensors]
     for batch in steps:
         learner.update(batch)
-    after = learner.masters.state()
+    after = [distributed.whole(m.detach()) for m in learner.masters.tensors]
     return torch.cat([(a - b).flatten() for a, b in zip(after, before, strict=True)])
 
 

@@ -11,7 +11,7 @@ import torch
 from coderl.config import ModelConfig, SamplerConfig
 from coderl.errors import ModelError
 from coderl.model import Policy, load_policy
-from coderl.sampler import Completion, Request, Sampler, completion_seed
+from coderl.sampler import Completion, EngineSampler, Request, Sampler, completion_seed
 from coderl.scoring import TokenRow, score
 from tasks.types import StdioTest, Task
 from tests.coderl.tiny import save_tiny_qwen2
@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def sampler(folder: Path) -> Iterator[Sampler]:
-    yield Sampler(folder, CONFIG, stop_token_ids=load_policy(folder, ModelConfig()).stop_token_ids)
+    yield EngineSampler(folder, CONFIG, stop_token_ids=load_policy(folder, ModelConfig()).stop_token_ids)
 
 
 @pytest.fixture

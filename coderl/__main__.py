@@ -1,0 +1,5 @@
+"""`python -m coderl`, also under torchrun."""
+
+from coderl.cli import main
+
+main()
