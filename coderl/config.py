@@ -120,7 +120,7 @@ class LoraConfig(Section):
     """Train low-rank additions to linear layers (peft) and leave the weights themselves as they are."""
 
     rank: int = Field(16, ge=1)
-    alpha: float = Field(32, gt=0, description="the addition is scaled by alpha / rank")
+    alpha: int = Field(32, ge=1, description="the addition is scaled by alpha / rank")
     targets: list[str] = Field(
         [], description="ends of layers' names, such as q_proj; none: all linear layers of the decoder"
     )

@@ -42,11 +42,15 @@ class Adapter:
         try:
             with torch.random.fork_rng():
                 torch.manual_seed(seed)
-                self._peft = peft.get_peft_model(model, options, autocast_adapter_dtype=False)
+                self._peft: Any = peft.get_peft_model(model, options, autocast_adapter_dtype=False)
         except ValueError as error:
             raise ModelError(f"lora.targets {list(config.targets)}: {error}") from error
         self._model = model
-        self._layers = {n: m for n, m in model.named_modules() if isinstance(m, peft.tuners.lora.LoraLayer)}
+        self._layers: dict[str, Any] = {
+            name: module
+            for name, module in model.named_modules()
+            if isinstance(module, peft.tuners.lora.LoraLayer)
+        }
         head = model.get_output_embeddings()
         for name, layer in self._layers.items():
             if layer is head or not isinstance(layer.get_base_layer(), torch.nn.Linear):

@@ -4,8 +4,8 @@
             ^ vLLM steps                         |
             +---- goes on sampling               +--> futures, awaited once sampling is done
 
-A completion is graded while others are still being generated. Nobody waits inside the sampling
-loop: the grader's queue is unbounded, since a batch bounds it.
+A completion is graded while others are still being generated; the same program of the same task is run once.
+Nobody waits inside the sampling loop: the grader's queue is unbounded, since a batch bounds it.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ from tasks.types import Task, Verdict
 # Share of a batch's programs that the sandbox may fail to grade before the run waits rather than learn from the rest.
 MAX_INFRA_SHARE = 0.5
 OUTAGE_PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before each new try; then the last, again and again
+
+Submitted = dict[tuple[str, str], Future[Verdict]]  # by task and program
 
 
 @dataclass(slots=True)
@@ -75,6 +77,7 @@ class Collector:
                 seed = completion_seed(self.config.seed, stream, step, index, task.id, sample)
                 requests.append(Request(len(requests), tokens, seed))
         pending: list[tuple[Rollout, list[Future[Verdict]]]] = []
+        submitted: Submitted = {}
         started = time.monotonic()
         for completion in self.sampler.sample(requests, temperature=temperature):
             group = groups[completion.key // samples]
@@ -82,7 +85,7 @@ class Collector:
                 group.task, requests[completion.key], completion, completion.key % samples
             )
             group.rollouts.append(rollout)
-            pending.append((rollout, self._submit(rollout)))
+            pending.append((rollout, self._submit(rollout, submitted)))
             if on_progress:
                 on_progress(len(pending), len(requests))
         sampled = time.monotonic()
@@ -125,10 +128,17 @@ class Collector:
             blocks=extraction.blocks if len(extraction.blocks) > 1 else (),
         )
 
-    def _submit(self, rollout: Rollout) -> list[Future[Verdict]]:
-        """The program's grading, then one for each block before the last (the last is the program)."""
-        programs = [rollout.program, *(program_of(block, rollout.task) for block in rollout.blocks[:-1])]
-        return [self.grader.submit(rollout.task, program) for program in programs]
+    def _submit(self, rollout: Rollout, submitted: Submitted) -> list[Future[Verdict]]:
+        """The program's grading, then one for each block before the last (the last is the program).
+
+        A program that is among `submitted` is not run again: over half of a batch's are, as groups concentrate.
+        """
+        task = rollout.task
+        programs = [rollout.program, *(program_of(block, task) for block in rollout.blocks[:-1])]
+        for program in programs:
+            if (task.id, program) not in submitted:
+                submitted[task.id, program] = self.grader.submit(task, program)
+        return [submitted[task.id, program] for program in programs]
 
     def _finish(self, rollout: Rollout, verdicts: list[Verdict]) -> None:
         rollout.verdict = verdicts[0]
@@ -186,7 +196,8 @@ class Collector:
             self._grade_again(failed[:1])
 
     def _grade_again(self, rollouts: Sequence[Rollout]) -> None:
-        pending = [(rollout, self._submit(rollout)) for rollout in rollouts]
+        submitted: Submitted = {}
+        pending = [(rollout, self._submit(rollout, submitted)) for rollout in rollouts]
         for rollout, futures in pending:
             self._finish(rollout, [future.result() for future in futures])
 

@@ -175,7 +175,9 @@ def _start(model: Path, config: SamplerConfig, dtype: torch.dtype, seed: int) ->
     os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     gpu = torch.cuda.is_available()
-    options: dict[str, Any] = {"gpu_memory_utilization": config.gpu_memory_fraction} if gpu else {}
+    options: dict[str, Any] = {"dtype": str(dtype).removeprefix("torch.")}
+    if gpu:
+        options["gpu_memory_utilization"] = config.gpu_memory_fraction
     try:
         with warnings.catch_warnings():  # of vLLM's own start: nothing that a user of coderl can act on
             warnings.simplefilter("ignore")
@@ -183,7 +185,6 @@ def _start(model: Path, config: SamplerConfig, dtype: torch.dtype, seed: int) ->
 
             return LLM(
                 str(model),
-                dtype=str(dtype).removeprefix("torch."),
                 enforce_eager=not gpu,
                 max_model_len=config.max_prompt_tokens + config.max_tokens,
                 max_num_seqs=config.max_sequences,

@@ -2,9 +2,9 @@
 
     python -m tests.bench.trl_step [rounds] [model folder]
 
-The demo's warm model (made anew, a minute or so, unless a folder is given) and batch: 32 prompts x 16
-completions of at most 64 tokens. In each round TRL takes a step, then we take one with GRPO and one with GRPO-N, on
-the same vLLM engine and policy; learning rates are so small that the pass rate stays where it is. TRL samples with
+The demo's warm model, but with fewer wrong demonstrations for a pass rate near 0.6 (made anew, a minute or so,
+unless a folder is given), and its batch: 32 prompts x 16 completions of at most 64 tokens. In each round TRL takes a
+step, then we take one with GRPO and one with GRPO-N, on the same vLLM engine and policy; learning rates are so small that the pass rate stays where it is. TRL samples with
 transformers' `generate`: its colocated vLLM loads weights with `model.load_weights`, which vLLM's CPU build cannot
 after start. So the learner's part (everything after sampling and grading) is also held apart. CPU seconds leave
 the sandbox's processes out. Set OMP_NUM_THREADS=1.
@@ -28,13 +28,14 @@ from coderl.opening import open_run
 from tasks.extract import extract
 
 RATE = 1e-9
+WRONG_RATE = 0.3
 
 
 def main(rounds: int, model: Path | None) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        config = configuration.load(None, [])
         if model is None:
+            config = configuration.load(None, [f"warmup.wrong_rate={WRONG_RATE}"])
             model = folder / "warm"
             state = warmup.start(config.warmup, config.seed)
             warmup.train(state, config.warmup.steps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,14 +12,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from coderl import objectives, train
+from coderl import objectives, rollouts, train
 from coderl.data import Data
 from coderl.display import Display, printable
 from coderl.errors import ConfigError
 from coderl.metrics import Metrics, require_wandb
+from coderl.sampler import Completion, Request
 from coderl.stages import ObjectiveSchedule
 from coderl.types import Batch, Group, Rollout
-from tasks.types import StdioTest, Task
+from sandbox.protocol import Status
+from tasks.types import StdioTest, Task, Verdict
 from tests.coderl.batches import run_config
 
 
@@ -70,6 +73,34 @@ def collected(run: Any) -> Batch:
     batch = train.collect(run, 1)
     train.assign_advantages(run, batch)
     return batch
+
+
+def test_the_same_program_of_a_task_is_run_once_a_batch() -> None:
+    texts = ["x = 1\n", "x = 2\n", "x = 1\n", "x = 1\n"]
+    ran: list[tuple[str, str]] = []
+
+    def submit(task: Task, program: str) -> Future[Verdict]:
+        ran.append((task.id, program))
+        verdict: Future[Verdict] = Future()
+        score = float("2" in program)
+        verdict.set_result(
+            Verdict(task_id=task.id, passed=bool(score), score=score, status=Status.OK, phase="passed")
+        )
+        return verdict
+
+    def sample(requests: list[Request], **_: Any) -> list[Completion]:
+        return [Completion(r.key, [r.key % 4], [-1.0], False) for r in requests]
+
+    tasks = [Task(id=name, prompt="", tests=(StdioTest(stdin="", stdout=""),)) for name in "ab"]
+    parts: list[Any] = [
+        SimpleNamespace(prompt_tokens=lambda task: [1], text=lambda tokens: texts[tokens[0]]),
+        SimpleNamespace(sample=sample, policy_version=0),
+        SimpleNamespace(submit=submit),
+    ]
+    collector = rollouts.Collector(run_config(), *parts, reward=lambda verdict: verdict.score)
+    batch = collector.collect(tasks, 4, step=1, stream="train")
+    assert len(ran) == len(set(ran)) == 4
+    assert [[r.reward for r in g.rollouts] for g in batch.groups] == [[0.0, 1.0, 0.0, 0.0]] * 2
 
 
 def test_without_dynamic_sampling_a_step_is_its_prompts() -> None:

@@ -18,6 +18,7 @@ from coderl import grading_service
 from sandbox.daemon.app import create_app
 from sandbox.errors import NoBackendError, PoolClosedError
 from tasks import grade
+from tasks.types import Task
 from tests.coderl.tiny import save_tiny_qwen2
 from tests.conftest import REPOSITORY
 from tests.sandbox.daemons import FakePool, running, until
@@ -93,9 +94,14 @@ def test_verdicts_of_every_kind_of_test(url: str) -> None:
 
 
 def test_a_task_is_prepared_once_for_all_requests(monkeypatch: pytest.MonkeyPatch) -> None:
-    prepared = []
+    prepared: list[str] = []
     works_of = grade.works_of
-    monkeypatch.setattr(grade, "works_of", lambda task: prepared.append(task.id) or works_of(task))
+
+    def counted(task: Task) -> tuple[Any, ...]:
+        prepared.append(task.id)
+        return works_of(task)
+
+    monkeypatch.setattr(grade, "works_of", counted)
     app = create_app({IMAGE: FakePool()}, routers=[grading_service.make_router])
     with running(app) as (address, _), sandbox.connect(address) as client:
         for _ in range(3):

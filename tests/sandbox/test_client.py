@@ -244,7 +244,7 @@ class Kept:
     """A pool that other tests go on with: closing the daemon does not close it."""
 
     def __init__(self, pool: Pool) -> None:
-        self.backend, self.slots = pool.backend, pool.slots
+        self.backend, self.slots, self.languages = pool.backend, pool.slots, pool.languages
         self.check, self.submit, self.cancel = pool.check, pool.submit, pool.cancel
 
     def close(self) -> None:
