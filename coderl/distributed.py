@@ -1,7 +1,7 @@
 """The learner on several processes: FSDP2 shards weights, gradients and optimizer; each rank runs its share of rows.
 
 Every rank calls the learner's methods in the same order with the same batch (coderl/ranks.py). State is gathered
-whole, into 16 bytes a parameter of rank 0's host memory, so a checkpoint says nothing of how many processes wrote it.
+whole, up to 14 bytes a parameter in rank 0's host memory, so a checkpoint says nothing of how many processes wrote it.
 With one process (or none initialised) all of this does nothing.
 """
 

@@ -42,7 +42,10 @@ def train(
         ),
     ] = False,
 ) -> None:
-    """Train a policy: sample with vLLM, grade in the sandbox, learn, publish, repeat."""
+    """Train a policy: sample with vLLM, grade in the sandbox, learn, publish, repeat.
+
+    Under torchrun (`torchrun --nproc-per-node 8 -m coderl train ...`) the learner is sharded: docs/multi-node.md.
+    """
     from coderl.config import load
 
     extra = list(overrides or [])
