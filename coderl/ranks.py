@@ -80,7 +80,10 @@ def make_learner(policy: Policy, config: RunConfig, *, start: Path, warm: Path) 
     if _Commands.group is None:
         return Learner(policy, config, warm=reference)
     _Commands.send(("open", start, warm))
-    return LeadingLearner(policy, config, warm=reference)
+    _Commands.running = True
+    learner = LeadingLearner(policy, config, warm=reference)
+    _Commands.running = False
+    return learner
 
 
 class LeadingLearner(Learner):

