@@ -96,8 +96,9 @@ def test_the_same_program_of_a_task_is_run_once_a_batch() -> None:
         SimpleNamespace(prompt_tokens=lambda task: [1], text=lambda tokens: texts[tokens[0]]),
         SimpleNamespace(sample=sample, policy_version=0),
         SimpleNamespace(submit=submit),
+        lambda verdict: verdict.score,
     ]
-    collector = rollouts.Collector(run_config(), *parts, reward=lambda verdict: verdict.score)
+    collector = rollouts.Collector(run_config(), *parts)
     batch = collector.collect(tasks, 4, step=1, stream="train")
     assert len(ran) == len(set(ran)) == 4
     assert [[r.reward for r in g.rollouts] for g in batch.groups] == [[0.0, 1.0, 0.0, 0.0]] * 2

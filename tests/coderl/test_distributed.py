@@ -61,7 +61,7 @@ def record(update: Update) -> dict[str, Any]:
 def reduced_learner() -> Learner:
     """In bfloat16, with gradient checkpointing."""
     policy = tiny_policy()
-    policy.model.to(torch.bfloat16)
+    torch.nn.Module.to(policy.model, torch.bfloat16)
     options = run_config(learner__learning_rate=1e-4, learner__gradient_checkpointing=True)
     return Learner(policy, options, warm=copy.deepcopy(policy.model))
 
@@ -90,8 +90,8 @@ def as_a_rank(rank: int, folder: Path) -> None:
     weights = dict(learner.named_weights())
     sharded = sum(p.to_local().numel() for p in learner.model.parameters())  # type: ignore[attr-defined]
     reduced = moved(reduced_learner(), steps)
-    saved = {"records": records, "weights": weights, "held": sharded, "reduced": reduced}
-    torch.save(saved, folder / f"rank{rank}.pt")
+    result = {"records": records, "weights": weights, "held": sharded, "reduced": reduced}
+    torch.save(result, folder / f"rank{rank}.pt")
     dist.destroy_process_group()
 
 

@@ -15,7 +15,8 @@ RATE = 1e-5  # bfloat16's next value after 0.02 is 1.2e-4 away
 
 def learner(dtype: torch.dtype) -> Learner:
     policy = tiny_policy()
-    policy.model.to(torch.bfloat16).to(dtype)
+    for each in (torch.bfloat16, dtype):  # the same weights either way
+        torch.nn.Module.to(policy.model, each)
     config = run_config(
         learner__learning_rate=RATE,
         objective__kl_coef=1e-3,
