@@ -1,8 +1,8 @@
 """The learner: from a graded batch to updated weights.
 
 A completion whose weight is zero is never run (see `objectives.needs_row`): for the -N variants
-that is every completion with a positive advantage. Sums are normalised over the whole minibatch,
-so how it is cut into micro-batches changes nothing.
+that is every completion with a positive advantage. Equal completions are run once. Sums are normalised
+over the whole minibatch, so how it is cut into micro-batches changes nothing.
 """
 
 from __future__ import annotations
@@ -237,8 +237,9 @@ class Learner:
         )
         used = [(r, w) for r, w in zip(part, weights, strict=True) if self._needed(r)]
         ranks = distributed.world_size()
-        mine = used[distributed.rank() :: ranks]
-        groups = list(self._microbatches([_row(r) for r, _ in mine]))
+        distinct = _distinct(used)
+        mine = distinct[distributed.rank() :: ranks]
+        groups = list(self._microbatches([_row(r) for r, _, _ in mine]))
         passes = distributed.largest(len(groups))  # all ranks must take part in each
         total, stats = 0.0, LossStats()
         self.optimizer.zero_grad(set_to_none=True)
@@ -249,7 +250,7 @@ class Learner:
             stats += group_stats
             stats += _gradient_stats(logp_BT, [mine[i][0] for i in group], ranks)
         for _ in range(passes - len(groups)):
-            loss, _, _ = self._loss([(used[0][0], 0.0)], old)
+            loss, _, _ = self._loss([(used[0][0], 0.0, 0)], old)
             loss.backward()
         total, stats = distributed.summed(total, stats)
         return total, len(used), stats
@@ -272,11 +273,11 @@ class Learner:
         return bool(rollout.tokens) and objectives.needs_row(self.objective, rollout.advantage)
 
     def _loss(
-        self, used: Sequence[tuple[Rollout, float]], old: dict[int, list[float]] | None
+        self, used: Sequence[tuple[Rollout, float, int]], old: dict[int, list[float]] | None
     ) -> tuple[torch.Tensor, torch.Tensor, LossStats]:
-        """The loss of these rows, the log-probabilities that its gradient passes through, and statistics."""
+        """The loss of what `_distinct` gave, the log-probabilities that its gradient passes through, and statistics."""
         objective = self.objective
-        rollouts = [r for r, _ in used]
+        rollouts = [r for r, _, _ in used]
         full_kl = objective.kl_coef > 0 and objective.kl_kind == "full"
         scores = self._score(
             self.model,
@@ -292,12 +293,13 @@ class Learner:
             logp.detach() if old is None else _padded([old[id(r)] for r in rollouts], logp),
             scores.mask_BT,
             torch.tensor([float(r.advantage or 0.0) for r in rollouts], device=logp.device),
-            torch.tensor([w for _, w in used], device=logp.device),
+            torch.tensor([w for _, w, _ in used], device=logp.device),
             logp_sampler_BT=_padded([r.logprobs for r in rollouts], logp),
             logp_ref_BT=self._reference_logprobs(rollouts) if objective.kl_coef > 0 and not full_kl else None,
             kl_full_BT=scores.kls_BT[0] if full_kl else None,
             entropy_BT=scores.entropy_BT,
             spared_BT=_spared(rollouts, logp),
+            count_B=torch.tensor([n for _, _, n in used], device=logp.device),
         )
         return loss, logp, stats
 
@@ -407,6 +409,19 @@ def _gradient_stats(logp_BT: torch.Tensor, rollouts: Sequence[Rollout], scale: i
 def _uses_average(config: RunConfig) -> bool:
     chosen = (config.objective, config.stages.exploitation, config.stages.exploration)
     return any(o is not None and o.kl_coef > 0 and o.kl_reference == "average" for o in chosen)
+
+
+def _distinct(used: Sequence[tuple[Rollout, float]]) -> list[tuple[Rollout, float, int]]:
+    """Equal completions as one: its rollout, the sum of their weights, and how many they are.
+
+    The loss is linear in the weights, and groups concentrate: often over half of a batch's rows are copies.
+    """
+    merged: dict[tuple[Any, ...], tuple[Rollout, float, int]] = {}
+    for r, weight in used:
+        key = (tuple(r.prompt_tokens), tuple(r.tokens), r.advantage, tuple(r.spared or ()))
+        first, total, count = merged.get(key, (r, 0.0, 0))
+        merged[key] = (first, total + weight, count + 1)
+    return list(merged.values())
 
 
 def _spared(rollouts: Sequence[Rollout], like_BT: torch.Tensor) -> torch.Tensor | None:

@@ -238,6 +238,7 @@ def policy_loss(
     kl_full_BT: Tensor | None = None,
     entropy_BT: Tensor | None = None,
     spared_BT: Tensor | None = None,
+    count_B: Tensor | None = None,
 ) -> tuple[Tensor, LossStats]:
     """L = sum_i w_i sum_t (c_it l_it + kl_coef KL_it - entropy_coef H_it), to be minimised.
 
@@ -254,6 +255,7 @@ def policy_loss(
         kl_full_BT: KL(pi || ref) over the vocabulary, with gradient; needed by `kl_coef` with full.
         entropy_BT: the policy's entropy, with gradient; needed by `entropy_coef`.
         spared_BT: true where the surrogate term is left out, from `spared_tokens`.
+        count_B: how many equal completions a row stands for, in the statistics (`weight_B` has their sum); none: one.
 
     Returns:
         The scalar loss of these rows, to be summed over micro-batches, and its statistics.
@@ -287,7 +289,8 @@ def policy_loss(
 
     loss = (weight_B.to(term_BT.dtype)[:, None] * term_BT * mask_BT).sum()
     with torch.no_grad():
-        stats = _stats(config, ratio, log_ratio_BT, advantage_B1, mask_BT, correction_BT, kl_BT)
+        count_B1 = torch.ones_like(advantage_B1) if count_B is None else count_B[:, None]
+        stats = _stats(config, ratio, log_ratio_BT, advantage_B1, mask_BT, correction_BT, kl_BT, count_B1)
     return loss, stats
 
 
@@ -359,8 +362,9 @@ def _stats(
     mask_BT: Tensor,
     correction_BT: Tensor,
     kl_BT: Tensor,
+    count_B1: Tensor,
 ) -> LossStats:
-    """Counted once a token, or once a sequence where the ratio is the sequence's."""
+    """Counted once a token, or once a sequence where the ratio is the sequence's; times `count_B1`."""
     unit = mask_BT if ratio.shape == mask_BT.shape else mask_BT.any(1, keepdim=True)
     positive, negative = unit & (advantage_B1 > 0), unit & (advantage_B1 < 0)
     high = ratio > 1 + config.eps_high
@@ -369,21 +373,21 @@ def _stats(
         low = low | (ratio > config.dual_clip)
     if config.name == "cispo":  # its weight is clipped whatever the advantage's sign
         high = low = low | high
-    values = [
-        positive.sum(),
-        negative.sum(),
-        (high & positive).sum(),
-        (low & negative).sum(),
-        (ratio * positive).sum(),
-        (ratio * negative).sum(),
-        (ratio * positive).amax(),
-        (ratio * negative).amax(),
-        mask_BT.sum(),
-        ((log_ratio_BT.exp() - log_ratio_BT - 1) * mask_BT).sum(),
-        (kl_BT * mask_BT).sum(),
-        (correction_BT * mask_BT).sum(),
-        ((correction_BT >= config.sampler_correction_cap) & mask_BT).sum(),
+    sums = [
+        positive,
+        negative,
+        high & positive,
+        low & negative,
+        ratio * positive,
+        ratio * negative,
+        mask_BT,
+        (log_ratio_BT.exp() - log_ratio_BT - 1) * mask_BT,
+        kl_BT * mask_BT,
+        correction_BT * mask_BT,
+        (correction_BT >= config.sampler_correction_cap) & mask_BT,
     ]
+    values = [(x * count_B1).sum() for x in sums]
+    values[6:6] = [(ratio * positive).amax(), (ratio * negative).amax()]
     return LossStats(*torch.stack([v.double() for v in values]).tolist())  # one transfer from the device
 
 

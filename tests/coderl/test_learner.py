@@ -9,7 +9,7 @@ import torch
 
 from coderl import objectives
 from coderl.errors import ConfigError
-from coderl.learner import Learner
+from coderl.learner import Learner, Update
 from tests.coderl.batches import run_config, sampled_batch, tiny_learner
 
 
@@ -35,6 +35,27 @@ def test_how_a_batch_is_cut_changes_no_gradient(options: dict[str, Any], minibat
     plain, expected = updated(learner__minibatches=minibatches)
     learner, norm = updated(learner__minibatches=minibatches, **options)
     assert norm == pytest.approx(expected, rel=1e-4)
+    for ours, theirs in zip(learner.model.parameters(), plain.model.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["grpo", "gspo_n"])
+def test_equal_completions_are_run_once_and_count_as_many(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def outcome() -> tuple[Learner, Update, int]:
+        options = {"learner__minibatches": 2, "learner__learning_rate": 1e-2, "objective__entropy_coef": 0.01}
+        learner = tiny_learner(run_config(objective__name=name, **options))
+        batch = sampled_batch(learner, 1, tokens=1)  # of 32 tokens: many are drawn several times
+        ran = []
+        loss = learner._loss
+        monkeypatch.setattr(learner, "_loss", lambda used, old: ran.append(len(used)) or loss(used, old))
+        return learner, learner.update(batch), sum(ran)
+
+    learner, update, ran = outcome()
+    monkeypatch.setattr("coderl.learner._distinct", lambda used: [(r, w, 1) for r, w in used])
+    plain, expected, all_rows = outcome()
+    assert ran < all_rows == expected.rows == update.rows
+    assert update.stats == pytest.approx(expected.stats, rel=1e-4)
+    assert (update.loss, update.grad_norm) == pytest.approx((expected.loss, expected.grad_norm), rel=1e-4)
     for ours, theirs in zip(learner.model.parameters(), plain.model.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-3, atol=1e-5)
 
