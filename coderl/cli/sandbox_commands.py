@@ -66,8 +66,7 @@ def run(
     wall_seconds: Annotated[float, typer.Option(min=0.01)] = 60.0,
     memory_mib: Annotated[int, typer.Option(min=32)] = 512,
 ) -> None:
-    """Run a file as `python FILE` would (or compile and run it), sandboxed: its standard input is ours, unless that
-    is a terminal.
+    """Run a file as `python FILE` would, or compiled, sandboxed: its standard input is ours, unless that is a terminal.
 
     Exit status: 0, 1 where the program failed, 124 where it ran out of time, 125 for a fault of the sandbox.
     """

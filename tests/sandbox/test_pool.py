@@ -209,6 +209,19 @@ def test_closing_leaves_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BACKENDS)
+def test_cells_that_are_replaced_leave_no_descriptor_open(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the first few: the engine's client keeps up to ten connections open for later."""
+    monkeypatch.setattr(slot_module, "RUNS_PER_CELL", 1)
+    with open_or_skip(name) as pool:
+        counts = []
+        for _ in range(3):
+            for _ in range(4):
+                assert pool.run(job()).tests[0].value == 42
+            counts.append(len(os.listdir("/proc/self/fd")))
+    assert counts[1] == counts[2], counts
+
+
+@pytest.mark.parametrize("name", BACKENDS)
 def test_closing_ends_running_and_queued_jobs_at_once(name: str) -> None:
     before = leftovers()
     pool = open_or_skip(name)
