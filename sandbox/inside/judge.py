@@ -99,7 +99,8 @@ class Judge:
         answer = self.candidate.ask("load", self.plan["wanted"])
         if type(answer) is not tuple or len(answer) != 2 or type(answer[1]) is not dict:
             self.record.spoil("BrokenProtocol", "malformed names")
-        failure, given = answer
+        failure: Any = answer[0]
+        given: dict[str, Any] = answer[1]
         if failure is None:
             return given
         fields = failure if type(failure) is dict else {}

@@ -41,8 +41,9 @@ class _Reporter:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             phase = "entry" if self._record.missing else "wrong"
-            error = error_data("CollectError", str(report.longrepr), phase)
-            self._record.units.append(Unit("collection", executions=1, error=error))
+            unit = Unit("collection", executions=1)
+            unit.error = error_data("CollectError", str(report.longrepr), phase)
+            self._record.units.append(unit)
 
     @pytest.hookimpl(hookwrapper=True)  # the form that Debian's pytest 7.2 knows too
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:

@@ -344,6 +344,15 @@ def test_pytest_functions_are_the_units(pool: Runner) -> None:
     assert outcome.passed is False and [unit.passed for unit in outcome.tests] == [False, True, True]
 
 
+def test_a_pytest_file_that_cannot_be_collected_is_a_failed_unit_that_says_why(pool: Runner) -> None:
+    test = "from solution import absent\n\n\ndef test_it():\n    assert absent() == 1\n"
+    outcome = judge(pool, "def f(x): return x", test, kind="pytest")
+    assert outcome.passed is False and outcome.status is not Status.INFRA
+    (unit,) = outcome.tests
+    assert unit.name == "collection" and unit.error is not None
+    assert unit.error.phase == "entry" and "absent" in unit.error.message
+
+
 @pytest.mark.parametrize("mark", ["skip", "xfail"])
 def test_a_skip_is_no_pass(pool: Runner, mark: str) -> None:
     test = f"""
