@@ -78,11 +78,12 @@ class SamplerConfig(Section):
 
 class LearnerConfig(Section):
     learning_rate: float = Field(1e-4, gt=0)
-    kl_target: float | None = Field(
-        None,
-        gt=0,
+    kl_target: float = Field(
+        3e-4,
+        ge=0,
         description="nats a token that a batch's update may move the policy, measured on the next batch: the "
-        "learning rate is steered to meet it, within 1/1000 to 10 times learning_rate; none: off",
+        "learning rate is steered to meet it, within 1/1000 to 10 times learning_rate; 0: off, and the memory of a "
+        "copy of the policy is saved",
     )
     warmup_steps: int = Field(0, ge=0, description="linear ramp of the learning rate, in batches")
     schedule: Literal["constant", "linear", "cosine"] = "constant"
@@ -111,8 +112,10 @@ class LearnerConfig(Section):
 
     @model_validator(mode="after")
     def _check_schedule(self) -> LearnerConfig:
-        if self.kl_target is not None and self.schedule != "constant":
-            raise ValueError("kl_target sets the learning rate itself; leave schedule at constant")
+        if self.kl_target and self.schedule != "constant":
+            raise ValueError(
+                "kl_target sets the learning rate itself: leave schedule at constant, or set kl_target to 0"
+            )
         return self
 
 

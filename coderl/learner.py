@@ -80,7 +80,7 @@ class Learner:
         self.model = policy.model
         target = config.learner.kl_target
         self.controller = RateController(target) if target else None
-        compares = target is not None or config.train.lag > 0
+        compares = target > 0 or config.train.lag > 0
         self.previous = copy.deepcopy(self.model).eval().requires_grad_(False) if compares else None
         self.average = copy.deepcopy(warm or self.model) if _uses_average(config) else None
         if self.average is not None:

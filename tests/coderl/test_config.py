@@ -21,7 +21,7 @@ def test_every_shipped_config_parses_and_round_trips(path: Path, tmp_path: Path)
 
 
 def test_configs_are_shipped() -> None:
-    assert [p.name for p in CONFIGS] == ["demo.toml"]
+    assert [p.name for p in CONFIGS] == ["demo.toml", "hard.toml", "tiny.toml"]
 
 
 def test_overrides_are_typed_and_bare_words_are_strings() -> None:
