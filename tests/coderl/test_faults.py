@@ -20,6 +20,7 @@ from coderl import checkpoint, rollouts, train
 from coderl.display import Display
 from coderl.errors import NonFiniteError, PublishError, RunFolderError, SamplerError, SandboxOutageError
 from coderl.opening import open_run
+from coderl.sampler import EngineSampler
 from coderl.session import explained
 from coderl.train import Run
 from sandbox import outage
@@ -142,6 +143,7 @@ def test_a_sampler_that_crashes(after_a_step: Run, monkeypatch: pytest.MonkeyPat
     def crash() -> None:
         raise RuntimeError("device lost")
 
+    assert isinstance(after_a_step.sampler, EngineSampler)
     with monkeypatch.context() as patch:
         patch.setattr(after_a_step.sampler._llm.llm_engine, "step", crash)
         with pytest.raises(SamplerError, match="vLLM failed while sampling: RuntimeError: device lost"):

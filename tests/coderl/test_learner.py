@@ -47,7 +47,12 @@ def test_equal_completions_are_run_once_and_count_as_many(name: str, monkeypatch
         batch = sampled_batch(learner, 1, tokens=1)  # of 32 tokens: many are drawn several times
         ran = []
         loss = learner._loss
-        monkeypatch.setattr(learner, "_loss", lambda used, old: ran.append(len(used)) or loss(used, old))
+
+        def counted(used: Any, old: Any) -> Any:
+            ran.append(len(used))
+            return loss(used, old)
+
+        monkeypatch.setattr(learner, "_loss", counted)
         return learner, learner.update(batch), sum(ran)
 
     learner, update, ran = outcome()
