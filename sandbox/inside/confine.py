@@ -181,6 +181,12 @@ def _prctl(option: int, *arguments: int | ctypes.c_void_p) -> None:
         raise OSError(code, f"prctl {option}: {os.strerror(code)}")
 
 
+def return_free_memory() -> None:
+    """Give the kernel back what the C library keeps of freed memory (glibc; others keep little)."""
+    if hasattr(_libc, "malloc_trim"):
+        _libc.malloc_trim(0)
+
+
 def set_dumpable(dumpable: bool) -> None:
     """Whether others of this user id may read this process's memory and /proc entries."""
     _prctl(_PR_SET_DUMPABLE, int(dumpable))

@@ -146,11 +146,8 @@ def _field(descriptor: int, name: bytes) -> int:
     content = os.pread(descriptor, 4096, 0)
     if not name:
         return int(content)
-    for line in content.splitlines():
-        key, _, value = line.partition(b" ")
-        if key == name:
-            return int(value)
-    raise ValueError(f"no field {name.decode()} in cgroup counters")
+    start = (b"\n" + content).index(b"\n" + name + b" ") + len(name) + 1
+    return int(content[start : content.index(b"\n", start)])
 
 
 def _anonymous_bytes(pid: str) -> int:

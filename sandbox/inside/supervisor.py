@@ -18,6 +18,7 @@ import resource
 import select
 import signal
 import socket
+import struct
 import sys
 import time
 
@@ -36,6 +37,8 @@ _WATCH_SECONDS = 0.01  # how often memory is summed where no cgroup bounds it
 _REAP_SECONDS = 1.0  # how often orphans are reaped while a program runs
 _CLEAR_SECONDS = 5.0
 _SIGINT = int(signal.SIGINT)
+_MESSAGE_BYTES = 65536
+_ANCILLARY_BYTES = socket.CMSG_SPACE(8 * struct.calcsize("i"))  # of eight descriptors
 
 
 ResourceLimit = tuple[int, tuple[int, int]]  # kind, (soft, hard)
@@ -69,6 +72,10 @@ class Supervisor:
         self._oom_score = oom_score  # descriptor of our own; what we fork inherits the value
         self._usual_oom_score = os.pread(oom_score, 16, 0)
         self._untouched = meter.tmpfs_use()
+        self._limited: dict[str, Any] = {}  # the last limits, and what they come to
+        self._rows: list[ResourceLimit] = []
+        self._poller = select.poll()
+        self._poller.register(control, select.POLLIN)
         self._run = 0
         self._tried: set[str] = set()  # to import, beyond what all cells have
 
@@ -90,12 +97,13 @@ class Supervisor:
     def _supervise(self, header: dict[str, Any], descriptors: list[int]) -> None:
         self._run = header["run"]
         self._import(header["modules"])
-        limits = self._limits(header["limits"])
+        if header["limits"] != self._limited:
+            self._limited, self._rows = header["limits"], self._limits(header["limits"])
         before = self._meter.start()
         os.pwrite(self._oom_score, b"1000", 0)  # it dies first when memory runs out
         child = os.fork()
         if child == 0:
-            self._become_child(header, descriptors, limits)
+            self._become_child(header, descriptors)
         os.pwrite(self._oom_score, self._usual_oom_score, 0)
         for descriptor in descriptors:
             os.close(descriptor)
@@ -133,9 +141,8 @@ class Supervisor:
     def _watch(self, child: int, limits: dict[str, Any]) -> tuple[int, int, bool]:
         """Wait for `child` while answering the host. Returns (wait status, peak bytes, over memory)."""
         exited = os.pidfd_open(child)
-        poller = select.poll()
+        poller, control = self._poller, self._control.fileno()
         poller.register(exited, select.POLLIN)
-        poller.register(self._control, select.POLLIN)
         pause = _REAP_SECONDS if self._meter.enforced else _WATCH_SECONDS
         over_memory = False
         try:
@@ -145,13 +152,14 @@ class Supervisor:
                     _, status, usage = os.wait4(child, 0)
                     self._meter.reaped(usage)
                     return status, usage.ru_maxrss * 1024, over_memory
-                if self._control.fileno() in ready:
+                if control in ready:
                     self._answer()
                 if not ready and not self._meter.enforced and self._exceeds_memory(limits):
                     over_memory = True
                     self._signal_all()
                 self._reap_others(child)
         finally:
+            poller.unregister(exited)
             os.close(exited)
 
     def _answer(self) -> None:
@@ -226,9 +234,7 @@ class Supervisor:
         for place in meter.WRITABLE:
             empty(place)
 
-    def _become_child(
-        self, header: dict[str, Any], descriptors: list[int], limits: list[ResourceLimit]
-    ) -> NoReturn:
+    def _become_child(self, header: dict[str, Any], descriptors: list[int]) -> NoReturn:
         """From fork to main: session, user, descriptors, limits. Never returns."""
         code = wire.SETUP_FAILED
         try:
@@ -236,7 +242,7 @@ class Supervisor:
             if self._uid is None:
                 confine.set_dumpable(True)  # else its own /proc/self is closed to it
             self._drop_user()
-            _enter(self._scratch, descriptors, header["fds"], limits)
+            _enter(self._scratch, descriptors, header["fds"], self._rows)
             for hook in self._fork_hooks:
                 os.register_at_fork(**hook)
             main = self._mains[header["main"]]
@@ -288,11 +294,12 @@ class Supervisor:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # pid 1 ignores what it has no handler for
 
     def _send(self, op: str, **fields: object) -> None:
-        self._control.send(json.dumps({"op": op, **fields}).encode())
+        self._control.send(wire.to_json({"op": op, **fields}).encode())
 
     def _receive(self) -> tuple[dict[str, Any], list[int]] | None:
-        data, descriptors, _, _ = socket.recv_fds(self._control, 65536, 8)
-        return (json.loads(data), descriptors) if data else None
+        data, ancillary, _, _ = self._control.recvmsg(_MESSAGE_BYTES, _ANCILLARY_BYTES)
+        descriptors = memoryview(ancillary[0][2]).cast("i").tolist() if ancillary else []
+        return (wire.from_json(data.decode()), descriptors) if data else None
 
 
 def _become_user(uid: int) -> None:
@@ -363,6 +370,7 @@ def _preload() -> None:
 def settle() -> None:
     """Leave as little as possible for each process to write to: what it writes to has to be copied for it."""
     gc.collect()
+    confine.return_free_memory()
     gc.freeze()
 
 

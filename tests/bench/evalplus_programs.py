@@ -1,6 +1,6 @@
 """evalplus's `untrusted_check` on HumanEval's references, on two processes; run by an interpreter that has evalplus.
 
-    python evalplus_programs.py HumanEvalPlus.jsonl.gz
+    python evalplus_programs.py HumanEvalPlus.jsonl.gz REPEATS
 
 The tests are `base_input`: HumanEval's own. Each line on standard input is a pass; the answer is one JSON line.
 """
@@ -37,7 +37,7 @@ def cpu_seconds():
 
 def main():
     with gzip.open(sys.argv[1], "rt") as file:
-        tasks = [prepare(json.loads(line)) for line in file]
+        tasks = [prepare(json.loads(line)) for line in file] * int(sys.argv[2])
     for _ in sys.stdin:
         cpu = cpu_seconds()
         with ProcessPoolExecutor(2) as processes:
@@ -46,7 +46,7 @@ def main():
             statuses = list(processes.map(check, tasks))
             seconds = time.perf_counter() - started
         # HumanEval/32 fails by a special rule that wants more than the file states; it has run all the same.
-        assert statuses.count("pass") >= len(tasks) - 1, statuses
+        assert statuses.count("pass") >= len(tasks) - int(sys.argv[2]), statuses
         print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds() - cpu}), flush=True)
 
 

@@ -4,7 +4,8 @@
 
 The programs are HumanEval's references with all their tests; ours are graded by `Grader` on docker cells, every verdict
 isolated and passed. `call`: the tasks whose asserts compile to calls; `judge`: all tasks, each through a judge; `whole`: all
-tasks as grading does them; `stdio`: references of 40 tasks as scripts, 8 inputs each, an input a run.
+tasks as grading does them; `stdio`: references of 40 tasks as scripts, 8 inputs each, an input a run. A pass runs its
+programs three times over on both sides, as one of them (HumanEval/75) alone takes as long as a hundred others.
 
 The alternatives: `plain` is `python -I` in a subprocess for each program (for `stdio`: each input), two at once, without limits
 or seccomp, in a container of the very image that our programs run in, so with the same interpreter and files; `evalplus` is
@@ -41,6 +42,7 @@ from tests.conformance.grade_references import DATA
 
 HERE = Path(__file__).parent
 STDIO_TASKS, STDIO_INPUTS = 40, 8
+REPEATS = 3  # of the programs in a pass
 EXEC_PROGRAMS, RUN_PROGRAMS = 30, 10
 Contest = tuple[str, Callable[[], "Timing"], Callable[[], "Timing"]]  # target, ours, the alternative
 
@@ -152,9 +154,10 @@ def write_programs(
         sets["whole"].append((f"/bench/{number}.py", None))
         if task in call:
             sets["call"].append((f"/bench/{number}.py", None))
+    sets = {name: programs * REPEATS for name, programs in sets.items()}
     for number, task in enumerate(scripts):
         (folder / f"script{number}.py").write_text(task.reference or "")
-        sets["stdio"] += [(f"/bench/script{number}.py", test.stdin) for test in task.tests]  # type: ignore[union-attr]
+        sets["stdio"] += [(f"/bench/script{number}.py", test.stdin) for test in task.tests] * REPEATS  # type: ignore[union-attr]
     (folder / "programs.json").write_text(json.dumps(sets))
     (folder / "plain_programs.py").write_text((HERE / "plain_programs.py").read_text())
     folder.chmod(0o755)
@@ -215,6 +218,7 @@ def contests_of(
     one = [["python3", "-I", f"/bench/{number}.py"] for number in range(EXEC_PROGRAMS)]
     executed = [["docker", "exec", idle, *command] for command in one]
     started = [["docker", "run", *flags, tag, *command] for command in one[:RUN_PROGRAMS]]
+    tasks, call, scripts = list(tasks) * REPEATS, call * REPEATS, scripts * REPEATS
     grader, inputs = Grader(pool), len(scripts) * STDIO_INPUTS
 
     def whole() -> Timing:
@@ -230,7 +234,7 @@ def contests_of(
     }
     if evalplus:
         file = DATA / "humanevalplus" / "HumanEvalPlus.jsonl.gz"
-        command = [evalplus, str(HERE / "evalplus_programs.py"), str(file)]
+        command = [evalplus, str(HERE / "evalplus_programs.py"), str(file), str(REPEATS)]
         theirs = open_now.enter_context(closing(Passes(command)))
         contests["whole-evalplus"] = ("1.8", whole, lambda: theirs.run("pass", len(tasks)))
     return contests
