@@ -36,7 +36,14 @@ CACHE_KEPT = "vLLM kept its prefix cache: requests are still running during a pu
 
 def publish(llm: LLM, weights: Weights) -> None:
     """Replace the weights of an engine in this process."""
-    llm.collective_rpc("reload_weights", kwargs={"weights_iterator": list(weights)})
+    from vllm.model_executor.layers import rotary_embedding
+
+    try:
+        llm.collective_rpc("reload_weights", kwargs={"weights_iterator": list(weights)})
+    except BaseException:
+        # The broken engine's layers have lost their data, and the next engine here would be given these.
+        rotary_embedding._ROPE_DICT.clear()
+        raise
     if not llm.reset_prefix_cache():
         raise RuntimeError(CACHE_KEPT)
 
