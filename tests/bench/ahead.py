@@ -17,9 +17,10 @@ import time
 from pathlib import Path
 
 from coderl import config as configuration
-from coderl import train, warmup
+from coderl import train
 from coderl.display import Display
 from coderl.opening import open_run
+from tests.bench import warm_model
 
 STEPS = 3
 
@@ -27,12 +28,7 @@ STEPS = 3
 def main(rounds: int, model: Path | None) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        if model is None:
-            model = folder / "warm"
-            config = configuration.load(None, [])
-            state = warmup.start(config.warmup, config.seed)
-            warmup.train(state, config.warmup.steps)
-            state.policy.save(model)
+        model = model or warm_model.make(folder)
         overrides = [
             f'runs="{folder}"',
             f'model.path="{model}"',

@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from coderl import config as configuration
-from coderl import train, warmup
+from coderl import train
 from coderl.display import Display
 from coderl.opening import open_run
 from tasks.extract import extract
+from tests.bench import warm_model
 
 RATE = 1e-9
 WRONG_RATE = 0.3
@@ -34,12 +35,7 @@ WRONG_RATE = 0.3
 def main(rounds: int, model: Path | None) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        if model is None:
-            config = configuration.load(None, [f"warmup.wrong_rate={WRONG_RATE}"])
-            model = folder / "warm"
-            state = warmup.start(config.warmup, config.seed)
-            warmup.train(state, config.warmup.steps)
-            state.policy.save(model)
+        model = model or warm_model.make(folder, f"warmup.wrong_rate={WRONG_RATE}")
         overrides = [
             f'runs="{folder}"',
             f'model.path="{model}"',
