@@ -116,8 +116,8 @@ REVISION_MEASURES = [
 def measure_table(columns: Sequence[Column]) -> list[dict[str, Any]]:
     """A row a measure: a value for each column, and its paired difference from the first column."""
     tasks = [task for column in columns for task in column.group.tasks.values()]
-    classes = sorted({name for task in tasks for name in task.by_class})
-    measures = [*task_measures(columns), *(_class_measure(name) for name in classes)]
+    classes = sorted({(task.level, name) for task in tasks for name in task.by_class})
+    measures = [*task_measures(columns), *(_class_measure(level, name) for level, name in classes)]
     rows = [_row(measure, columns) for measure in measures]
     if any(task.several_blocks or task.talk_only for task in tasks):
         rows += _correction_rows(columns)
@@ -208,11 +208,11 @@ def _pass_at(k: int) -> PerTask:
     return lambda task: pass_at_k(task.samples, task.passed, k) if task.samples >= k else None
 
 
-def _class_measure(name: str) -> Measure:
+def _class_measure(level: str, name: str) -> Measure:
     return Measure(
-        f"Mass of class {one_line(name, 40)}",
-        "Share of the completions of shortcut tasks whose solution is of this class",
-        lambda task: task.by_class[name] / task.samples if task.by_class else None,
+        f"Mass of class {one_line(name, 40)}, {one_line(level, 40)}",
+        "Share of the completions of this level's tasks whose solution is of this class",
+        lambda task: task.by_class[name] / task.samples if task.by_class and task.level == level else None,
         "",
     )
 

@@ -70,7 +70,8 @@ class Group:
     truncated: int = 0
     by_phase: Counter[str] = field(default_factory=Counter)
     by_l1: Counter[str] = field(default_factory=Counter)
-    by_class: Counter[str] = field(default_factory=Counter)
+    by_class: dict[str, Counter[str]] = field(default_factory=dict)
+    """Shortcut tasks: completions by class of solution, for each level."""
     tasks: dict[str, TaskTally] = field(default_factory=dict)
 
     def counts(self) -> list[tuple[int, int]]:
@@ -108,7 +109,7 @@ class Tally:
         group.passed += row.passed
         group.truncated += row.truncated
         if row.solution_class:
-            group.by_class[row.solution_class] += 1
+            group.by_class.setdefault(row.level, Counter())[row.solution_class] += 1
         if row.source != TRAINING:
             _add_to_task(group.tasks.setdefault(row.task_id, TaskTally(row.level)), row, mark)
         if mark is not None:

@@ -11,6 +11,7 @@ from analysis.passk import mean_pass_at_k
 from coderl.rollouts import Collector
 from coderl.runfolder import RunFolder
 from coderl.types import Batch, Group
+from tasks.builtin import CONTROL
 from tasks.types import Task
 
 
@@ -72,7 +73,9 @@ def summarise(batch: Batch, name: str, samples: int) -> Evaluation:
     smallest = min((n for n, _ in counts), default=0)
     ks = [k for k in (2**i for i in range(12)) if k <= smallest]
     rollouts = batch.rollouts
-    classes = Counter(r.solution_class for r in rollouts if r.solution_class is not None)
+    classes = Counter(
+        r.solution_class for r in rollouts if r.solution_class and not r.task.level.endswith(CONTROL)
+    )
     return Evaluation(
         name=name,
         step=batch.step,

@@ -57,7 +57,7 @@ def run_charts(source: Source, columns: Sequence[Column]) -> list[str]:
     stages = stage_shades(steps)
     drawn = [
         *boundary_charts([source], columns),
-        class_mass(source),
+        *class_masses(source),
         *(_step_chart(title, keys, steps, still, stages) for title, keys in STAGED_CHARTS),
         error_composition(source),
         *(_step_chart(title, keys, steps, still) for title, keys in STEP_CHARTS),
@@ -171,22 +171,29 @@ def error_composition(source: Source) -> str:
     return area_chart("Failures in training, by phase (share)", [key.step for key, _ in groups], parts)
 
 
-def class_mass(source: Source) -> str:
-    """Shortcut tasks: the share of each class of solution over steps, in training and in evaluations."""
-    groups = sorted((key, group) for key, group in source.tally.groups.items() if group.by_class)
-    names = sorted({name for _, group in groups for name in group.by_class})
+def class_masses(source: Source) -> list[str]:
+    """Shortcut tasks: the share of each class of solution over steps, a chart for each of their levels."""
+    levels = sorted({level for group in source.tally.groups.values() for level in group.by_class})
+    charts = {f"Solution classes of {level} tasks (share)": _class_mass(source, level) for level in levels}
+    if not levels:
+        charts = {"Solution classes of shortcut tasks (share)": _logged_mass(source)}
+    return [line_chart(title, series, log_y=True) for title, series in charts.items()]
+
+
+def _class_mass(source: Source, level: str) -> list[Series]:
+    """In training and in evaluations."""
+    groups = sorted((key, g.by_class[level]) for key, g in source.tally.groups.items() if level in g.by_class)
+    names = sorted({name for _, counts in groups for name in counts})
     sources = sorted({key.source for key, _ in groups}, key=lambda name: name == TRAINING)
     series = []
     for place in sources:
-        at = [(key.step, group.by_class) for key, group in groups if key.source == place]
+        at = [(key.step, counts) for key, counts in groups if key.source == place]
         for colour, name in enumerate(names):
             shares = [found[name] / found.total() for _, found in at]
             evaluation = place != TRAINING
             label = f"{place} {name}" if evaluation or len(sources) == 1 else ""
             series.append(Series(label, [x for x, _ in at], shares, markers=evaluation, colour=colour))
-    return line_chart(
-        "Solution classes of shortcut tasks (share)", series or _logged_mass(source), log_y=True
-    )
+    return series
 
 
 def _logged_mass(source: Source) -> list[Series]:

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.passk import pass_at_k
-from analysis.study import claims, figures
+from analysis.study import claims, figures, power
 from analysis.study.claims import Finding, largest_k
 from analysis.study.data import CONTROL, HELD_OUT, WARM, Study, distinct, passing, read, recurring
-from analysis.study.effects import MARGIN, smallest_detectable
+from analysis.study.effects import MARGIN
 from analysis.study.transcripts import transcripts
 
 __all__ = ["write"]
@@ -61,14 +60,12 @@ def _sections(study: Study, findings: list[Finding], names: list[str]) -> list[s
 
 
 def _design(study: Study) -> str:
-    final, k = study.description["final"], largest_k(study) // 2
+    final = study.description["final"]
     return (
         f"{len(study.arms)} arms, seeds {study.seeds}, from one warm model. Final evaluation: {final['tasks']} "
         f"held-out tasks, {final['samples']} samples each at temperature 1. Intervals: 95%, hierarchical bootstrap "
         'over seeds and tasks. "Undecided" unless three seeds agree and the interval excludes zero; "the same" '
-        f"means within {MARGIN:g}. The smallest difference that these tasks show with 80% power, judged from two "
-        f"halves of the warm model's samples: {_detectable(study, 1):.3f} in pass@1 and {_detectable(study, k):.3f} in "
-        f"pass@{k} (noise of sampling alone; seeds add to it)."
+        f"means within {MARGIN:g}. {power.state(study.folder, final['samples'])}"
     )
 
 
@@ -109,21 +106,6 @@ def _policy_table(study: Study) -> str:
 
 def _mean(values: np.ndarray) -> float:
     return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
-
-
-def _detectable(study: Study, k: int) -> float:
-    """From two halves of the warm model's samples, as if each task's passes were dealt at random between them."""
-    rng = np.random.default_rng(0)
-    differences = []
-    for task in study.policies[WARM].evaluations[HELD_OUT].values():
-        half = task.samples // 2
-        first = (
-            int(rng.hypergeometric(task.passed, task.samples - task.passed, half)) if task.samples > 1 else 0
-        )
-        if half >= k:
-            one, other = (pass_at_k(half, min(c, half), k) for c in (first, task.passed - first))
-            differences.append(one - other)
-    return smallest_detectable(np.array(differences))
 
 
 def _finite(rows: list[dict[str, object]]) -> list[dict[str, object]]:

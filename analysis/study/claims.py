@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.study import data
+from analysis.study import data, power
 from analysis.study.data import BEST, CONTROL, HELD_OUT, TRAINING, WARM, Measure, Policy, Study
 from analysis.study.effects import Effect, Expected, Verdict, difference, over_seeds, verdict
 
@@ -57,7 +57,7 @@ def claims(study: Study) -> list[Claim]:
 
 def largest_k(study: Study) -> int:
     """The largest power of two within half of the final evaluation's samples."""
-    return 1 << ((int(study.description["final"]["samples"]) // 2).bit_length() - 1)
+    return power.largest_k(int(study.description["final"]["samples"]))
 
 
 def _shrinkage(arm: str, k: int) -> list[Claim]:

@@ -89,10 +89,11 @@ def read(folder: Path) -> Study:
         CONTROL,
         *(f"{arm}-seed{seed}" for arm in description["arms"] for seed in description["seeds"]),
     ]
-    return Study(folder, description, {name: _policy(folder, name) for name in names})
+    return Study(folder, description, {name: read_policy(folder, name) for name in names})
 
 
-def _policy(folder: Path, name: str) -> Policy:
+def read_policy(folder: Path, name: str) -> Policy:
+    """What was evaluated of one policy, and what its training logged if it had any."""
     source = load(folder / "evals" / name)
     policy = Policy(name, record=json.loads((folder / "evals" / name / "done.json").read_text()))
     for key, group in source.tally.groups.items():

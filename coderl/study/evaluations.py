@@ -46,7 +46,7 @@ def evaluate_model(config: StudyConfig, name: str, model: Path, *, step: int) ->
         training = load(shared.data.train, split="train", limit=final.train_tasks)
         wanted = [
             (HELD_OUT, held_out, final.samples, 1.0),
-            (BEST, held_out, final.samples, best),
+            (BEST, held_out, final.best_samples, best),
             (TRAINING, training, final.train_samples, 1.0),
         ]
         done = {line["name"] for line in folder.read_log() if line["kind"] == "eval"}

@@ -6,15 +6,16 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 
 from coderl.errors import ConfigError, StudyError
 from coderl.study.config import StudyConfig, to_toml
-from coderl.study.shards import Shard, plan, work
+from coderl.study.shards import Shard, cost, plan, work
 
 
 def reproduce(config: StudyConfig) -> Path:
@@ -26,13 +27,17 @@ def reproduce(config: StudyConfig) -> Path:
     """
     folder, console = config.folder, Console(stderr=True, highlight=False)
     _claim(config)
-    first, others = plan(config)
-    started = time.monotonic()
-    _run(config, [first], console, started)
-    _run(config, others, console, started)
-    (folder / "study.json").write_text(json.dumps(_description(config), indent=1) + "\n")
     from analysis import study  # plotting and statistics: not before they are needed
+    from analysis.study import power
 
+    left = [[shard for shard in phase if not shard.done(folder)] for phase in plan(config)]
+    progress = Progress(sum(cost(config, shard) for phase in left for shard in phase))
+    models, controls, arms = left
+    _run(config, models, console, progress)
+    _run(config, controls, console, progress)
+    (folder / "study.json").write_text(json.dumps(_description(config), indent=1) + "\n")
+    console.print(power.state(folder, config.final.samples))
+    _run(config, arms, console, progress)
     return study.write(folder)
 
 
@@ -50,16 +55,30 @@ def _claim(config: StudyConfig) -> None:
     path.write_text(to_toml(config))
 
 
-def _run(config: StudyConfig, shards: Iterable[Shard], console: Console, started: float) -> None:
-    left = [shard for shard in shards if not shard.done(config.folder)]
-    total = len(left)
-    threads = max(1, (os.cpu_count() or 1) // config.jobs)
+@dataclass(slots=True)
+class Progress:
+    """Work done of the work that was left, and since when."""
+
+    total: int
+    done: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    def __str__(self) -> str:
+        elapsed = time.monotonic() - self.started
+        left = elapsed / self.done * (self.total - self.done)
+        return f"{self.done / self.total:.0%}, {elapsed / 60:.0f} min; about {left / 60:.0f} min left"
+
+
+def _run(config: StudyConfig, shards: Sequence[Shard], console: Console, progress: Progress) -> None:
+    if not shards:
+        return
+    threads = max(1, (os.cpu_count() or 1) // min(config.jobs, len(shards)))
     os.environ["OMP_NUM_THREADS"] = str(threads)  # read by the children when torch and vLLM start
     context = multiprocessing.get_context("spawn")
     failed: list[str] = []
     with ProcessPoolExecutor(config.jobs, mp_context=context, max_tasks_per_child=1) as pool:
         running: dict[Future[float], Shard] = {
-            pool.submit(work, config, shard, threads): shard for shard in left
+            pool.submit(work, config, shard, threads): shard for shard in shards
         }
         try:
             while running:
@@ -67,7 +86,8 @@ def _run(config: StudyConfig, shards: Iterable[Shard], console: Console, started
                 for future in done:
                     shard = running.pop(future)
                     failed += _outcome(config, shard, future, console)
-                _say_what_is_left(console, total - len(running), total, started)
+                    progress.done += cost(config, shard)
+                console.print(str(progress), style="dim")
         except KeyboardInterrupt:
             pool.shutdown(cancel_futures=True)  # running shards got the signal too, and end at a checkpoint
             console.print("stopped; the same command continues the study where it is", style="yellow")
@@ -84,14 +104,6 @@ def _outcome(config: StudyConfig, shard: Shard, future: Future[float], console: 
     log = config.folder / "logs" / f"{shard.kind}-{shard.name}.log"
     console.print(f"{shard.kind} {shard.name}: failed: {error}", style="red")
     return [f"{shard.kind} {shard.name} failed ({type(error).__name__}: {error}; see {log})"]
-
-
-def _say_what_is_left(console: Console, done: int, total: int, started: float) -> None:
-    elapsed = time.monotonic() - started
-    left = elapsed / done * (total - done)
-    console.print(
-        f"{done}/{total} shards, {elapsed / 60:.0f} min; about {left / 60:.0f} min left", style="dim"
-    )
 
 
 def _description(config: StudyConfig) -> dict[str, object]:

@@ -40,10 +40,26 @@ class Shard:
         return (folder if self.kind == "warm" else folder / "evals") / self.name / "done.json"
 
 
-def plan(config: StudyConfig) -> tuple[Shard, list[Shard]]:
-    """The shard that all others need, and those others: every arm's first seed before any arm's second."""
+def plan(config: StudyConfig) -> list[list[Shard]]:
+    """Phases, each of which needs the one before: the models, the controls' evaluations, and the arms, every
+    arm's first seed before any arm's second."""
     arms = [Shard(policy_name(arm, seed), "arm", arm, seed) for seed in config.seeds for arm in config.arms]
-    return Shard("warm", "warm"), [Shard("warm", "evaluate"), Shard("control", "evaluate"), *arms]
+    return [[Shard("warm", "warm")], [Shard("warm", "evaluate"), Shard("control", "evaluate")], arms]
+
+
+def cost(config: StudyConfig, shard: Shard) -> int:
+    """Roughly how much work a shard is: completions that are sampled or learned from."""
+    shared, final = config.shared(), config.final
+    train, evaluation = shared.train, shared.eval
+    if shard.kind == "warm":
+        return (shared.warmup.steps + train.steps * shared.learner.minibatches) * shared.warmup.batch_size
+    work = final.tasks * (final.samples + final.best_samples) + final.train_tasks * final.train_samples
+    work += final.calibration_tasks * final.calibration_samples * len(final.temperatures)
+    if shard.kind == "arm":
+        work += train.steps * train.prompts_per_step * train.samples_per_prompt * 2
+        if evaluation.every:
+            work += train.steps // evaluation.every * shared.data.evaluation_count * evaluation.samples
+    return work
 
 
 def work(config: StudyConfig, shard: Shard, threads: int) -> float:

@@ -2,11 +2,12 @@
 
 from tasks.builtin.classes import solution_class
 from tasks.builtin.demonstrations import Demonstration, demonstrations
-from tasks.builtin.generate import load
+from tasks.builtin.generate import CONTROL, load
 from tasks.builtin.rules import RuleReport, check_rules
 from tasks.builtin.vocabulary import vocabulary
 
 __all__ = [
+    "CONTROL",
     "Demonstration",
     "RuleReport",
     "check_rules",

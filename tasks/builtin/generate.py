@@ -27,6 +27,7 @@ TESTS = 10
 POPULAR_PASSES = 8  # of TESTS, by the popular solution of a shortcut task
 KILLS = 3  # tests that every mutant fails
 SAME_EXPECTED = 3  # tests that may share an expected value: the best constant scores 0.3
+CONTROL = "-control"  # ends the level of shortcut tasks whose rare solution no demonstration shows
 ATTEMPTS = 20_000  # rejected draws in a row before a level counts as exhausted
 
 
@@ -79,9 +80,10 @@ def build(composition: Composition) -> Task | None:
     rng.shuffle(chosen)
     digest = behaviour(lines)
     metadata = {"behaviour": digest, "split": split_of(digest)}
+    level = composition.level
     if popular is not None:
         metadata["popular"] = "".join("1" if agrees[i] else "0" for i in chosen)
-        metadata["rare_demonstrated"] = "yes" if composition.rare_demonstrated else "no"
+        level += "" if composition.rare_demonstrated else CONTROL
     return Task(
         id=f"builtin/{composition.level}/{sha256(prompt.encode()).hexdigest()[:10]}",
         prompt=prompt,
@@ -92,7 +94,7 @@ def build(composition: Composition) -> Task | None:
         entry_point="f",
         reference=write(lines),
         source="builtin",
-        level=composition.level,
+        level=level,
         metadata=metadata,
     )
 

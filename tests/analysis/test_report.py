@@ -95,12 +95,14 @@ def test_the_mass_of_each_solution_class_is_followed(run_folder: Path) -> None:
     """Of 16 completions of a shortcut task 12 are popular before training, and 4 after it."""
     for step, popular in ((0, 12), (12, 4)):
         rows = [
-            passing("shortcut", n, step, solution_class="popular" if n < popular else "rare")
+            passing(
+                "shortcut", n, step, level="shortcut", solution_class="popular" if n < popular else "rare"
+            )
             for n in range(16)
         ]
         write_parquet(run_folder / "evals" / f"held-out-step-{step:06}.parquet", rows)
     out = report.write(run_folder)
-    (row,) = (row for row in page(out)["measures"] if row["name"] == "Mass of class popular")
+    (row,) = (row for row in page(out)["measures"] if row["name"] == "Mass of class popular, shortcut")
     assert [value and value["value"] for value in row["values"]] == [0.75, 0.25, None]
     assert row["differences"][0]["value"] == -0.5
     assert 'aria-label="Solution classes of shortcut tasks (share)"' in out.read_text()

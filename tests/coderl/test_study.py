@@ -63,9 +63,9 @@ stop_on_collapse = false
 @pytest.mark.parametrize("quick", [False, True])
 def test_the_shipped_study_is_valid(quick: bool) -> None:
     config = load(ROOT / "configs" / "studies" / "paper.toml", quick=quick)
-    first, others = plan(config)
-    assert first.name == "warm"
-    assert {shard.arm for shard in others if shard.kind == "arm"} == set(config.arms)
+    (models,), controls, arms = plan(config)
+    assert models.name == "warm" and {shard.name for shard in controls} == {"warm", "control"}
+    assert {(shard.arm, shard.seed) for shard in arms} == {(a, s) for a in config.arms for s in config.seeds}
     assert config.arm("shuffled", 0).objective.shuffle_advantages
     assert quick or (config.final.tasks >= 200 and config.final.samples >= 256 and len(config.seeds) >= 3)
 

@@ -120,7 +120,7 @@ def test_shortcut_tasks_tell_popular_rare_and_wrong_solutions_apart(split: str) 
         for i in range(len(steps)):
             assert solution_class(task, _graded(task, rare[:i] + rare[i + 1 :])) == "wrong"
             assert solution_class(task, _graded(task, popular[:i] + popular[i + 1 :])) == "wrong"
-        assert task.metadata["rare_demonstrated"] == ("yes" if special.rare_demonstrated else "no")
+        assert task.level == ("shortcut" if special.rare_demonstrated else "shortcut-control")
     assert len(families) == len({step.family for step in SHORTCUT})
 
 
