@@ -5,12 +5,27 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from analysis.study import claims, figures, power
+from analysis.study import claims, figures, matched, power
 from analysis.study.claims import Finding, largest_k
-from analysis.study.data import CONTROL, HELD_OUT, WARM, Study, distinct, passing, read, recurring
+from analysis.study.data import (
+    BEST,
+    CONTROL,
+    HELD_OUT,
+    TRAINING,
+    WARM,
+    Measure,
+    Study,
+    correcting,
+    distinct,
+    harming,
+    passing,
+    read,
+    recurring,
+)
 from analysis.study.effects import MARGIN
 from analysis.study.transcripts import transcripts
 
@@ -51,11 +66,14 @@ def _sections(study: Study, findings: list[Finding], names: list[str]) -> list[s
         _claim_table([f for f in findings if not f.claim.control]),
         "## Controls",
         _claim_table([f for f in findings if f.claim.control]),
+        matched.RULE,
         "## Final policies",
         _policy_table(study),
         *(f"![{name.removesuffix('.svg')}]({name})" for name in names),
         "## Transcripts",
         transcripts(study),
+        "## Made with",
+        _made_with(study),
     ]
 
 
@@ -82,26 +100,50 @@ def _claim_table(findings: list[Finding]) -> str:
 
 
 def _policy_table(study: Study) -> str:
-    ks = sorted({1, 8, largest_k(study)})
-    head = [
-        "policy",
-        *(f"pass@{k}" for k in ks),
-        "entropy",
-        "compiles",
-        "recurrence L2",
-        "distinct errors in 10",
-        "best temperature",
+    """A row an arm, means over its seeds; held-out tasks at temperature 1 where a column says nothing else."""
+    best, training = largest_k(study, BEST), largest_k(study, TRAINING)
+    columns: dict[str, tuple[str, Measure]] = {
+        **{f"pass@{k}": (HELD_OUT, passing(k)) for k in sorted({1, 8, largest_k(study)})},
+        f"pass@{best}, best temperature": (BEST, passing(best)),
+        "pass@1, training tasks": (TRAINING, passing(1)),
+        f"pass@{training}, training tasks": (TRAINING, passing(training)),
+        "recurrence L2": (HELD_OUT, recurring),
+        "distinct errors in 10": (HELD_OUT, distinct),
+        "self-correction": (HELD_OUT, correcting),
+        "harm": (HELD_OUT, harming),
+    }
+    others = ("entropy", "compiles", "KL a step / 1e-4", "KL from warm", "best temperature by seed")
+    lines = [
+        "| policy | " + " | ".join([*columns, *others]) + " |",
+        "|---" * (1 + len(columns) + len(others)) + "|",
     ]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for arm in (WARM, CONTROL, *study.arms):
-        summaries = [policy.summaries[HELD_OUT] for policy in study.of(arm)]
-        values = [float(np.nanmean(study.matrix(arm, HELD_OUT, measure)[1])) for measure in map(passing, ks)]
-        values += [float(np.mean([s[key] for s in summaries])) for key in ("entropy", "compile_rate")]
-        values += [_mean(study.matrix(arm, HELD_OUT, measure)[1]) for measure in (recurring, distinct)]
-        policies = {policy.name: policy for policy in study.of(arm)}
-        best = ", ".join(str(policy.record.get("best_temperature")) for policy in policies.values())
-        lines.append(f"| {arm} | " + " | ".join(f"{value:.3f}" for value in values) + f" | {best} |")
+        policies = list({policy.name: policy for policy in study.of(arm)}.values())
+        cells = [f"{_mean(study.matrix(arm, *column)[1]):.3f}" for column in columns.values()]
+        for key in ("entropy", "compile_rate"):
+            cells.append(f"{np.mean([p.summaries[HELD_OUT][key] for p in policies]):.3f}")
+        steps = [policy.steps for policy in policies if policy.steps]
+        cells.append(f"{np.mean([_logged(run, 'kl_step') for run in steps]) * 1e4:.2f}" if steps else "")
+        cells.append(f"{np.mean([_logged(run[-5:], 'kl_warm') for run in steps]):.3f}" if steps else "")
+        cells.append(", ".join(str(policy.record.get("best_temperature")) for policy in policies))
+        lines.append(f"| {arm} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _logged(steps: list[dict[str, Any]], key: str) -> float:
+    return float(np.mean([line[key] for line in steps if line.get(key) is not None] or [0.0]))
+
+
+def _made_with(study: Study) -> str:
+    warm = study.policies[WARM]
+    versions = {"python": warm.info.get("python"), **(warm.info.get("versions") or {})}
+    hours = sum(policy.record["seconds"] for policy in study.policies.values()) / 3600
+    machine = warm.info.get("machine") or {}
+    return (
+        f"{machine.get('cpus')} cores ({machine.get('system')}); "
+        + ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+        + f"; {hours:.2f} hours of work, {study.description.get('jobs', 1)} processes at once, the warm model's apart."
+    )
 
 
 def _mean(values: np.ndarray) -> float:

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from analysis.study import data, power
-from analysis.study.data import BEST, CONTROL, HELD_OUT, TRAINING, WARM, Measure, Policy, Study
+from analysis.study import data, matched, power
+from analysis.study.data import (
+    BEST,
+    CONTROL,
+    HELD_OUT,
+    SHORTCUT,
+    SHORTCUT_CONTROL,
+    TRAINING,
+    WARM,
+    Measure,
+    Policy,
+    Study,
+)
 from analysis.study.effects import Effect, Expected, Verdict, difference, over_seeds, verdict
 
 
@@ -47,30 +59,33 @@ def claims(study: Study) -> list[Claim]:
             continue
         found.append(_claim(f"{arm} raises pass@1", "up", WARM, arm, data.passing(1)))
     if "grpo" in study.arms:
-        found += _shrinkage("grpo", k)
+        found += _shrinkage(study, "grpo")
     for arm in ("grpo_n", "gspo_n", "nsr"):
         parent = "gspo" if arm == "gspo_n" else "grpo"
         if arm in study.arms and parent in study.arms:
-            found += _negative_only(arm, parent, k)
+            found += _negative_only(study, arm, parent)
     return found + _controls(study, k)
 
 
-def largest_k(study: Study) -> int:
-    """The largest power of two within half of the final evaluation's samples."""
-    return power.largest_k(int(study.description["final"]["samples"]))
+def largest_k(study: Study, evaluation: str = HELD_OUT) -> int:
+    """The largest power of two within half of an evaluation's samples."""
+    key = {HELD_OUT: "samples", BEST: "best_samples", TRAINING: "train_samples"}[evaluation]
+    return power.largest_k(int(study.description["final"][key]))
 
 
-def _shrinkage(arm: str, k: int) -> list[Claim]:
-    large = data.passing(k)
+def _shrinkage(study: Study, arm: str) -> list[Claim]:
+    k, best, training = (largest_k(study, each) for each in (HELD_OUT, BEST, TRAINING))
     return [
-        _claim(f"{arm} shrinks the boundary: pass@{k} falls", "down", WARM, arm, large),
-        _claim(f"... at its best temperature, too: pass@{k} falls", "down", WARM, arm, large, BEST),
+        _claim(f"{arm} shrinks the boundary: pass@{k} falls", "down", WARM, arm, data.passing(k)),
         _claim(
-            f"... on training tasks, too: pass@{_training_k(k)} falls",
+            f"... at the best temperature: pass@{best} falls", "down", WARM, arm, data.passing(best), BEST
+        ),
+        _claim(
+            f"... on training tasks: pass@{training} falls",
             "down",
             WARM,
             arm,
-            data.passing(_training_k(k)),
+            data.passing(training),
             TRAINING,
         ),
         Claim(f"{arm} sharpens: entropy falls", "down", lambda s: _summary(s, WARM, arm, "entropy")),
@@ -81,19 +96,42 @@ def _shrinkage(arm: str, k: int) -> list[Claim]:
     ]
 
 
-def _negative_only(arm: str, parent: str, k: int) -> list[Claim]:
-    large = data.passing(k)
+def _negative_only(study: Study, arm: str, parent: str) -> list[Claim]:
+    k, best = (largest_k(study, each) for each in (HELD_OUT, BEST))
     return [
         _claim(f"{arm} matches {parent}'s pass@1", "same", parent, arm, data.passing(1)),
-        _claim(f"{arm} keeps more pass@{k} than {parent}", "up", parent, arm, large),
-        _claim("... at each one's best temperature", "up", parent, arm, large, BEST),
-        Claim("... at equal pass@1, on the way", "up", lambda s: _at_equal_pass_at_1(s, parent, arm)),
+        _claim(f"{arm} keeps more pass@{k} than {parent}", "up", parent, arm, data.passing(k)),
+        _claim(
+            f"... pass@{best} at each one's best temperature", "up", parent, arm, data.passing(best), BEST
+        ),
+        Claim("... at equal pass@1, on the way", "up", lambda s: matched.on_the_way(s, parent, arm)),
         Claim(f"{arm} keeps more entropy than {parent}", "up", lambda s: _summary(s, parent, arm, "entropy")),
         _claim(f"{arm} repeats an error less (recurrence, L2)", "down", parent, arm, data.recurring),
         _claim("... repeat-error rate", "down", parent, arm, data.repeating),
+        _claim("... more distinct errors", "up", parent, arm, data.distinct),
         _claim(f"{arm} corrects itself more within a response", "up", parent, arm, data.correcting),
         _claim("... beyond a fresh attempt (excess correction)", "up", parent, arm, data.excess),
         _claim("... with no more harm (right first, wrong last)", "same", parent, arm, data.harming),
+        *_at_equal_pass_at_1(arm, parent),
+    ]
+
+
+def _at_equal_pass_at_1(arm: str, parent: str) -> list[Claim]:
+    cases: list[tuple[str, Expected, Measure]] = [
+        ("repeats an error less (recurrence, L2)", "down", data.recurring),
+        ("repeat-error rate is lower", "down", data.repeating),
+        ("makes more distinct errors", "up", data.distinct),
+        ("corrects itself more", "up", data.correcting),
+        ("corrects itself more than a fresh attempt would", "up", data.excess),
+        ("does no more harm", "same", data.harming),
+    ]
+    return [
+        Claim(
+            f"at equal pass@1, {arm} {text}",
+            expected,
+            partial(matched.difference, base=parent, arm=arm, measure=measure),
+        )
+        for text, expected, measure in cases
     ]
 
 
@@ -107,6 +145,15 @@ def _controls(study: Study, k: int) -> list[Claim]:
             _claim("control: shuffled advantages leave pass@1", "same", WARM, "shuffled", data.passing(1)),
             _claim(f"control: shuffled advantages leave pass@{k}", "same", WARM, "shuffled", data.passing(k)),
         ]
+    found += [
+        Claim(
+            f"control: {arm} does not find a rare solution that no demonstration shows",
+            "same",
+            partial(_mass, arm=arm, solution_class="rare", level=SHORTCUT_CONTROL),
+        )
+        for arm in study.arms
+        if arm != "shuffled"
+    ]
     return [Claim(c.text, c.expected, c.effect, control=True) for c in found]
 
 
@@ -114,10 +161,6 @@ def _claim(
     text: str, expected: Expected, base: str, arm: str, measure: Measure, evaluation: str = HELD_OUT
 ) -> Claim:
     return Claim(text, expected, lambda study: difference(study, base, arm, evaluation, measure))
-
-
-def _training_k(k: int) -> int:
-    return min(k, 32)
 
 
 def _summary(study: Study, base: str, arm: str, key: str) -> Effect:
@@ -128,33 +171,10 @@ def _summary(study: Study, base: str, arm: str, key: str) -> Effect:
     )
 
 
-def _mass(study: Study, arm: str, solution_class: str) -> Effect:
-    """Change of a solution class's probability mass on held-out shortcut tasks."""
+def _mass(study: Study, arm: str, solution_class: str, level: str = SHORTCUT) -> Effect:
+    """Change of a solution class's share of the final completions of the level's held-out tasks."""
 
     def mass(policy: Policy) -> float:
-        masses = policy.summaries[HELD_OUT].get("class_mass") or {}
-        return float(masses.get(solution_class, 0.0)) if masses else np.nan
+        return data.class_shares(policy.evaluations[HELD_OUT], level).get(solution_class, np.nan)
 
     return over_seeds([mass(b) - mass(a) for a, b in zip(study.of(WARM), study.of(arm), strict=True)])
-
-
-def _at_equal_pass_at_1(study: Study, base: str, arm: str) -> Effect:
-    """Mean difference of pass@k (the largest k of the evaluations on the way) over the pass@1 that both reach.
-
-    Each run's (pass@1, pass@k) points are joined in order of pass@1; 20 points of the shared range.
-    """
-
-    def curve(policy: Policy) -> tuple[np.ndarray, np.ndarray]:
-        points = [{int(k): float(v) for k, v in line["pass_at_k"].items()} for line in policy.evals]
-        k = max(points[0])
-        ordered = sorted((point[1], point[k]) for point in points if k in point)
-        return np.array([p for p, _ in ordered]), np.array([q for _, q in ordered])
-
-    values = []
-    for one, other in zip(study.of(base), study.of(arm), strict=True):
-        (x, y), (u, v) = curve(one), curve(other)
-        low, high = max(x[0], u[0]), min(x[-1], u[-1])
-        if low < high:
-            grid = np.linspace(low, high, 20)
-            values.append(float(np.mean(np.interp(grid, u, v) - np.interp(grid, x, y))))
-    return over_seeds(values)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import multiprocessing
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,26 +20,36 @@ from analysis.measures.diversity import rarefied_distinct
 from analysis.measures.recurrence import recurrence, repeat_error_rate
 from analysis.passk import pass_at_k
 from analysis.reader import open_run
-from analysis.tally import TaskTally
+from analysis.tally import TaskTally, tally
 
 SCHEMA = 1
+SIMULATION = "simulation.json"
 WARM, CONTROL = "warm", "control"
 HELD_OUT, BEST, TRAINING = "held-out", "held-out-best-temperature", "training-tasks"
+LEVELS = SHORTCUT, SHORTCUT_CONTROL = (
+    "shortcut",
+    "shortcut-control",
+)  # levels; the control's rare solution is never shown
 DRAWS = 10  # failures that distinct errors are rarefied to
 
 Floats = NDArray[np.float64]
+Tasks = dict[str, TaskTally]
 
 
 @dataclass(slots=True)
 class Policy:
-    """One trained (or control) policy: its final evaluations by name, then by task; and its record."""
+    """One trained (or control) policy: its final evaluations by name, then by task; its record (`done.json`), and
+    what identifies its run (`run.json`)."""
 
     name: str
-    evaluations: dict[str, dict[str, TaskTally]] = field(default_factory=dict)
+    evaluations: dict[str, Tasks] = field(default_factory=dict)
     summaries: dict[str, dict[str, Any]] = field(default_factory=dict)
     record: dict[str, Any] = field(default_factory=dict)
     steps: list[dict[str, Any]] = field(default_factory=list)
     evals: list[dict[str, Any]] = field(default_factory=list)
+    onway: dict[int, Tasks] = field(default_factory=dict)
+    """The evaluations during training, by step."""
+    info: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -44,6 +57,8 @@ class Study:
     folder: Path
     description: dict[str, Any]
     policies: dict[str, Policy]
+    simulation: dict[str, dict[str, list[tuple[int, dict[str, float]]]]] = field(default_factory=dict)
+    """By arm and level: the shares of each class by step, of the simulation with the same settings."""
 
     @property
     def arms(self) -> list[str]:
@@ -61,17 +76,17 @@ class Study:
 
     def matrix(self, arm: str, evaluation: str, measure: Measure) -> tuple[list[str], Floats]:
         """Tasks, and the measure by (seed, task); NaN where it does not apply."""
-        found = [policy.evaluations.get(evaluation) for policy in self.of(arm)]
-        tallies = [
-            policy.evaluations[HELD_OUT] if tasks is None else tasks
-            for policy, tasks in zip(self.of(arm), found, strict=True)
-        ]
-        tasks = sorted(set.intersection(*(set(each) for each in tallies)))
-        rows = [[measure(each[task]) for task in tasks] for each in tallies]
-        return tasks, np.array(rows, dtype=np.float64)
+        return matrix([p.evaluations.get(evaluation, p.evaluations[HELD_OUT]) for p in self.of(arm)], measure)
 
 
 Measure = Callable[[TaskTally], float]
+
+
+def matrix(tallies: Sequence[Tasks], measure: Measure) -> tuple[list[str], Floats]:
+    """The tasks that all of `tallies` have, and the measure by (tally, task)."""
+    tasks = sorted(set.intersection(*(set(each) for each in tallies)))
+    rows = [[measure(each[task]) for task in tasks] for each in tallies]
+    return tasks, np.array(rows, dtype=np.float64)
 
 
 def read(folder: Path) -> Study:
@@ -89,7 +104,13 @@ def read(folder: Path) -> Study:
         CONTROL,
         *(f"{arm}-seed{seed}" for arm in description["arms"] for seed in description["seeds"]),
     ]
-    return Study(folder, description, {name: read_policy(folder, name) for name in names})
+    # A process for each core: a study has a million completions.
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
+        policies = pool.map(read_policy, [folder] * len(names), names)
+        found = dict(zip(names, policies, strict=True))
+    simulated = folder / SIMULATION
+    simulation = json.loads(simulated.read_text())["arms"] if simulated.exists() else {}
+    return Study(folder, description, found, simulation)
 
 
 def read_policy(folder: Path, name: str) -> Policy:
@@ -99,11 +120,25 @@ def read_policy(folder: Path, name: str) -> Policy:
     for key, group in source.tally.groups.items():
         policy.evaluations[key.source] = group.tasks
     policy.summaries = {str(line["name"]): line for line in source.run.evals}
+    policy.info = source.run.info
     training = folder / "arms" / name
     if training.exists():
         run = open_run(training)
-        policy.steps, policy.evals = run.steps, run.evals
+        policy.steps = run.steps
+        policy.evals = [line for line in run.evals if line["name"] == HELD_OUT]
+        groups = tally(run.rows(only={(HELD_OUT, line["step"]) for line in policy.evals})).groups
+        policy.onway = {key.step: group.tasks for key, group in groups.items()}
     return policy
+
+
+def class_shares(tasks: Tasks, level: str) -> dict[str, float]:
+    """Share of each class of solution in the completions of a level's shortcut tasks; empty where there are none."""
+    counts: Counter[str] = Counter()
+    for task in tasks.values():
+        if task.level == level:
+            counts.update(task.by_class)
+    names = ("popular", "rare", "wrong")
+    return {name: counts[name] / counts.total() for name in names} if counts else {}
 
 
 def passing(k: int) -> Measure:

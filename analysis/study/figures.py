@@ -13,10 +13,21 @@ from matplotlib.figure import Figure
 
 from analysis.passk import powers_of_two
 from analysis.study.claims import largest_k
-from analysis.study.data import CONTROL, HELD_OUT, WARM, Study, passing
+from analysis.study.data import (
+    CONTROL,
+    HELD_OUT,
+    LEVELS,
+    WARM,
+    Policy,
+    Study,
+    class_shares,
+    passing,
+)
 
-Points = Sequence[tuple[float, float]]
 Line = dict[str, Any]
+Shares = list[tuple[int, dict[str, float]]]  # by step
+
+SHARE_FLOOR = 1e-4  # what is less is drawn here
 
 
 def write(study: Study, folder: Path) -> list[str]:
@@ -47,12 +58,8 @@ def _boundary(study: Study) -> Figure:
     return figure
 
 
-def _reward(line: Line) -> float | None:
-    return line.get("reward_mean")
-
-
-def _entropy(line: Line) -> float | None:
-    return line.get("entropy")
+def _logged(key: str) -> Callable[[Line], float | None]:
+    return lambda line: line.get(key)
 
 
 def _pass_at_1(line: Line) -> float | None:
@@ -66,56 +73,85 @@ def _pass_at_largest(line: Line) -> float | None:
 
 
 PANELS: list[tuple[str, str, Callable[[Line], float | None]]] = [
-    ("reward", "steps", _reward),
-    ("entropy, nats a token", "steps", _entropy),
-    ("pass@1, held out", "evals", _pass_at_1),
-    ("pass@k at the largest k, held out", "evals", _pass_at_largest),
+    ("reward, training tasks", "steps", _logged("reward_mean")),
+    ("entropy, nats a token", "evals", _logged("entropy")),
+    ("programs that compile", "evals", _logged("compile_rate")),
+    ("pass@1", "evals", _pass_at_1),
+    ("pass@k at the largest k", "evals", _pass_at_largest),
 ]
 
 
 def _training(study: Study) -> Figure:
-    """Reward, entropy, pass@1 and pass@k on the way: against steps (above) and KL from the warm model (below)."""
-    figure = Figure(figsize=(11, 6), layout="constrained")
-    rows = figure.subplots(2, len(PANELS))
-    for above, below, (name, kind, take) in zip(*rows, PANELS, strict=True):
-        for number, arm in enumerate(study.arms):
-            for seed, policy in enumerate(study.of(arm)):
-                kl = {line["step"]: line.get("kl_warm") or 0.0 for line in policy.steps}
-                points = [
-                    (line["step"], value)
-                    for line in getattr(policy, kind)
-                    if (value := take(line)) is not None
-                ]
-                _line(above, points, arm, number, named=seed == 0)
-                _line(below, sorted((kl.get(step, 0.0), value) for step, value in points), arm, number)
-        above.set(title=name, xlabel="step")
-        below.set(xlabel="KL from the warm model, nats a token")
+    """Each measure on the way, on held-out tasks but for the reward: against steps, against KL from the warm
+    model, and against pass@1."""
+    figure = Figure(figsize=(13, 8), layout="constrained")
+    rows = figure.subplots(3, len(PANELS))
+    for number, arm in enumerate(study.arms):
+        for seed, policy in enumerate(study.of(arm)):
+            places = [lambda step: step, _kl_of(policy), _pass_at_1_of(policy)]
+            for axes_row, place in zip(rows, places, strict=True):
+                for axes, (_, kind, take) in zip(axes_row, PANELS, strict=True):
+                    lines = getattr(policy, kind)
+                    points = [(place(line["step"]), y) for line in lines if (y := take(line)) is not None]
+                    xs, ys = zip(*sorted(points), strict=True) if points else ((), ())
+                    label = arm if seed == 0 else None
+                    axes.plot(xs, ys, color=f"C{number}", lw=1, alpha=0.8, label=label)
+    names = ("step", "KL from the warm model, nats a token", "pass@1, held-out tasks")
+    for axes_row, name in zip(rows, names, strict=True):
+        for axes, (title, _, _) in zip(axes_row, PANELS, strict=True):
+            axes.set(title=title, xlabel=name)
     rows[0][0].legend()
     return figure
 
 
-def _line(axes: Axes, points: Points, arm: str, number: int, *, named: bool = False) -> None:
-    x, y = zip(*points, strict=True) if points else ((), ())
-    axes.plot(x, y, color=f"C{number}", lw=1, alpha=0.8, label=arm if named else None)
+def _kl_of(policy: Policy) -> Callable[[int], float]:
+    """By step. It is measured on few completions: smoothed over five steps."""
+    known = [(line["step"], line["kl_warm"]) for line in policy.steps if line.get("kl_warm") is not None]
+    steps, values = zip(*known, strict=True) if known else ((0,), (0.0,))
+    smooth = [float(np.mean(values[max(0, i - 2) : i + 3])) for i in range(len(values))]
+    return lambda step: float(np.interp(step, steps, smooth))
+
+
+def _pass_at_1_of(policy: Policy) -> Callable[[int], float]:
+    points = [(line["step"], value) for line in policy.evals if (value := _pass_at_1(line)) is not None]
+    steps, values = zip(*points, strict=True) if points else ((0,), (0.0,))
+    return lambda step: float(np.interp(step, steps, values))
 
 
 def _classes(study: Study) -> Figure | None:
-    """Mass of the popular, the rare and the wrong solutions of shortcut tasks, on the way."""
-    if not any(line.get("class_mass") for arm in study.arms for p in study.of(arm) for line in p.evals):
+    """Shares of the popular, the rare and the wrong solutions on the way: of the model on shortcut tasks and on
+    those whose rare solution no demonstration shows, and of the simulation that starts from the same shares."""
+    drawn = [(level, source) for level in LEVELS for source in ("model", "simulation")]
+    shares = {(level, arm): _model_shares(study, arm, level) for level, _ in drawn for arm in study.arms}
+    if not any(run for runs in shares.values() for run in runs):
         return None
-    figure = Figure(figsize=(11, 3.5), layout="constrained")
-    panels = figure.subplots(1, len(study.arms), sharey=True, squeeze=False)[0]
-    for axes, arm in zip(panels, study.arms, strict=True):
-        for policy in study.of(arm):
-            for name, colour in (("popular", "tab:orange"), ("rare", "tab:green"), ("wrong", "tab:red")):
-                points = [
-                    (e["step"], max(e["class_mass"].get(name, 0.0), 1e-4))
-                    for e in policy.evals
-                    if e.get("class_mass")
-                ]
-                x, y = zip(*points, strict=True) if points else ((), ())
-                axes.plot(x, y, color=colour, lw=1, label=name if policy is study.of(arm)[0] else None)
-        axes.set(title=arm, xlabel="step", yscale="log", ylim=(1e-4, 1.2))
-    panels[0].set_ylabel("share of samples (floor 1e-4)")
-    panels[0].legend()
+    figure = Figure(figsize=(2.6 * len(study.arms), 8), layout="constrained")
+    rows = figure.subplots(len(drawn), len(study.arms), sharey=True, squeeze=False)
+    for axes_row, (level, source) in zip(rows, drawn, strict=True):
+        for axes, arm in zip(axes_row, study.arms, strict=True):
+            runs = shares[level, arm]
+            if source == "simulation":
+                run = study.simulation.get(arm, {}).get(level)
+                runs = [run] if run else []
+            _draw_shares(axes, runs)
+            axes.set(title=arm, yscale="log", ylim=(SHARE_FLOOR, 1.3))
+        axes_row[0].set_ylabel(f"{level}, {source}")
+    for axes in rows[-1]:
+        axes.set_xlabel("step")
+    rows[0][0].legend()
     return figure
+
+
+def _model_shares(study: Study, arm: str, level: str) -> list[Shares]:
+    runs = []
+    for policy in study.of(arm):
+        at = {step: class_shares(tasks, level) for step, tasks in sorted(policy.onway.items())}
+        runs.append([(step, found) for step, found in at.items() if found])
+    return [run for run in runs if run]
+
+
+def _draw_shares(axes: Axes, runs: Sequence[Shares]) -> None:
+    for number, run in enumerate(runs):
+        for name, colour in (("popular", "tab:orange"), ("rare", "tab:green"), ("wrong", "tab:red")):
+            values = [max(shares[name], SHARE_FLOOR) for _, shares in run]
+            axes.plot([step for step, _ in run], values, color=colour, lw=1, label=None if number else name)

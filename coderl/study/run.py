@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from coderl.errors import ConfigError, StudyError
+from coderl.study import simulated
 from coderl.study.config import StudyConfig, to_toml
 from coderl.study.shards import Shard, cost, plan, work
 
@@ -38,6 +39,7 @@ def reproduce(config: StudyConfig) -> Path:
     (folder / "study.json").write_text(json.dumps(_description(config), indent=1) + "\n")
     console.print(power.state(folder, config.final.samples))
     _run(config, arms, console, progress)
+    simulated.write(config)
     return study.write(folder)
 
 
@@ -112,6 +114,7 @@ def _description(config: StudyConfig) -> dict[str, object]:
         "schema": 1,
         "name": config.name,
         "seeds": config.seeds,
+        "jobs": config.jobs,
         "arms": config.arms,
         "final": config.final.model_dump(),
         "objectives": {arm: config.arm(arm, config.seeds[0]).objective.name for arm in config.arms},

@@ -58,7 +58,8 @@ def cost(config: StudyConfig, shard: Shard) -> int:
     if shard.kind == "arm":
         work += train.steps * train.prompts_per_step * train.samples_per_prompt * 2
         if evaluation.every:
-            work += train.steps // evaluation.every * shared.data.evaluation_count * evaluation.samples
+            evaluations = train.steps // evaluation.every
+            work += evaluations * (shared.data.evaluation_count or 0) * evaluation.samples
     return work
 
 

@@ -14,6 +14,7 @@ from analysis.errors import RunError
 from tests.analysis.conftest import make_run, passing, write_parquet, wrong
 
 TASKS, SAMPLES, SEEDS = 24, 16, [0, 1, 2]
+SAMPLED = ("samples", "best_samples", "train_samples")
 # Of each task's 16 samples so many are right, and its failures are so many different errors; the last eight
 # tasks are the hard ones, which only a policy that keeps its spread still solves at times.
 POLICIES = {
@@ -30,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
     description = {"schema": 1, "name": "study", "seeds": SEEDS, "arms": {"grpo": [], "grpo_n": []}}
     root.mkdir()
     (root / "study.json").write_text(
-        json.dumps(description | {"final": {"tasks": TASKS, "samples": SAMPLES}})
+        json.dumps(description | {"final": {"tasks": TASKS} | dict.fromkeys(SAMPLED, SAMPLES)})
     )
     for arm, truth in POLICIES.items():
         for name in [arm] if arm in ("warm", "control") else [f"{arm}-seed{seed}" for seed in SEEDS]:
