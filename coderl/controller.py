@@ -12,13 +12,12 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-GAIN = (
-    0.5  # of the correction that would meet the target at once; the rest averages out the measurement's noise
-)
-FASTEST_RISE, FASTEST_FALL = (
-    1.25,
-    0.25,
-)  # factors a step; a step too long does harm, one too short only costs time
+from coderl.config import LearnerConfig
+
+# Of the correction that would meet the target at once; the rest averages out the measurement's noise.
+GAIN = 0.5
+# Factors a step; a step too long does harm, one too short only costs time.
+FASTEST_RISE, FASTEST_FALL = 1.25, 0.25
 LEAST, MOST = 1e-3, 10.0  # bounds of `factor`
 
 
@@ -39,3 +38,11 @@ class RateController:
 
     def state(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def learning_rate(config: LearnerConfig, batch: int, batches: int) -> float:
+    """The rate for a batch (from 0): linear ramp, then constant, linear or cosine decay to zero."""
+    ramp = min(1.0, (batch + 1) / (config.warmup_steps + 1))
+    progress = min(1.0, batch / max(1, batches))
+    decay = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}
+    return config.learning_rate * ramp * decay[config.schedule]

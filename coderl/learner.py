@@ -7,7 +7,6 @@ over the whole minibatch, so how it is cut into micro-batches changes nothing.
 
 from __future__ import annotations
 
-import copy
 import math
 import random
 import time
@@ -20,14 +19,16 @@ import torch
 from transformers import PreTrainedModel
 
 from coderl import distributed, objectives
-from coderl.config import LearnerConfig, RunConfig
-from coderl.controller import RateController
-from coderl.errors import ModelError, NonFiniteError
+from coderl.config import RunConfig
+from coderl.controller import RateController, learning_rate
+from coderl.errors import NonFiniteError
 from coderl.lora import Adapter
 from coderl.masters import Masters
+from coderl.minibatches import distinct, padded, spared, split, token_row
 from coderl.model import Policy
 from coderl.objectives import LossStats
-from coderl.scoring import Scores, TokenRow, microbatches, score
+from coderl.references import References
+from coderl.scoring import Scores, TokenRow, check_scoring, microbatches, score
 from coderl.types import Batch, Rollout
 
 
@@ -60,12 +61,7 @@ class Update:
 
 
 class Learner:
-    """Holds the policy being trained, its optimizer, and the frozen warm model.
-
-    With `learner.kl_target` or `train.lag` also a frozen copy of the policy before the last update, against which the
-    update, or what an older policy sampled, is measured; with `objective.kl_reference = "average"` a slow average of
-    the policy.
-    """
+    """Holds the policy being trained, its optimizer, and the frozen models that it is compared with."""
 
     def __init__(self, policy: Policy, config: RunConfig, warm: PreTrainedModel | None) -> None:
         """Take `policy` over. With `config.lora` it must be the warm one, and `warm` is not needed.
@@ -80,18 +76,10 @@ class Learner:
         self.model = policy.model
         target = config.learner.kl_target
         self.controller = RateController(target) if target else None
-        compares = target > 0 or config.train.lag > 0
-        self.previous = copy.deepcopy(self.model).eval().requires_grad_(False) if compares else None
-        self.average = copy.deepcopy(warm or self.model) if _uses_average(config) else None
-        if self.average is not None:
-            self.average.eval().requires_grad_(False)
-        self._average = Masters(self.average.parameters()) if self.average is not None else None
+        self.references = References(self.model, config, warm)
         self.adapter = Adapter(self.model, config.lora, config.seed) if config.lora else None
         if self.adapter is not None:
-            self.warm = self.adapter.off
-        else:
-            assert warm is not None
-            self.warm = warm.eval().requires_grad_(False)
+            self.references.warm = self.adapter.off
         self.model.train()
         learner = config.learner
         check_scoring(self.model, share_prompts=learner.share_prompts)
@@ -131,11 +119,11 @@ class Learner:
         chosen = random.Random(seed).sample(
             with_tokens, min(self.config.learner.probe_rows, len(with_tokens))
         )
-        rows = [_row(r) for r in chosen]
-        sampled_by = self.model
-        if self.previous is not None and batch.policy_version < self.batches:
-            sampled_by = self.previous
-        references = [self.warm] if self.previous is None else [self.warm, self.previous]
+        rows = [token_row(r) for r in chosen]
+        sampled_by, previous = self.model, self.references.previous
+        if previous is not None and batch.policy_version < self.batches:
+            sampled_by = previous
+        references = [self.references.warm] if previous is None else [self.references.warm, previous]
         sums = torch.zeros(2 + len(references), dtype=torch.float64)
         count, largest = 0, 0.0
         with torch.no_grad():
@@ -144,7 +132,7 @@ class Learner:
                 scores = self._score(self.model, part, entropy=True, references=references)
                 assert scores.entropy_BT is not None
                 own_BT = scores.logp_BT if sampled_by is self.model else self._score(sampled_by, part).logp_BT
-                sampler_BT = _padded([chosen[i].logprobs for i in group], own_BT)
+                sampler_BT = padded([chosen[i].logprobs for i in group], own_BT)
                 difference = (own_BT - sampler_BT).abs() * scores.mask_BT
                 columns = (scores.entropy_BT, difference, *scores.kls_BT)
                 sums += torch.stack([x.sum() for x in columns]).double().cpu()
@@ -163,11 +151,10 @@ class Learner:
         """
         started = time.monotonic()
         rate = self._set_learning_rate()
-        if self.previous is not None:
-            self.previous.load_state_dict(dict(self.named_weights()))
+        self.references.keep_previous(self.named_weights)
         stats = LossStats()
         losses, norms, rows = [], [], 0
-        parts = _split(batch, self.config.learner.minibatches, self.config.seed)
+        parts = split(batch, self.config.learner.minibatches, self.config.seed)
         old = self._old_logprobs(batch) if len(parts) > 1 else None
         for part in parts:
             loss, norm, used, part_stats = self._step(part, old)
@@ -176,14 +163,7 @@ class Learner:
             norms.append(norm)
             rows += used
         self.batches += 1
-        if self.average is not None and self._average is not None:
-            weights = dict(self.named_weights())
-            with torch.no_grad():
-                for (name, _), slow in zip(
-                    self.average.named_parameters(), self._average.tensors, strict=True
-                ):
-                    slow.lerp_(weights[name].to(slow), 1 - self.objective.kl_average_decay)
-            self._average.round()
+        self.references.move_average(self.named_weights, self.objective.kl_average_decay)
         return Update(
             loss=sum(losses) / len(losses),
             grad_norm=max(norms),
@@ -196,7 +176,7 @@ class Learner:
 
     def rehearse(self, batch: Batch) -> None:
         """The forward and backward passes of `update`, without its optimizer steps."""
-        parts = _split(batch, self.config.learner.minibatches, self.config.seed)
+        parts = split(batch, self.config.learner.minibatches, self.config.seed)
         old = self._old_logprobs(batch) if len(parts) > 1 else None
         for part in parts:
             self._gradient(part, old)
@@ -237,9 +217,9 @@ class Learner:
         )
         used = [(r, w) for r, w in zip(part, weights, strict=True) if self._needed(r)]
         ranks = distributed.world_size()
-        distinct = _distinct(used)
-        mine = distinct[distributed.rank() :: ranks]
-        groups = list(self._microbatches([_row(r) for r, _, _ in mine]))
+        merged = distinct(used)
+        mine = merged[distributed.rank() :: ranks]
+        groups = list(self._microbatches([token_row(r) for r, _, _ in mine]))
         passes = distributed.largest(len(groups))  # all ranks must take part in each
         total, stats = 0.0, LossStats()
         self.optimizer.zero_grad(set_to_none=True)
@@ -281,7 +261,7 @@ class Learner:
         full_kl = objective.kl_coef > 0 and objective.kl_kind == "full"
         scores = self._score(
             self.model,
-            [_row(r) for r in rollouts],
+            [token_row(r) for r in rollouts],
             entropy=objective.entropy_coef != 0,
             references=[self._reference] if full_kl else [],
         )
@@ -290,15 +270,15 @@ class Learner:
         loss, stats = objectives.policy_loss(
             objective,
             logp,
-            logp.detach() if old is None else _padded([old[id(r)] for r in rollouts], logp),
+            logp.detach() if old is None else padded([old[id(r)] for r in rollouts], logp),
             scores.mask_BT,
             torch.tensor([float(r.advantage or 0.0) for r in rollouts], device=logp.device),
             torch.tensor([w for _, w, _ in used], device=logp.device),
-            logp_sampler_BT=_padded([r.logprobs for r in rollouts], logp),
+            logp_sampler_BT=padded([r.logprobs for r in rollouts], logp),
             logp_ref_BT=self._reference_logprobs(rollouts) if objective.kl_coef > 0 and not full_kl else None,
             kl_full_BT=scores.kls_BT[0] if full_kl else None,
             entropy_BT=scores.entropy_BT,
-            spared_BT=_spared(rollouts, logp),
+            spared_BT=spared(rollouts, logp),
             count_B=torch.tensor([n for _, _, n in used], device=logp.device),
         )
         return loss, logp, stats
@@ -306,18 +286,18 @@ class Learner:
     @property
     def _reference(self) -> PreTrainedModel:
         """What the KL term is held to."""
-        average = self.objective.kl_reference == "average"
-        return self.average if average and self.average is not None else self.warm
+        references, slow = self.references, self.objective.kl_reference == "average"
+        return references.average if slow and references.average is not None else references.warm
 
     def _reference_logprobs(self, rollouts: Sequence[Rollout]) -> torch.Tensor:
         with torch.no_grad():
-            rows = [_row(r) for r in rollouts]
+            rows = [token_row(r) for r in rollouts]
             return self._score(self._reference, rows).logp_BT
 
     def _old_logprobs(self, batch: Batch) -> dict[int, list[float]]:
         """Log-probabilities under the weights at the start of the batch, by `id` of the rollout."""
         needed = [r for r in batch.rollouts if self._needed(r)]
-        rows = [_row(r) for r in needed]
+        rows = [token_row(r) for r in needed]
         old: dict[int, list[float]] = {}
         with torch.no_grad():
             for group in self._microbatches(rows):
@@ -346,8 +326,7 @@ class Learner:
             "batches": self.batches,
             "torch_rng": torch.get_rng_state(),
             "controller": self.controller.state() if self.controller else None,
-            "average": self._average.state() if self._average is not None else None,
-            "previous": self.previous.state_dict() if self.previous is not None else None,
+            **self.references.state(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -358,41 +337,7 @@ class Learner:
         torch.set_rng_state(state["torch_rng"])
         if self.controller and state["controller"]:
             self.controller.factor = state["controller"]["factor"]
-        if self.previous is not None and state["previous"]:
-            self.previous.load_state_dict(state["previous"])
-        if self._average is not None and state["average"]:
-            self._average.load_state(state["average"])
-
-
-def learning_rate(config: LearnerConfig, batch: int, batches: int) -> float:
-    """The rate for a batch (from 0): linear ramp, then constant, linear or cosine decay to zero."""
-    ramp = min(1.0, (batch + 1) / (config.warmup_steps + 1))
-    progress = min(1.0, batch / max(1, batches))
-    decay = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}
-    return config.learning_rate * ramp * decay[config.schedule]
-
-
-def check_scoring(model: PreTrainedModel, *, share_prompts: bool) -> None:
-    """Hold our chunked log-probabilities against the model's own logits, once.
-
-    Raises:
-        ModelError: the model post-processes its logits in a way that scoring.py does not know, or does not
-            take the mask that sharing prompts needs.
-    """
-    rows = [TokenRow([1, 2, 3], [4, 5]), TokenRow([1, 2, 3], [6, 7, 8])]
-    with torch.no_grad():
-        ours_BT = score(model, rows, share_prompts=share_prompts).logp_BT
-        for ours, row in zip(ours_BT, rows, strict=True):
-            ids = torch.tensor([row.prompt + row.completion], device=model.device)
-            logp = torch.log_softmax(model(input_ids=ids).logits[0].float(), -1)
-            own = logp[2:-1].gather(1, ids[0, 3:, None])[:, 0]
-            tolerance = 1e-4 if model.dtype == torch.float32 else 0.1
-            if not torch.allclose(ours[: len(own)], own, atol=tolerance):
-                raise ModelError(
-                    f"{type(model).__name__} changes its logits after the output layer; see coderl/scoring.py"
-                    if not share_prompts
-                    else f"{type(model).__name__} does not score right; try learner.share_prompts=false"
-                )
+        self.references.load_state(state)
 
 
 def _gradient_stats(logp_BT: torch.Tensor, rollouts: Sequence[Rollout], scale: int) -> LossStats:
@@ -404,47 +349,3 @@ def _gradient_stats(logp_BT: torch.Tensor, rollouts: Sequence[Rollout], scale: i
         gradient_positive=sum(s for a, s in pairs if a > 0),
         gradient_negative=sum(s for a, s in pairs if a < 0),
     )
-
-
-def _uses_average(config: RunConfig) -> bool:
-    chosen = (config.objective, config.stages.exploitation, config.stages.exploration)
-    return any(o is not None and o.kl_coef > 0 and o.kl_reference == "average" for o in chosen)
-
-
-def _distinct(used: Sequence[tuple[Rollout, float]]) -> list[tuple[Rollout, float, int]]:
-    """Equal completions as one: its rollout, the sum of their weights, and how many they are.
-
-    The loss is linear in the weights, and groups concentrate: often over half of a batch's rows are copies.
-    """
-    merged: dict[tuple[Any, ...], tuple[Rollout, float, int]] = {}
-    for r, weight in used:
-        key = (tuple(r.prompt_tokens), tuple(r.tokens), r.advantage, tuple(r.spared or ()))
-        first, total, count = merged.get(key, (r, 0.0, 0))
-        merged[key] = (first, total + weight, count + 1)
-    return list(merged.values())
-
-
-def _spared(rollouts: Sequence[Rollout], like_BT: torch.Tensor) -> torch.Tensor | None:
-    if all(r.spared is None for r in rollouts):
-        return None
-    return _padded([r.spared or [] for r in rollouts], like_BT).bool()
-
-
-def _split(batch: Batch, parts: int, seed: int) -> list[list[Rollout]]:
-    """Whole groups dealt into `parts` minibatches, in an order that depends on seed and step only."""
-    groups = list(batch.groups)
-    if parts > 1:
-        random.Random(f"{seed}/{batch.step}").shuffle(groups)
-    dealt = [groups[i::parts] for i in range(min(parts, len(groups)))]
-    return [[r for group in part for r in group.rollouts] for part in dealt]
-
-
-def _row(rollout: Rollout) -> TokenRow:
-    return TokenRow(rollout.prompt_tokens, rollout.tokens)
-
-
-def _padded(rows: Sequence[Sequence[float]], like_BT: torch.Tensor) -> torch.Tensor:
-    out = torch.zeros_like(like_BT, requires_grad=False)
-    for b, values in enumerate(rows):
-        out[b, : len(values)] = torch.tensor(values, dtype=out.dtype)
-    return out

@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
+from coderl.errors import ModelError
+
 ATTACHED = "coderl_columns"
 CHUNK_TOKENS = 4096  # rows of logits alive at once, at most
 CHUNK_LOGITS = 2**25  # and numbers in them: 128 MiB in float32
@@ -241,3 +243,26 @@ def _head(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
         return out
 
     return logits
+
+
+def check_scoring(model: PreTrainedModel, *, share_prompts: bool) -> None:
+    """Hold our chunked log-probabilities against the model's own logits, once.
+
+    Raises:
+        ModelError: the model post-processes its logits in a way that scoring.py does not know, or does not
+            take the mask that sharing prompts needs.
+    """
+    rows = [TokenRow([1, 2, 3], [4, 5]), TokenRow([1, 2, 3], [6, 7, 8])]
+    with torch.no_grad():
+        ours_BT = score(model, rows, share_prompts=share_prompts).logp_BT
+        for ours, row in zip(ours_BT, rows, strict=True):
+            ids = torch.tensor([row.prompt + row.completion], device=model.device)
+            logp = torch.log_softmax(model(input_ids=ids).logits[0].float(), -1)
+            own = logp[2:-1].gather(1, ids[0, 3:, None])[:, 0]
+            tolerance = 1e-4 if model.dtype == torch.float32 else 0.1
+            if not torch.allclose(ours[: len(own)], own, atol=tolerance):
+                raise ModelError(
+                    f"{type(model).__name__} changes its logits after the output layer; see coderl/scoring.py"
+                    if not share_prompts
+                    else f"{type(model).__name__} does not score right; try learner.share_prompts=false"
+                )

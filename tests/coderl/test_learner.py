@@ -56,7 +56,7 @@ def test_equal_completions_are_run_once_and_count_as_many(name: str, monkeypatch
         return learner, learner.update(batch), sum(ran)
 
     learner, update, ran = outcome()
-    monkeypatch.setattr("coderl.learner._distinct", lambda used: [(r, w, 1) for r, w in used])
+    monkeypatch.setattr("coderl.learner.distinct", lambda used: [(r, w, 1) for r, w in used])
     plain, expected, all_rows = outcome()
     assert ran < all_rows == expected.rows == update.rows
     assert update.stats == pytest.approx(expected.stats, rel=1e-4)
@@ -80,9 +80,12 @@ def test_gradients_are_counted_by_the_sign_of_the_advantage() -> None:
 def test_a_slow_average_of_the_policy_can_be_what_kl_holds_to(kind: str) -> None:
     options = {"objective__kl_coef": 0.1, "objective__kl_kind": kind, "objective__kl_average_decay": 0.75}
     learner, _ = updated(objective__kl_reference="average", **options)
-    assert learner.average is not None
+    assert learner.references.average is not None
     for slow, warm, now in zip(
-        learner.average.parameters(), learner.warm.parameters(), learner.model.parameters(), strict=True
+        learner.references.average.parameters(),
+        learner.references.warm.parameters(),
+        learner.model.parameters(),
+        strict=True,
     ):
         torch.testing.assert_close(slow, 0.75 * warm + 0.25 * now)
     held_to_warm, _ = updated(**options)

@@ -38,7 +38,7 @@ def test_an_adapter_learns_and_the_sampler_gets_its_sum_with_the_model() -> None
     assert learner.update(batch).rows > 0
     after = logprobs(learner.model, batch)
     assert (after - before).abs().max() > 0.01
-    torch.testing.assert_close(logprobs(learner.warm, batch), before)  # the adapter switched off
+    torch.testing.assert_close(logprobs(learner.references.warm, batch), before)  # the adapter switched off
     assert learner.probe(batch, seed=0).kl_warm > 0
     merged = dict(learner.named_weights())
     warm.load_state_dict(merged)  # exactly the names of a model without an adapter

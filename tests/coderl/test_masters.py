@@ -49,8 +49,11 @@ def test_updates_too_small_for_bfloat16_add_up_as_in_float32() -> None:
     moved, expected = flat(reduced.masters.tensors) - before, flat(full.model.parameters()) - before
     assert torch.corrcoef(torch.stack([moved, expected]))[0, 1] > 0.99
     assert moved.abs().mean() == pytest.approx(float(expected.abs().mean()), rel=0.05)
-    assert reduced.average is not None and full.average is not None
-    slow, expected = flat(reduced.average.parameters()) - before, flat(full.average.parameters()) - before
+    assert reduced.references.average is not None and full.references.average is not None
+    slow, expected = (
+        flat(reduced.references.average.parameters()) - before,
+        flat(full.references.average.parameters()) - before,
+    )
     assert torch.corrcoef(torch.stack([slow, expected]))[0, 1] > 0.8  # rounded to bfloat16
 
 

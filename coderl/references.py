@@ -1,0 +1,69 @@
+"""The frozen models that the policy being trained is compared with, or held to."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from coderl.config import RunConfig
+from coderl.masters import Masters
+
+Named = Callable[[], Iterator[tuple[str, torch.Tensor]]]
+
+
+class References:
+    """`warm`: where training began; with an adapter the learner puts the model with that switched off here.
+
+    `previous`: before the last update, against which that, or what an older policy sampled, is measured; with
+    `learner.kl_target` or `train.lag`. `average`: a slow average of the policy; with `objective.kl_reference =
+    "average"`.
+    """
+
+    def __init__(self, model: PreTrainedModel, config: RunConfig, warm: PreTrainedModel | None) -> None:
+        """Copy `model`, which has no adapter yet. `warm` may be left out where there will be one."""
+        compares = config.learner.kl_target > 0 or config.train.lag > 0
+        self.warm = model if warm is None else _frozen(warm)
+        self.previous = _frozen(copy.deepcopy(model)) if compares else None
+        self.average = _frozen(copy.deepcopy(warm or model)) if _uses_average(config) else None
+        self._sums = Masters(self.average.parameters()) if self.average is not None else None
+
+    def keep_previous(self, named_weights: Named) -> None:
+        """Called before an update, with the policy's weights."""
+        if self.previous is not None:
+            self.previous.load_state_dict(dict(named_weights()))
+
+    @torch.no_grad()
+    def move_average(self, named_weights: Named, decay: float) -> None:
+        """Called after an update: average = decay x average + (1 - decay) x policy, added up in float32."""
+        if self.average is None or self._sums is None:
+            return
+        weights = dict(named_weights())
+        for (name, _), slow in zip(self.average.named_parameters(), self._sums.tensors, strict=True):
+            slow.lerp_(weights[name].to(slow), 1 - decay)
+        self._sums.round()
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "average": self._sums.state() if self._sums is not None else None,
+            "previous": self.previous.state_dict() if self.previous is not None else None,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        if self.previous is not None and state["previous"]:
+            self.previous.load_state_dict(state["previous"])
+        if self._sums is not None and state["average"]:
+            self._sums.load_state(state["average"])
+
+
+def _frozen(model: PreTrainedModel) -> PreTrainedModel:
+    model.eval().requires_grad_(False)
+    return model
+
+
+def _uses_average(config: RunConfig) -> bool:
+    chosen = (config.objective, config.stages.exploitation, config.stages.exploration)
+    return any(o is not None and o.kl_coef > 0 and o.kl_reference == "average" for o in chosen)
