@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import select
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol
 
 from sandbox.errors import CellLost
+from sandbox.inside import wire
 from sandbox.protocol import Limits
 
 Role = Literal["program", "judge"]
@@ -25,6 +25,14 @@ class End:
     cpu_seconds: float
     peak_bytes: int  # of the largest process
     memory: bool  # something in the cell was killed for want of memory
+
+
+@dataclass(slots=True)
+class Run:
+    """A process that the cell was told to start; one at a time."""
+
+    number: int
+    end: End | None = None
 
 
 class Keeper(Protocol):
@@ -45,54 +53,46 @@ class Cell:
     def __init__(self, role: Role, control: socket.socket, keeper: Keeper) -> None:
         self.role = role
         self.control = control
-        self.runs = 0
+        self.run = Run(0)  # the current one, or the last
         self.doubtful = False  # something was left behind: never use it again
-        self.end: End | None = None  # of the current run, once it ended
         self.keeper = keeper
         self._usage: float | None = None
-        hello = self._message(ANSWER_SECONDS)
+        hello = wire.from_json(self._message(ANSWER_SECONDS)[len(wire.HELLO) :].decode())
         self.python = str(hello.get("python"))
         self.has_cgroup = bool(hello.get("cgroup"))
-        self.languages = frozenset(
-            map(str, cast("list[object]", hello.get("languages") or ()))
-        )  # besides Python
+        self.languages = frozenset(map(str, hello.get("languages") or ()))  # besides Python
 
     def start(
         self, main: str, limits: Limits, descriptors: dict[int, int], modules: Sequence[str] = ()
-    ) -> None:
+    ) -> Run:
         """Fork a process that runs `main`. `descriptors` maps its descriptor numbers to ours.
 
         `modules` are imported before the fork, once in a cell.
         """
-        self.runs += 1
-        self.end = None
-        header = {
-            "op": "start",
-            "run": self.runs,
-            "main": main,
-            "fds": list(descriptors),
-            "modules": list(modules),
-            "limits": {
-                "total_cpu_seconds": limits.total_cpu_seconds,
-                "memory_bytes": limits.memory_bytes,
-                "processes": limits.processes,
-                "open_files": limits.open_files,
-                "scratch_bytes": limits.scratch_bytes,
-            },
-        }
-        self._send(header, list(descriptors.values()))
+        self.run = Run(self.run.number + 1)
+        bounds = wire.BOUNDS.pack(
+            limits.total_cpu_seconds,
+            limits.memory_bytes,
+            limits.processes,
+            limits.open_files,
+            limits.scratch_bytes,
+        )
+        place, count = wire.MAINS.index(main), len(descriptors)
+        starts = wire.STARTS.pack(wire.START, self.run.number, place, count, bounds)
+        self._send(starts + bytes(descriptors) + " ".join(modules).encode(), list(descriptors.values()))
+        return self.run
 
     def kill(self) -> None:
         """Kill every process of the current run; its `end` follows."""
-        self._send({"op": "kill", "run": self.runs})
+        self._send(wire.RUN.pack(wire.KILL, self.run.number))
 
     def cpu_seconds(self) -> float:
         """CPU time of the current run's whole process tree so far (all of it, once it ended)."""
         self._usage = None
-        self._send({"op": "usage", "run": self.runs})
-        while self.end is None and self._usage is None:
+        self._send(wire.RUN.pack(wire.USAGE, self.run.number))
+        while self.run.end is None and self._usage is None:
             self._take(self._message(ANSWER_SECONDS))
-        return self.end.cpu_seconds if self.end else self._usage or 0.0
+        return self.run.end.cpu_seconds if self.run.end else self._usage or 0.0
 
     def read(self) -> None:
         """Take in what the supervisor has to say; call it when `control` is readable."""
@@ -109,37 +109,33 @@ class Cell:
         except OSError:
             return  # already closed
 
-    def _take(self, message: dict[str, object]) -> None:
-        if message.get("run") != self.runs:
+    def _take(self, message: bytes) -> None:
+        letter, run = wire.RUN.unpack_from(message)
+        if run != self.run.number:
             return  # about an earlier run
-        if message["op"] == "usage":
-            self._usage = float(message["cpu"])  # type: ignore[arg-type]
-        elif message["op"] == "exit":
-            self.doubtful |= not message["clean"]
-            self.end = End(
-                code=message["code"],  # type: ignore[arg-type]
-                signal=message["signal"],  # type: ignore[arg-type]
-                cpu_seconds=float(message["cpu"]),  # type: ignore[arg-type]
-                peak_bytes=int(message["peak_bytes"]),  # type: ignore[call-overload]
-                memory=bool(message["memory"]),
-            )
+        if letter == wire.USAGE:
+            (_, _, self._usage) = wire.USED.unpack(message)
+        elif letter == wire.EXIT:
+            _, _, code, cpu_seconds, peak_bytes, memory, clean = wire.EXITS.unpack(message)
+            self.doubtful |= not clean
+            exited, signal = (code, None) if code >= 0 else (None, -code)
+            self.run.end = End(exited, signal, cpu_seconds, peak_bytes, memory)
 
-    def _send(self, message: dict[str, object], descriptors: Sequence[int] = ()) -> None:
+    def _send(self, message: bytes, descriptors: Sequence[int] = ()) -> None:
         try:
-            socket.send_fds(self.control, [json.dumps(message).encode()], descriptors)
+            socket.send_fds(self.control, [message], descriptors)
         except OSError as error:
             raise self._lost(f"cannot reach its supervisor: {error}") from None
 
-    def _message(self, timeout_seconds: float) -> dict[str, object]:
+    def _message(self, timeout_seconds: float) -> bytes:
         try:
             if timeout_seconds and not _readable(self.control, timeout_seconds):
                 raise self._lost(f"its supervisor was silent for {timeout_seconds:.0f} s")
-            data = self.control.recv(65536)
+            message = self.control.recv(65536)
         except OSError as error:
             raise self._lost(f"its supervisor's socket failed: {error}") from None
-        if not data:
+        if not message:
             raise self._lost("its supervisor died")
-        message: dict[str, object] = json.loads(data)
         return message
 
     def _lost(self, what: str) -> CellLost:

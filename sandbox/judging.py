@@ -7,7 +7,7 @@ process does not have, makes a pass; whatever is missing or cut short is the pro
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, cast
 
@@ -15,6 +15,8 @@ from sandbox import instrument
 from sandbox.inside import modules, wire
 from sandbox.inside.codec import CodecError, decode
 from sandbox.protocol import ErrorInfo, Frame, Job, Judge, Outcome, Phase, Status, TestOutcome
+
+_MAX_CODE = 1 << 18  # characters of a test's code that are kept
 
 
 def program_payload(job: Job, work: Judge) -> bytes:
@@ -24,7 +26,20 @@ def program_payload(job: Job, work: Judge) -> bytes:
 
 def judge_payload(job: Job, work: Judge) -> bytes:
     """What `judge` reads: the test and the prompt, and nothing of the program."""
-    return _judge_payload(work)
+    return _prepared(work).payload
+
+
+def keep_code(work: Judge, frames: Sequence[Mapping[str, Any]]) -> None:
+    """Spares later judges of this test to compile it: they get what the one that sent `frames` made of it.
+
+    A judge's very first frame holds it, sent before the program or the test could have had a say in it.
+    Only judges of the same test read it, in their cells, and only with the same interpreter.
+    """
+    prepared = _prepared(work)
+    match frames[0].get("code") if frames and not prepared.has_code else None:
+        case [str(), str(text)] as code if len(text) <= _MAX_CODE:
+            prepared.payload = b'{"code":%b,%b' % (wire.to_json(code).encode(), prepared.payload[1:])
+            prepared.has_code = True
 
 
 @lru_cache(maxsize=4096)
@@ -34,13 +49,20 @@ def judge_modules(work: Judge) -> tuple[str, ...]:
     return (*named, work.kind) if work.kind in ("pytest", "unittest") else tuple(named)
 
 
+@dataclass(slots=True)
+class _Prepared:
+    payload: bytes
+    has_code: bool = False  # the test's, compiled
+
+
 @lru_cache(maxsize=4096)
-def _judge_payload(work: Judge) -> bytes:
+def _prepared(work: Judge) -> _Prepared:
     try:
         plan = asdict(instrument.plan(work.kind, work.test, work.entry_point, work.prompt))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         plan = {"broken": f"the test or its prompt is not Python: {type(error).__name__}: {error}"}
-    return wire.to_json({"kind": work.kind, "entry_point": work.entry_point, "plan": plan}).encode()
+    fields = {"kind": work.kind, "entry_point": work.entry_point, "plan": plan}
+    return _Prepared(wire.to_json(fields).encode())
 
 
 def outcome(

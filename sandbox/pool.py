@@ -5,7 +5,9 @@ from __future__ import annotations
 import atexit
 import queue
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from types import TracebackType
 
 from sandbox.backends.base import Backend
@@ -13,6 +15,8 @@ from sandbox.errors import BackendError, PoolClosedError
 from sandbox.outage import Opener
 from sandbox.protocol import Job, Limits, Outcome, Stdio
 from sandbox.slot import Slot
+
+_Item = tuple[Job, Future[Outcome]]
 
 
 class Pool:
@@ -28,7 +32,7 @@ class Pool:
             raise ValueError(f"slots must be at least 1, got {slots}")
         self._backend = backend
         self._limits = limits or Limits()
-        self._queue: queue.SimpleQueue[tuple[Job, Future[Outcome]] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         opener = Opener(backend, self._limits)
         self._slots = [Slot(backend, self._limits, opener) for _ in range(slots)]
         self._closing = threading.Event()
@@ -139,16 +143,33 @@ class Pool:
                 ready.set_exception(error)
                 return
             ready.set_result(None)
-            while (item := self._queue.get()) is not None:
-                job, future = item
-                if not future.set_running_or_notify_cancel():
-                    continue
-                try:
-                    future.set_result(slot.run(job, future))
-                except BaseException as error:  # noqa: BLE001 - ours: whoever waits has to learn of it
-                    future.set_exception(error)
+            self._run_all(slot)
         finally:
             slot.close()
+
+    def _run_all(self, slot: Slot) -> None:
+        """A job's last results are taken in while the next one runs already, if there is one."""
+        ahead: list[_Item | None] = []
+
+        def begin_next() -> None:
+            with suppress(queue.Empty):
+                ahead.append(self._next(self._queue.get_nowait))
+                if item := ahead[0]:
+                    slot.begin(*item)
+
+        while item := ahead.pop() if ahead else self._next(self._queue.get):
+            job, future = item
+            try:
+                future.set_result(slot.run(job, future, begin_next))
+            except BaseException as error:  # noqa: BLE001 - ours: whoever waits has to learn of it
+                future.set_exception(error)
+
+    @staticmethod
+    def _next(get: Callable[[], _Item | None]) -> _Item | None:
+        """A job that nobody has cancelled, from now on running; None: the pool was closed."""
+        while (item := get()) and not item[1].set_running_or_notify_cancel():
+            continue
+        return item
 
     def _fail_queued(self) -> None:
         while not self._queue.empty():

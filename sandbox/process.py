@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sandbox.cell import Cell, End
 from sandbox.inside import wire
@@ -44,6 +44,7 @@ class Process:
         self.streams: dict[int, bytearray] = {}  # stdout and stderr by descriptor number
         self.verdict: Status | None = None
         self.complaint = ""  # what was wrong with what it sent
+        self.at_end: Callable[[], None] | None = None  # called once, before its last results are taken in
         self._limits = limits
         self._partial = bytearray()
         self._frame_bytes = 0  # of all frames so far
@@ -63,7 +64,7 @@ class Process:
             shared = shared if executable is None else {**shared, wire.EXECUTABLE: executable}
             self._feed()
             self.busy = wire.STDIN in self._ours
-            cell.start(main, limits, shared, modules)
+            self._run = cell.start(main, limits, shared, modules)
         except BaseException:
             self.close()
             raise
@@ -73,7 +74,7 @@ class Process:
 
     @property
     def end(self) -> End | None:
-        return self.cell.end
+        return self._run.end
 
     @property
     def never_began(self) -> bool:
@@ -86,6 +87,11 @@ class Process:
             self.verdict = verdict
             self.complaint = complaint
             self.cell.kill()
+
+    def tell_end(self) -> None:
+        at_end, self.at_end = self.at_end, None
+        if at_end is not None:
+            at_end()
 
     def close(self) -> None:
         for descriptor in self._ours.values():
@@ -192,6 +198,8 @@ def pump(processes: Sequence[Process], timeout_seconds: float) -> None:
             process.cell.read()
         if process.end is None:
             process.transfer()
+        else:
+            process.tell_end()
 
 
 class Clock:

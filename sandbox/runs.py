@@ -2,6 +2,9 @@
 
 A process that crashes or runs out of time costs its job one test: a new process goes on with the next. What
 would only repeat itself (a program that cannot be imported, a job out of its total time) is not repeated.
+
+A job tells when it has no more use for its cells, before its last results are taken in, so that the next one's
+processes can `begin` meanwhile.
 """
 
 from __future__ import annotations
@@ -60,16 +63,54 @@ class Ledger:
         )
 
 
-def run(job: Job, program_cell: Cell, judge_cell: Callable[[], Cell]) -> Outcome:
-    """Do `job`, without what its slot fills in: backend, image, wall seconds, attempts. Raises `CellLost`."""
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A job's first processes, with their clocks: the program's, and the judge's where there is one."""
+
+    ledger: Ledger
+    processes: list[Process] = field(default_factory=list)
+    clocks: list[Clock] = field(default_factory=list)
+
+    def add(
+        self, cell: Cell, main: str, payload: bytes, modules: Sequence[str], rpc: int | None = None
+    ) -> None:
+        limits = self.ledger.limits
+        self.clocks.append(self.ledger.clock(cell))
+        self.processes.append(Process(cell, main, payload, limits, rpc=rpc, modules=modules))
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.close()
+
+
+def begin(job: Job, program_cell: Cell, judge_cell: Callable[[], Cell]) -> Begun:
+    """Start what `run` then goes on with, of a job whose work is `Calls` or `Judge`. Raises `CellLost`."""
+    if isinstance(job.work, Judge):
+        return _begin_judge(job, job.work, program_cell, judge_cell())
+    assert isinstance(job.work, Calls)
+    return _begin_calls(job, job.work, Ledger(job.limits), program_cell)
+
+
+def run(
+    job: Job,
+    program_cell: Cell,
+    judge_cell: Callable[[], Cell],
+    begun: Begun | None = None,
+    freed: Callable[[], None] = lambda: None,
+) -> Outcome:
+    """Do `job`, without what its slot fills in: backend, image, wall seconds, attempts. Raises `CellLost`.
+
+    `freed` is called, at most once, when nothing more of it will run.
+    """
     work = job.work
     if isinstance(work, Stdio):
         return run_stdio(job, work, program_cell)
-    ledger = Ledger(job.limits)
     if isinstance(work, Judge):
-        return _judge(job, work, ledger, program_cell, judge_cell())
+        return _judge(job, work, begun or begin(job, program_cell, judge_cell), freed)
+    ledger = begun.ledger if begun else Ledger(job.limits)
     while len(ledger.tests) < len(work.calls):
-        _calls(job, work, ledger, program_cell)
+        _calls(job, work, begun or _begin_calls(job, work, ledger, program_cell), freed)
+        begun = None
     return _outcome(job, ledger)
 
 
@@ -93,17 +134,21 @@ def _outcome(job: Job, ledger: Ledger) -> Outcome:
     )
 
 
-def _calls(job: Job, work: Calls, ledger: Ledger, cell: Cell) -> None:
-    """One process, from the first call without a result on."""
-    done = len(ledger.tests)
-    left = len(work.calls) - done
+def _begin_calls(job: Job, work: Calls, ledger: Ledger, cell: Cell) -> Begun:
     payload = (
-        f'{{"program":{wire.to_json(job.program)},"calls":{work.encoded},"done":{done},'
+        f'{{"program":{wire.to_json(job.program)},"calls":{work.encoded},"done":{len(ledger.tests)},'
         f'"value_bytes":{job.limits.value_bytes},"output_bytes":{job.limits.output_bytes}}}'
     )
-    clock = ledger.clock(cell)
-    named = modules.named_by_program(job.program)
-    process = Process(cell, "calls", payload.encode(), job.limits, modules=named)
+    begun = Begun(ledger)
+    begun.add(cell, "calls", payload.encode(), modules.named_by_program(job.program))
+    return begun
+
+
+def _calls(job: Job, work: Calls, begun: Begun, freed: Callable[[], None]) -> None:
+    """One process, from the first call without a result on."""
+    ledger, (process,), (clock,) = begun.ledger, begun.processes, begun.clocks
+    left = len(work.calls) - len(ledger.tests)
+    process.at_end = lambda: freed() if _is_done(process) else None
     tests: list[TestOutcome] = []
     fatal: TestOutcome | None = None
     imported, cpu = False, 0.0
@@ -128,8 +173,13 @@ def _calls(job: Job, work: Calls, ledger: Ledger, cell: Cell) -> None:
             ledger.tests[-1] = results.cut_short(process, end, "call")  # a child of it ran out of memory
         return
     ledger.fail(fatal or results.cut_short(process, end, "call" if imported else "import"))
-    if not imported or ledger.exhausted:
+    if not imported or ledger.exhausted or _is_done(process):
         ledger.tests += [ledger.tests[-1]] * (len(work.calls) - len(ledger.tests))
+
+
+def _is_done(process: Process) -> bool:
+    """Whether a `calls` process has said that it sent all it will ever send."""
+    return process.end is not None and process.end.code == wire.DONE
 
 
 def _stdio(job: Job, work: Stdio, ledger: Ledger, cell: Cell, executable: int | None) -> None:
@@ -156,26 +206,37 @@ def _stdio(job: Job, work: Stdio, ledger: Ledger, cell: Cell, executable: int | 
         ledger.tests += [TestOutcome(status=test.status, error=test.error)] * rest
 
 
-def _judge(job: Job, work: Judge, ledger: Ledger, program_cell: Cell, judge_cell: Cell) -> Outcome:
+def _begin_judge(job: Job, work: Judge, program_cell: Cell, judge_cell: Cell) -> Begun:
     """The judge's process drives the program's over a socket pair, and the program's ends with it."""
     ours, theirs = socket.socketpair()
-    clocks = [ledger.clock(program_cell), ledger.clock(judge_cell)]
-    processes: list[Process] = []
+    begun = Begun(Ledger(job.limits))
     try:
         with ours, theirs:
-            payload = judging.program_payload(job, work)
-            named = modules.named_by_program(job.program)
-            served = Process(program_cell, "serve", payload, job.limits, rpc=ours.fileno(), modules=named)
-            processes.append(served)
-            payload, imports = judging.judge_payload(job, work), judging.judge_modules(work)
-            judge = Process(judge_cell, "judge", payload, job.limits, rpc=theirs.fileno(), modules=imports)
-            processes.append(judge)
-        frames = _watch_judge(served, judge, clocks)
-        for process in processes:
+            payload, named = judging.program_payload(job, work), modules.named_by_program(job.program)
+            begun.add(program_cell, "serve", payload, named, ours.fileno())
+            payload, named_by_test = judging.judge_payload(job, work), judging.judge_modules(work)
+            begun.add(judge_cell, "judge", payload, named_by_test, theirs.fileno())
+    except BaseException:
+        begun.close()
+        raise
+    return begun
+
+
+def _judge(job: Job, work: Judge, begun: Begun, freed: Callable[[], None]) -> Outcome:
+    ledger, (served, judge) = begun.ledger, begun.processes
+
+    def one_ended() -> None:
+        if all(each.end is not None and not each.never_began for each in begun.processes):
+            freed()
+
+    served.at_end = judge.at_end = one_ended
+    try:
+        frames = _watch_judge(served, judge, begun.clocks)
+        judging.keep_code(work, frames)
+        for process in begun.processes:
             ledger.add(finish(process))
     finally:
-        for process in processes:
-            process.close()
+        begun.close()
     return judging.outcome(
         job,
         frames,
@@ -194,7 +255,7 @@ def _watch_judge(served: Process, judge: Process, clocks: Sequence[Clock]) -> li
             min(clock.remaining_seconds() for clock in clocks),
         )
         served.frames.clear()  # nothing that the program sends here counts
-        for clock in clocks if judge.frames else ():
+        for clock in clocks if judge.frames and judge.end is None else ():
             clock.next_test()
         frames += _taken(judge)
         for process, clock in zip((served, judge), clocks, strict=True):
@@ -219,7 +280,7 @@ def frames_of(process: Process, clock: Clock) -> Iterator[dict[str, Any]]:
     while process.end is None:
         pump([process], clock.remaining_seconds())
         frames = _taken(process)
-        if frames:
+        if frames and process.end is None:
             clock.next_test()
         yield from frames
         if process.end is None and (late := clock.verdict()):
@@ -243,6 +304,7 @@ def finish(process: Process) -> End:
         if process.end is None and time.monotonic() >= deadline:
             process.cell.kill()
             deadline += _KILL_SECONDS
+    process.tell_end()  # which a look at its time may have found
     process.drain_all()
     if process.never_began:
         raise CellLost(f"{process.cell.role} cell: a process could not be set up")

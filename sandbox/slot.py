@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from sandbox import compiling, runs
@@ -37,26 +38,30 @@ class Slot:
         self.languages: frozenset[str] = frozenset()  # besides Python, once it is warm
         self._stopped = threading.Event()
         self._lock = threading.Lock()
-        self._current: object = None  # what the caller knows the running job by
+        self._current: object = None  # what the caller knows the job by that has the cells
         self._cancelled = False
+        self._begun: runs.Begun | None = None
 
     def warm(self) -> None:
         """Open the program cell now. Raises `BackendError`."""
         self.languages = self._cell("program", self._limits).languages
 
-    def run(self, job: Job, handle: object = None) -> Outcome:
-        """Raises only `PoolClosedError`, and `JobCancelledError` after `cancel(handle)`."""
+    def run(self, job: Job, handle: object = None, freed: Callable[[], None] = lambda: None) -> Outcome:
+        """Raises only `PoolClosedError`, and `JobCancelledError` after `cancel(handle)`.
+
+        `freed` is called when `job` has no more use for the cells, and may `begin` the one that is run next.
+        """
         started = time.monotonic()
-        with self._lock:
-            self._current, self._cancelled = handle, False
+        if self._current is not handle:
+            self._hand_over(handle)
         try:
-            found = self._attempt_all(job)
+            found = self._attempt_all(job, freed)
         except JobCancelledError:
             self.close()
             raise
         finally:
-            with self._lock:
-                self._current = None
+            if self._current is handle:
+                self._hand_over(None)
         return replace(
             found,
             backend=self._backend.name,
@@ -64,6 +69,22 @@ class Slot:
             unenforced=self._backend.unenforced,
             wall_seconds=time.monotonic() - started,
         )
+
+    def begin(self, job: Job, handle: object) -> None:
+        """Start `job` in the cells that there are, if they will do; the next `run` must be of it."""
+        self._hand_over(handle)
+        roles: set[Role] = {"program", "judge"} if isinstance(job.work, Judge) else {"program"}
+        cells = [self._cells[role] for role in roles & set(self._cells)]
+        if isinstance(job.work, Stdio) or len(cells) < len(roles) or any(map(_is_worn_out, cells)):
+            return
+        try:
+            self._begun = runs.begin(
+                job, self._cell("program", job.limits), lambda: self._cell("judge", job.limits)
+            )
+        except Exception as error:  # noqa: BLE001 - `run` meets it again, and deals with it
+            _log.info("job %s does not begin ahead: %s", job.id, error)
+            for cell in cells:
+                cell.doubtful |= cell.run.end is None
 
     def stop(self) -> None:
         """Make a running job end with `PoolClosedError`."""
@@ -81,11 +102,15 @@ class Slot:
         for role in list(self._cells):
             self._discard(role)
 
-    def _attempt_all(self, job: Job) -> Outcome:
+    def _hand_over(self, handle: object) -> None:
+        with self._lock:
+            self._current, self._cancelled = handle, False
+
+    def _attempt_all(self, job: Job, freed: Callable[[], None]) -> Outcome:
         evidence: list[str] = []
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                outcome = self._attempt(job)
+                outcome = self._attempt(job, freed)
                 return outcome if attempt == 1 else replace(outcome, attempts=attempt)
             except BackendError as error:
                 return _failed(job, Status.INFRA, f"no cell could be opened: {error}", attempt)
@@ -109,17 +134,20 @@ class Slot:
             return Status.INFRA, f"a program known to be good failed there too: {canary}"
         return Status.KILLED, "a program known to be good ran well there"
 
-    def _attempt(self, job: Job) -> Outcome:
+    def _attempt(self, job: Job, freed: Callable[[], None] = lambda: None) -> Outcome:
         """Run `job` once; cells that it left in doubt are replaced."""
+        begun, self._begun = self._begun, None
         try:
             if job.language != "python":
                 assert isinstance(job.work, Stdio)  # the pool checks it
                 return compiling.run(job, job.work, lambda limits: self._cell("program", limits))
             program_cell = self._cell("program", job.limits)
-            return runs.run(job, program_cell, lambda: self._cell("judge", job.limits))
+            return runs.run(job, program_cell, lambda: self._cell("judge", job.limits), begun, freed)
         finally:
+            if begun is not None:
+                begun.close()
             for role, cell in list(self._cells.items()):
-                if cell.doubtful or cell.runs >= RUNS_PER_CELL:
+                if _is_worn_out(cell) and self._begun is None:
                     self._discard(role)
 
     def _cell(self, role: Role, limits: Limits) -> Cell:
@@ -150,6 +178,10 @@ class Slot:
 
     def _discard(self, role: Role) -> None:
         self._cells.pop(role).destroy()
+
+
+def _is_worn_out(cell: Cell) -> bool:
+    return cell.doubtful or cell.run.number >= RUNS_PER_CELL
 
 
 def canary_passed(outcome: Outcome) -> bool:

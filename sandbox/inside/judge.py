@@ -7,15 +7,18 @@ result frame says so explicitly: an end without it, however it comes about, is n
     {"passed": bool, "requests": int, "units": [{"name", "passed", "error", "value"}...],
      "error": ErrorInfo data or null, "unsupported": str or null}
 
-Before it come `{"progress": true}` frames: limits of time count from the last of them.
+Before it come `{"progress": true}` frames: limits of time count from the last of them. Where the payload has no
+code of the test for this interpreter, `{"code": [interpreter, base64]}` comes first, for later judges of the test.
 """
 
 from __future__ import annotations
 
+import base64
 import functools
 import importlib.util
+import marshal
 import sys
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from sandbox.inside import wire
@@ -52,6 +55,7 @@ class Judge:
         self.kind: str = payload["kind"]
         self.entry_point: str | None = payload["entry_point"]
         self.plan: dict[str, Any] = payload["plan"]  # see sandbox/instrument.py
+        self.code: CodeType | None = None  # of the test, if it is there already
         self.candidate = candidate
         self.record = record
         self.helpers: dict[str, Any] = {}
@@ -124,7 +128,7 @@ class Judge:
 
     def _run_script(self, namespace: dict[str, Any]) -> bool:
         self.record.units = [Unit(name) for name in self.plan["asserts"]]
-        exec(compile(self.plan["test"], "<test>", "exec", dont_inherit=True), namespace)
+        exec(self.code or compiled(self.plan["test"]), namespace)
         if self.kind == "check":
             namespace["check"](self.names[self.entry_point or ""])
         return not self.record.resumed
@@ -136,7 +140,7 @@ class Judge:
             return run_pytest(self.plan["test"], namespace, self.record)
         from sandbox.inside.judge_unittest import run_unittest
 
-        exec(compile(self.plan["test"], "<test>", "exec", dont_inherit=True), namespace)
+        exec(self.code or compiled(self.plan["test"]), namespace)
         return run_unittest(sys.modules[TEST_MODULE], self.record)
 
     def result(self) -> dict[str, Any]:
@@ -184,7 +188,30 @@ def _exists(module: str) -> bool:
         return False
 
 
+def compiled(test: str) -> CodeType:
+    return compile(test, "<test>", "exec", dont_inherit=True)
+
+
+def code_of(payload: dict[str, Any]) -> CodeType | None:
+    """The test's code, from an earlier judge or for later ones; None where the test cannot have any."""
+    if payload["kind"] == "pytest" or "broken" in payload["plan"]:
+        return None
+    interpreter, text = payload.get("code", (None, ""))
+    if interpreter == sys.version:
+        code: CodeType = marshal.loads(base64.b64decode(text))
+        return code
+    try:
+        code = compiled(payload["plan"]["test"])
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None  # the test's run says so, at its time
+    if interpreter is None:
+        wire.send(wire.RESULTS, {"code": [sys.version, base64.b64encode(marshal.dumps(code)).decode()]})
+    return code
+
+
 def main() -> None:
     payload = wire.read_payload()
     record = Record(report=lambda: wire.send(wire.RESULTS, {"progress": True}))
-    wire.send(wire.RESULTS, Judge(payload, Candidate(wire.RPC, record), record).result())
+    judge = Judge(payload, Candidate(wire.RPC, record), record)
+    judge.code = code_of(payload)
+    wire.send(wire.RESULTS, judge.result())

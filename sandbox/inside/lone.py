@@ -168,28 +168,28 @@ class LoneSupervisor(Supervisor):
     def _languages(self) -> list[str]:
         return []  # nothing can be executed
 
-    def _watch(self, child: int, limits: dict[str, Any]) -> tuple[int, int, bool]:
+    def _watch(self, child: int) -> tuple[int, int, bool]:
         self._child, self._counts.pid = os.pidfd_open(child), child
         try:
-            return super()._watch(child, limits)
+            return super()._watch(child)
         finally:
             os.close(self._child)
             self._child = self._counts.pid = None
 
-    def _exceeds_memory(self, limits: dict[str, Any]) -> bool:
-        if self._counts.threads() > limits["processes"]:
+    def _exceeds_memory(self) -> bool:
+        if self._counts.threads() > self._bounds.processes:
             self._signal_all()
-        room = int(limits["memory_bytes"]) - self._counts.memory_bytes()
+        room = self._bounds.memory_bytes - self._counts.memory_bytes()
         if room < 0 or self._is_clean():
             return room < 0
         room = min(room, self._folder_bytes) - self._counts.deleted_bytes()
         return scratch.bytes_used(self._folder, most=room) > room
 
-    def _limits(self, limits: dict[str, Any]) -> list[ResourceLimit]:
+    def _limits(self, bounds: wire.Bounds) -> list[ResourceLimit]:
         """Not the number of processes: all of this user's would count."""
         _, everyone = resource.getrlimit(resource.RLIMIT_NPROC)
         return [
-            *super()._limits({**limits, "processes": everyone}),
+            *super()._limits(bounds._replace(processes=everyone)),
             same(resource.RLIMIT_SIGPENDING, 64),  # the user's processes share these, and locked memory
             same(resource.RLIMIT_MEMLOCK, 0),
         ]

@@ -58,16 +58,16 @@ _STREAMS = sys.stdin, sys.stdout, sys.stderr  # kept: freeing them in each proce
 _NO_INPUT, _STDOUT, _STDERR = io.StringIO(), Capture(0), Capture(0)
 
 
-def calls() -> None:
+def calls() -> int:
     """Main of a `calls` process. Payload: `program`, `calls` [[function, arguments]...], `done` (how many of them
     need not be made), `value_bytes`, `output_bytes`; `arguments` is the codec text of (args, kwargs).
-    Frames: see `sandbox/runs.py`."""
+    Frames: see `sandbox/runs.py`. Returns the exit status."""
     payload = wire.read_payload()
     stdout, stderr = _capture_output(payload["output_bytes"])
     module, failure = load(payload["program"], "solution", "import")
     if module is None:
         wire.send(wire.RESULTS, {"fatal": failure, **_output(stdout, stderr)})
-        return
+        return wire.DONE
     wire.send(wire.RESULTS, {"ready": True})
     cpu_seconds = time.process_time
     for function, arguments in payload["calls"][payload["done"] :]:
@@ -77,6 +77,7 @@ def calls() -> None:
         frame.update(_output(stdout, stderr))
         frame["cpu"] = cpu_seconds()
         wire.send(wire.RESULTS, frame)
+    return wire.DONE
 
 
 def stdio() -> NoReturn:

@@ -6,7 +6,9 @@ done anew in each process, in pages that have to be copied for it. Nothing of a 
 
 from __future__ import annotations
 
+import base64
 import linecache
+import marshal
 import os
 import socket
 import sys
@@ -54,7 +56,7 @@ _MADE = {"solution", "test_solution"}
 _STREAMS = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
 
 
-def program(mains: dict[str, Callable[[], None]]) -> None:
+def program(mains: dict[str, Callable[[], object]]) -> None:
     call = ["rehearsed", codec.encode(_ARGUMENTS)]
     calls = {
         "program": _PROGRAM,
@@ -75,16 +77,18 @@ def program(mains: dict[str, Callable[[], None]]) -> None:
         _run(mains["serve"], served, messages)
 
 
-def judge(mains: dict[str, Callable[[], None]]) -> None:
+def judge(mains: dict[str, Callable[[], object]]) -> None:
     function = {"class": 0, "name": "function", "bases": [], "has": ["__call__"]}
     names = {"d": ["rehearsed", {"foreign": {"h": 1, "of": function}}]}
     answers = [{"t": [None, names]}, [2, {"t": ["x"]}], 3]
     messages = [{"re": number, "value": value, "changes": []} for number, value in enumerate(answers, 1)]
+    code = base64.b64encode(marshal.dumps(compile(_TEST, "<test>", "exec"))).decode()
+    payload = {"code": [sys.version, code], "kind": "check", "entry_point": "rehearsed", "plan": _PLAN}
     for _ in range(TIMES):
-        _run(mains["judge"], {"kind": "check", "entry_point": "rehearsed", "plan": _PLAN}, messages)
+        _run(mains["judge"], payload, messages)
 
 
-def _run(main: Callable[[], None], payload: object, messages: Sequence[object] = ()) -> None:
+def _run(main: Callable[[], object], payload: object, messages: Sequence[object] = ()) -> None:
     """`main` as a process runs it, with what its peer will say already said."""
     modules, streams = set(sys.modules), {name: getattr(sys, name) for name in _STREAMS}
     ours, theirs = (socket.socket(fileno=wire.set_aside(end.detach())) for end in socket.socketpair())

@@ -3,9 +3,8 @@
 It reads headers and descriptors only, never a payload: no process forked from it can hold another's secret.
 Being pid 1 of its pid namespace it cannot be killed from inside, and its `kill(-1)` reaches every other process.
 
-Messages on its socket (SOCK_SEQPACKET, one JSON object each). In: `start` {run, main, fds, limits, modules}
-with the descriptors, `usage` {run}, `kill` {run}. Out: `hello`, `usage` {run, cpu}, `exit` {run, code, signal, cpu,
-peak_bytes, memory, clean}.
+Messages on its socket (SOCK_SEQPACKET; `wire.py` says what they hold): it is told to `START` (with the descriptors),
+asked for `USAGE`, told to `KILL`; it says `HELLO`, `USAGE` and `EXIT`.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ import time
 
 # Past the wrapper in `signal`, which makes enumeration members of its arguments, in each process anew.
 from _signal import signal as _set_handler  # type: ignore
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
@@ -42,13 +41,7 @@ _ANCILLARY_BYTES = socket.CMSG_SPACE(8 * struct.calcsize("i"))  # of eight descr
 
 
 ResourceLimit = tuple[int, tuple[int, int]]  # kind, (soft, hard)
-_ANY_LIMITS = {
-    "total_cpu_seconds": 1,
-    "processes": 1,
-    "open_files": 1,
-    "scratch_bytes": 1,
-    "memory_bytes": 1,
-}
+_ANY_BOUNDS = wire.Bounds(1, 1, 1, 1, 1)
 
 
 class Supervisor:
@@ -72,7 +65,8 @@ class Supervisor:
         self._oom_score = oom_score  # descriptor of our own; what we fork inherits the value
         self._usual_oom_score = os.pread(oom_score, 16, 0)
         self._untouched = meter.tmpfs_use()
-        self._limited: dict[str, Any] = {}  # the last limits, and what they come to
+        self._packed = b""  # the last bounds, and what they come to
+        self._bounds = _ANY_BOUNDS
         self._rows: list[ResourceLimit] = []
         self._poller = select.poll()
         self._poller.register(control, select.POLLIN)
@@ -81,47 +75,45 @@ class Supervisor:
 
     def serve(self) -> None:
         """Until the host goes away."""
-        self._send(
-            "hello",
-            python=sys.version.split()[0],
-            cgroup=self._meter.enforced,
-            languages=self._languages(),
-        )
-        while (received := self._receive()) is not None:
-            message, descriptors = received
-            if message["op"] == "start":
+        hello = {
+            "python": sys.version.split()[0],
+            "cgroup": self._meter.enforced,
+            "languages": self._languages(),
+        }
+        self._control.send(wire.HELLO + wire.to_json(hello).encode())
+        while True:
+            message, descriptors = self._receive()
+            if not message:
+                return
+            if message[:1] == wire.START:
                 self._supervise(message, descriptors)
-            elif message["op"] == "usage":  # it ended in the meantime; `exit` is on its way
-                self._send("usage", run=message["run"], cpu=0.0)
+            elif message[:1] == wire.USAGE:  # it ended in the meantime; `EXIT` is on its way
+                self._control.send(wire.USED.pack(*wire.RUN.unpack(message), 0.0))
 
-    def _supervise(self, header: dict[str, Any], descriptors: list[int]) -> None:
-        self._run = header["run"]
-        self._import(header["modules"])
-        if header["limits"] != self._limited:
-            self._limited, self._rows = header["limits"], self._limits(header["limits"])
+    def _supervise(self, message: bytes, descriptors: list[int]) -> None:
+        _, self._run, main, count, bounds = wire.STARTS.unpack_from(message)
+        names = wire.STARTS.size + count
+        targets = message[wire.STARTS.size : names]
+        if len(message) > names:
+            self._import(message[names:].decode().split())
+        if bounds != self._packed:
+            self._packed, self._bounds = bounds, wire.Bounds._make(wire.BOUNDS.unpack(bounds))
+            self._rows = self._limits(self._bounds)
         before = self._meter.start()
         os.pwrite(self._oom_score, b"1000", 0)  # it dies first when memory runs out
         child = os.fork()
         if child == 0:
-            self._become_child(header, descriptors)
+            self._become_child(self._mains[wire.MAINS[main]], descriptors, targets)
         os.pwrite(self._oom_score, self._usual_oom_score, 0)
         for descriptor in descriptors:
             os.close(descriptor)
-        status, peak_bytes, over_memory = self._watch(child, header["limits"])
+        status, peak_bytes, over_memory = self._watch(child)
         left_nothing = self._kill_all()
         cpu, oom_kills = self._meter.since(before)
         clean = left_nothing and self._wipe()
         code = os.waitstatus_to_exitcode(status)
-        self._send(
-            "exit",
-            run=self._run,
-            code=code if code >= 0 else None,
-            signal=-code if code < 0 else None,
-            cpu=cpu,
-            peak_bytes=peak_bytes,
-            memory=over_memory or oom_kills > 0,
-            clean=clean,
-        )
+        memory = over_memory or oom_kills > 0
+        self._control.send(wire.EXITS.pack(wire.EXIT, self._run, code, cpu, peak_bytes, memory, clean))
 
     def _import(self, names: list[str]) -> None:
         """From the first program or test on that names them (see modules.py), all find them here."""
@@ -138,7 +130,7 @@ class Supervisor:
     def _languages(self) -> list[str]:
         return languages.available()
 
-    def _watch(self, child: int, limits: dict[str, Any]) -> tuple[int, int, bool]:
+    def _watch(self, child: int) -> tuple[int, int, bool]:
         """Wait for `child` while answering the host. Returns (wait status, peak bytes, over memory)."""
         exited = os.pidfd_open(child)
         poller, control = self._poller, self._control.fileno()
@@ -154,7 +146,7 @@ class Supervisor:
                     return status, usage.ru_maxrss * 1024, over_memory
                 if control in ready:
                     self._answer()
-                if not ready and not self._meter.enforced and self._exceeds_memory(limits):
+                if not ready and not self._meter.enforced and self._exceeds_memory():
                     over_memory = True
                     self._signal_all()
                 self._reap_others(child)
@@ -163,19 +155,19 @@ class Supervisor:
             os.close(exited)
 
     def _answer(self) -> None:
-        received = self._receive()
-        if received is None:
+        message, _ = self._receive()
+        if not message:
             os._exit(0)  # the host is gone; the kernel kills the rest of this pid namespace with us
-        message, _ = received
-        if message["run"] != self._run:
+        letter, run = wire.RUN.unpack(message)
+        if run != self._run:
             return
-        if message["op"] == "usage":
-            self._send("usage", run=self._run, cpu=self._meter.cpu_seconds())
-        elif message["op"] == "kill":
+        if letter == wire.USAGE:
+            self._control.send(wire.USED.pack(letter, run, self._meter.cpu_seconds()))
+        elif letter == wire.KILL:
             self._signal_all()
 
-    def _exceeds_memory(self, limits: dict[str, Any]) -> bool:
-        return self._meter.memory_bytes() > int(limits["memory_bytes"])
+    def _exceeds_memory(self) -> bool:
+        return self._meter.memory_bytes() > self._bounds.memory_bytes
 
     def _reap_others(self, child: int) -> None:
         """Reap orphans, so that they do not count against the process limit; leave `child` to `_watch`."""
@@ -234,7 +226,9 @@ class Supervisor:
         for place in meter.WRITABLE:
             empty(place)
 
-    def _become_child(self, header: dict[str, Any], descriptors: list[int]) -> NoReturn:
+    def _become_child(
+        self, main: Callable[[], int | None], descriptors: list[int], targets: bytes
+    ) -> NoReturn:
         """From fork to main: session, user, descriptors, limits. Never returns."""
         code = wire.SETUP_FAILED
         try:
@@ -242,28 +236,26 @@ class Supervisor:
             if self._uid is None:
                 confine.set_dumpable(True)  # else its own /proc/self is closed to it
             self._drop_user()
-            _enter(self._scratch, descriptors, header["fds"], self._rows)
+            _enter(self._scratch, descriptors, targets, self._rows)
             for hook in self._fork_hooks:
                 os.register_at_fork(**hook)
-            main = self._mains[header["main"]]
             code = 1
-            main()
-            code = 0
+            code = main() or 0
         finally:
             os._exit(code)
 
-    def _limits(self, limits: dict[str, Any]) -> list[ResourceLimit]:
-        cpu = int(limits["total_cpu_seconds"]) + 2
+    def _limits(self, bounds: wire.Bounds) -> list[ResourceLimit]:
+        cpu = int(bounds.total_cpu_seconds) + 2
         rows = [
             (resource.RLIMIT_CPU, (cpu, cpu + 1)),
-            same(resource.RLIMIT_NPROC, limits["processes"]),
-            same(resource.RLIMIT_NOFILE, limits["open_files"]),
-            same(resource.RLIMIT_FSIZE, limits["scratch_bytes"]),
+            same(resource.RLIMIT_NPROC, bounds.processes),
+            same(resource.RLIMIT_NOFILE, bounds.open_files),
+            same(resource.RLIMIT_FSIZE, bounds.scratch_bytes),
             same(resource.RLIMIT_CORE, 0),
             same(resource.RLIMIT_MSGQUEUE, 0),
         ]
         if not self._meter.enforced:  # only slows a hog down between two looks: numpy maps much it never uses
-            rows.append(same(resource.RLIMIT_AS, limits["memory_bytes"] + (2 << 30)))
+            rows.append(same(resource.RLIMIT_AS, bounds.memory_bytes + (2 << 30)))
         return rows
 
     def _signal_all(self) -> None:
@@ -286,20 +278,17 @@ class Supervisor:
 
     def rehearse(self) -> None:
         """What a child does first, done here to no effect (see rehearsal.py)."""
-        unchanged = [(kind, resource.getrlimit(kind)) for kind, _ in self._limits(_ANY_LIMITS)]
+        unchanged = [(kind, resource.getrlimit(kind)) for kind, _ in self._limits(_ANY_BOUNDS)]
         for _ in range(rehearsal.TIMES):
             if self._uid is not None:
                 _become_user(os.getuid())
-            _enter("/", [wire.STDERR], [wire.STDERR], unchanged, files=wire.STDERR + 1)
+            _enter("/", [wire.STDERR], bytes([wire.STDERR]), unchanged, files=wire.STDERR + 1)
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # pid 1 ignores what it has no handler for
 
-    def _send(self, op: str, **fields: object) -> None:
-        self._control.send(wire.to_json({"op": op, **fields}).encode())
-
-    def _receive(self) -> tuple[dict[str, Any], list[int]] | None:
-        data, ancillary, _, _ = self._control.recvmsg(_MESSAGE_BYTES, _ANCILLARY_BYTES)
-        descriptors = memoryview(ancillary[0][2]).cast("i").tolist() if ancillary else []
-        return (wire.from_json(data.decode()), descriptors) if data else None
+    def _receive(self) -> tuple[bytes, list[int]]:
+        """A message with its descriptors; an empty one where the host is gone."""
+        message, ancillary, _, _ = self._control.recvmsg(_MESSAGE_BYTES, _ANCILLARY_BYTES)
+        return message, memoryview(ancillary[0][2]).cast("i").tolist() if ancillary else []
 
 
 def _become_user(uid: int) -> None:
@@ -311,7 +300,7 @@ def _become_user(uid: int) -> None:
 def _enter(
     scratch: str,
     descriptors: list[int],
-    targets: list[int],
+    targets: bytes,
     limits: list[ResourceLimit],
     files: int = OWN_FILES,
 ) -> None:

@@ -1,4 +1,7 @@
-"""Descriptor numbers and frames: what the host and a cell's processes agree on.
+"""Descriptor numbers, messages and frames: what the host and a cell's supervisor and processes agree on.
+
+Messages between host and supervisor are datagrams of fixed fields: for JSON the supervisor would write to 30 pages more
+a process, and after a fork each costs a fault.
 
 A frame is `<u32 big-endian length><JSON text>`. The receiver bounds the length before it reads on.
 """
@@ -10,13 +13,38 @@ import json.decoder
 import json.encoder
 import os
 import struct
-from typing import Any
+from typing import Any, NamedTuple
 
 STDIN, STDOUT, STDERR, PAYLOAD, RESULTS, RPC, EXECUTABLE = range(7)
 
 # How a child says that it never reached its main. A program can say so too: then its job is tried again
 # elsewhere and finally `killed`, never excused.
 SETUP_FAILED = 125
+# How a `calls` process says that all its results are sent. One that says so too early forfeits what is missing.
+DONE = 124
+
+MAINS = ("calls", "stdio", "serve", "judge", "build", "execute")
+
+# Messages begin with a letter and, all but `HELLO` (whose rest is JSON), the run's number.
+HELLO, START, KILL, USAGE, EXIT = b"h", b"s", b"k", b"u", b"e"
+RUN = struct.Struct("<cI")  # KILL, and USAGE to the supervisor, are no more than that
+STARTS = struct.Struct("<cIBB40s")  # its main's place in MAINS, number of descriptors, bounds
+# Then a byte for each descriptor, its number in the process; then the names of modules, spaces between them.
+USED = struct.Struct("<cId")  # CPU seconds so far
+EXITS = struct.Struct("<cIidq??")  # exit status or -signal, CPU seconds, peak bytes, out of memory, clean
+
+
+class Bounds(NamedTuple):
+    """What the supervisor bounds of a process."""
+
+    total_cpu_seconds: float
+    memory_bytes: int
+    processes: int
+    open_files: int
+    scratch_bytes: int
+
+
+BOUNDS = struct.Struct("<d4q")
 
 OWN_NUMBERS = 100  # a supervisor's own descriptors begin here, so that those it receives begin at 3
 

@@ -433,13 +433,21 @@ def f(x):
 """
 
 
+NOTHING = Calls((Call("f", (1,)),))
+
+
 def test_secrets_of_other_payloads_are_not_in_a_programs_memory(pool: Pool) -> None:
-    before, own, judged = (f"SECRET-{secrets.token_hex(16)}" for _ in range(3))
-    run_calls(pool, "def f(x):\n    return len(x)\n", before)
+    before, own, judged, after = (f"SECRET-{secrets.token_hex(16)}" for _ in range(4))
+    length = "def f(x):\n    return len(x)\n"
+    run_calls(pool, length, before)
     run_stdio(pool, "print(input()[:1])", before)
     # The control: what is in its own arguments can be found.
     assert run_calls(pool, SCAN, own).tests[0].value == [own.encode()]
-    assert run_calls(pool, SCAN, 1).tests[0].value == []
+    next_work = Calls((Call("f", (after,)),))
+    jobs = [Job(id="t", program=p, work=w, limits=LIMITS) for p, w in ((SCAN, NOTHING), (length, next_work))]
+    scanned, followed = map(pool.submit, jobs)  # the second begins as soon as the first has ended
+    assert scanned.result().tests[0].value == []
+    assert followed.result().tests[0].value == len(after)
     spy = SCAN + "\ndef g(x):\n    raise ValueError(repr(f(0)))\n"
     test = f"SECRET = {judged!r}\nassert g(1) == SECRET\n"
     outcome = pool.run(

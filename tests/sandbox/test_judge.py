@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from sandbox.protocol import Outcome, Runner, Status
+from sandbox import judging
+from sandbox.pool import Pool
+from sandbox.protocol import Job, Judge, Outcome, Runner, Status
 from tests.sandbox.judging import LIMITS, judge
 
 CLASSES = '''
@@ -415,3 +419,27 @@ def test_a_time_limit_is_the_programs_failure(pool: Runner) -> None:
         limits=replace(LIMITS, cpu_seconds=0.5, total_cpu_seconds=1.0),
     )
     assert outcome.passed is False and outcome.status is Status.CPU_TIMEOUT
+
+
+def test_a_test_is_compiled_by_its_first_judge_only(pool: Pool) -> None:
+    """Before its program has a say, and for the same interpreter only."""
+    work = Judge(kind="script", test=f"BACKEND = {pool.backend!r}\nassert f(1) == 2\n", entry_point="f")
+    prepared = judging._prepared(work)
+    without = prepared.payload
+    for program, passed in (("import os\nos._exit(0)\n", False), ("def f(x): return 2 * x\n", True)):
+        assert pool.run(Job(id="j", program=program, work=work, limits=LIMITS)).passed is passed
+        assert prepared.has_code
+    (_, code), *_ = json.loads(prepared.payload).values()
+    assert b"BACKEND" in base64.b64decode(code)
+    prepared.payload = b'{"code":["another interpreter","AAAA"],%b' % without[1:]
+    assert pool.run(Job(id="j", program="def f(x): return 2 * x\n", work=work, limits=LIMITS)).passed
+
+
+def test_what_only_the_compiler_refuses_fails_the_test_each_time(pool: Pool) -> None:
+    for _ in range(2):
+        outcome = judge(
+            pool, "def f(x): return x", f"assert f(1)\nreturn {pool.backend!r}\n", entry_point="f"
+        )
+        assert outcome.passed is False
+        assert outcome.error is not None
+        assert "SyntaxError" in outcome.error.message

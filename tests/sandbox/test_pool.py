@@ -26,6 +26,7 @@ from sandbox.backends.base import process_start_time
 from sandbox.cell import Cell, Role
 from sandbox.errors import BackendError, JobCancelledError, NoBackendError, PoolClosedError
 from sandbox.inside import landlock, wire
+from sandbox.inside.codec import CodecError
 from sandbox.pool import Pool
 from sandbox.protocol import MIB, Call, Calls, Job, Judge, Limits, Status
 from tests.sandbox.conftest import BACKENDS, LIMITS, open_or_skip, run_calls
@@ -102,10 +103,10 @@ def test_a_program_that_loses_its_cell_twice_is_killed_not_excused(
     """Played by us, since no program is known that can do it."""
     run = runs_module.run
 
-    def run_and_lose(job: Job, cell: Cell, judge_cell: Any) -> Any:
+    def run_and_lose(job: Job, cell: Cell, *rest: Any) -> Any:
         if job.id == "breaks its cell":
             destroy_cell(cell)
-        return run(job, cell, judge_cell)
+        return run(job, cell, *rest)
 
     monkeypatch.setattr(runs_module, "run", run_and_lose)
     outcome = two.run(job(name="breaks its cell"))
@@ -118,9 +119,9 @@ def test_a_program_that_loses_its_cell_twice_is_killed_not_excused(
 def test_a_broken_machine_is_our_fault_with_its_evidence(two: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     run = runs_module.run
 
-    def lose(job: Job, cell: Cell, judge_cell: Any) -> Any:
+    def lose(job: Job, cell: Cell, *rest: Any) -> Any:
         destroy_cell(cell)
-        return run(job, cell, judge_cell)
+        return run(job, cell, *rest)
 
     with monkeypatch.context() as broken:
         broken.setattr(runs_module, "run", lose)
@@ -188,6 +189,68 @@ def test_the_memory_limit_is_the_jobs_own(two: Pool) -> None:
     roomy = replace(LIMITS, memory_bytes=600 * MIB)
     assert run_calls(two, program, 400, limits=roomy).tests[0].status is Status.OK
     assert run_calls(two, program, 400).tests[0].status is Status.MEMORY
+
+
+SLOW = "import time\ndef f(x):\n    time.sleep(0.3)\n    return x\n"
+
+
+@pytest.fixture(params=BACKENDS)
+def one(request: pytest.FixtureRequest) -> Iterator[Pool]:
+    with open_or_skip(request.param) as pool:
+        yield pool
+
+
+def test_the_next_job_runs_while_results_are_taken_in(one: Pool) -> None:
+    (cell,) = cells(one)
+    begun: list[int] = []
+    judge = Judge(kind="script", test="assert f(1) == 2\n", entry_point="f")
+    judged = Job(id="judged", program=DOUBLE, work=judge, limits=LIMITS)
+    assert one.run(judged).passed  # its judge's cell is open from now on
+    before = cell.run.number
+    futures = [one.submit(each) for each in (job(SLOW, 1), judged, judged, job(DOUBLE, 4))]
+    for future in futures:
+        future.add_done_callback(lambda _: begun.append(cell.run.number - before))
+    first, *passed, last = (future.result() for future in futures)
+    assert (first.tests[0].value, last.tests[0].value) == (1, 8)
+    assert all(outcome.passed for outcome in passed)
+    assert begun == [2, 3, 4, 4]
+
+
+def test_a_job_that_begins_ahead_can_be_cancelled(one: Pool) -> None:
+    first, ahead = one.submit(job(SLOW, 1)), one.submit(job("while True: pass\n"))
+    first.add_done_callback(lambda _: one.cancel(ahead))
+    later = one.submit(job())
+    assert first.result().tests[0].value == 1
+    with pytest.raises(JobCancelledError):
+        ahead.result(timeout=20)
+    assert later.result().attempts == 1
+
+
+def test_a_job_that_begins_ahead_is_tried_again_where_its_cell_is_lost(one: Pool) -> None:
+    first, ahead = one.submit(job(SLOW, 1)), one.submit(job(SLOW, 2))
+    (cell,) = cells(one)
+    first.add_done_callback(lambda _: destroy_cell(cell))
+    assert first.result().attempts == 1
+    outcome = ahead.result()
+    assert (outcome.tests[0].value, outcome.attempts) == (2, 2)
+
+
+def test_a_job_that_cannot_begin_harms_only_itself(one: Pool) -> None:
+    first, bad, later = one.submit(job(SLOW, 1)), one.submit(job(DOUBLE, "x" * (40 << 20))), one.submit(job())
+    assert first.result().tests[0].value == 1
+    with pytest.raises(CodecError):
+        bad.result()
+    assert later.result().tests[0].value == 42
+
+
+@pytest.mark.parametrize("status", [0, 1, wire.DONE])
+def test_what_is_left_of_a_program_that_ends_too_early_goes_before_the_next(one: Pool, status: int) -> None:
+    """Saying that all is done forfeits what is not; any other end costs the call in which it came."""
+    program = f"import os\ndef f(x):\n    return x if x != 2 else os._exit({status})\n"
+    torn, later = one.submit(job(program, 1, 2, 3)), one.submit(job())
+    expected = [Status.OK, Status.KILLED, Status.KILLED if status == wire.DONE else Status.OK]
+    assert [test.status for test in torn.result().tests] == expected
+    assert later.result().tests[0].value == 42
 
 
 @pytest.mark.parametrize("name", BACKENDS)
