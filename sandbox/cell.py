@@ -82,6 +82,10 @@ class Cell:
         self._send(starts + bytes(descriptors) + " ".join(modules).encode(), list(descriptors.values()))
         return self.run
 
+    @property
+    def busy(self) -> bool:
+        return self.run.number > 0 and self.run.end is None
+
     def kill(self) -> None:
         """Kill every process of the current run; its `end` follows."""
         self._send(wire.RUN.pack(wire.KILL, self.run.number))

@@ -67,6 +67,7 @@ class Ledger:
 class Begun:
     """A job's first processes, with their clocks: the program's, and the judge's where there is one."""
 
+    job: Job
     ledger: Ledger
     processes: list[Process] = field(default_factory=list)
     clocks: list[Clock] = field(default_factory=list)
@@ -139,7 +140,7 @@ def _begin_calls(job: Job, work: Calls, ledger: Ledger, cell: Cell) -> Begun:
         f'{{"program":{wire.to_json(job.program)},"calls":{work.encoded},"done":{len(ledger.tests)},'
         f'"value_bytes":{job.limits.value_bytes},"output_bytes":{job.limits.output_bytes}}}'
     )
-    begun = Begun(ledger)
+    begun = Begun(job, ledger)
     begun.add(cell, "calls", payload.encode(), modules.named_by_program(job.program))
     return begun
 
@@ -209,7 +210,7 @@ def _stdio(job: Job, work: Stdio, ledger: Ledger, cell: Cell, executable: int | 
 def _begin_judge(job: Job, work: Judge, program_cell: Cell, judge_cell: Cell) -> Begun:
     """The judge's process drives the program's over a socket pair, and the program's ends with it."""
     ours, theirs = socket.socketpair()
-    begun = Begun(Ledger(job.limits))
+    begun = Begun(job, Ledger(job.limits))
     try:
         with ours, theirs:
             payload, named = judging.program_payload(job, work), modules.named_by_program(job.program)
@@ -227,6 +228,7 @@ def _judge(job: Job, work: Judge, begun: Begun, freed: Callable[[], None]) -> Ou
 
     def one_ended() -> None:
         if all(each.end is not None and not each.never_began for each in begun.processes):
+            served.at_end = judge.at_end = None
             freed()
 
     served.at_end = judge.at_end = one_ended

@@ -83,8 +83,6 @@ class Slot:
             )
         except Exception as error:  # noqa: BLE001 - `run` meets it again, and deals with it
             _log.info("job %s does not begin ahead: %s", job.id, error)
-            for cell in cells:
-                cell.doubtful |= cell.run.end is None
 
     def stop(self) -> None:
         """Make a running job end with `PoolClosedError`."""
@@ -137,6 +135,7 @@ class Slot:
     def _attempt(self, job: Job, freed: Callable[[], None] = lambda: None) -> Outcome:
         """Run `job` once; cells that it left in doubt are replaced."""
         begun, self._begun = self._begun, None
+        assert begun is None or begun.job is job, "results would be another program's"
         try:
             if job.language != "python":
                 assert isinstance(job.work, Stdio)  # the pool checks it
@@ -181,7 +180,8 @@ class Slot:
 
 
 def _is_worn_out(cell: Cell) -> bool:
-    return cell.doubtful or cell.run.number >= RUNS_PER_CELL
+    """Whether no job may use it any more: also where something still runs that nobody waits for."""
+    return cell.doubtful or cell.busy or cell.run.number >= RUNS_PER_CELL
 
 
 def canary_passed(outcome: Outcome) -> bool:

@@ -1,6 +1,6 @@
 """Programs a second, beside what one would do without this sandbox, in turns in one run.
 
-    python -m tests.bench.sandbox_speed [--rounds 3] [--slots 2] [--evalplus PYTHON]
+    python -m tests.bench.sandbox_speed [--rounds 3] [--slots 2] [--evalplus PYTHON] [--only CONTEST...]
 
 The programs are HumanEval's references with all their tests; ours are graded by `Grader` on docker cells, every verdict
 isolated and passed. `call`: the tasks whose asserts compile to calls; `judge`: all tasks, each through a judge; `whole`: all
@@ -247,6 +247,9 @@ def main() -> None:
     parser.add_argument(
         "--evalplus", metavar="PYTHON", help="an interpreter with evalplus; without, that contest is left out"
     )
+    parser.add_argument(
+        "--only", nargs="+", metavar="CONTEST", help="such as call-plain; without, all of them"
+    )
     options = parser.parse_args()
     tasks = load(f"humaneval={DATA / 'humaneval' / 'HumanEval.jsonl'}")
     with closing(connect()) as client:
@@ -254,6 +257,7 @@ def main() -> None:
     cold = statistics.median(cold_start_seconds(options.slots) for _ in range(3))
     with sandbox.open_pool(options.slots, "docker") as pool, ExitStack() as open_now:
         contests = contests_of(tasks, pool, tag, options.evalplus, open_now)
+        contests = {name: contests[name] for name in options.only or contests}
         judged(pool, tasks)  # cells open, caches fill
         figures = measure(contests, options.rounds)
         memory = supervisors_mib()

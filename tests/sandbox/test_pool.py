@@ -28,6 +28,7 @@ from sandbox.errors import BackendError, JobCancelledError, NoBackendError, Pool
 from sandbox.inside import landlock, wire
 from sandbox.inside.codec import CodecError
 from sandbox.pool import Pool
+from sandbox.process import Clock
 from sandbox.protocol import MIB, Call, Calls, Job, Judge, Limits, Status
 from tests.sandbox.conftest import BACKENDS, LIMITS, open_or_skip, run_calls
 
@@ -191,7 +192,7 @@ def test_the_memory_limit_is_the_jobs_own(two: Pool) -> None:
     assert run_calls(two, program, 400).tests[0].status is Status.MEMORY
 
 
-SLOW = "import time\ndef f(x):\n    time.sleep(0.3)\n    return x\n"
+SLOW = "import time\ndef f(x):\n    time.sleep(0.2)\n    return x\n"
 
 
 @pytest.fixture(params=BACKENDS)
@@ -214,6 +215,23 @@ def test_the_next_job_runs_while_results_are_taken_in(one: Pool) -> None:
     assert (first.tests[0].value, last.tests[0].value) == (1, 8)
     assert all(outcome.passed for outcome in passed)
     assert begun == [2, 3, 4, 4]
+
+
+def test_only_one_job_begins_ahead_however_ends_are_learned_of(
+    one: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here by looking at the time that processes have used, long after all of them have ended."""
+
+    def look(clock: Clock) -> None:
+        time.sleep(0.3)
+        clock._look(time.monotonic())
+
+    monkeypatch.setattr(Clock, "verdict", look)
+    work = Judge(kind="script", test="assert f(1) == 1\n", entry_point="f")
+    jobs = [replace(job(SLOW, 1), work=each) for each in (work, work, work, job(DOUBLE, 1).work)]
+    outcomes = [future.result() for future in [one.submit(each) for each in jobs]]
+    assert [outcome.attempts for outcome in outcomes] == [1] * 4
+    assert all(outcome.passed for outcome in outcomes[:3]) and outcomes[3].tests[0].value == 1
 
 
 def test_a_job_that_begins_ahead_can_be_cancelled(one: Pool) -> None:
