@@ -96,7 +96,7 @@ def _training(study: Study) -> Figure:
                     xs, ys = zip(*sorted(points), strict=True) if points else ((), ())
                     label = arm if seed == 0 else None
                     axes.plot(xs, ys, color=f"C{number}", lw=1, alpha=0.8, label=label)
-    names = ("step", "KL from the warm model, nats a token", "pass@1, held-out tasks")
+    names = ("step", "KL from warm, nats a token", "pass@1, held-out tasks")
     for axes_row, name in zip(rows, names, strict=True):
         for axes, (title, _, _) in zip(axes_row, PANELS, strict=True):
             axes.set(title=title, xlabel=name)
@@ -135,6 +135,7 @@ def _classes(study: Study) -> Figure | None:
                 runs = [run] if run else []
             _draw_shares(axes, runs)
             axes.set(title=arm, yscale="log", ylim=(SHARE_FLOOR, 1.3))
+            axes.set_visible(bool(runs))
         axes_row[0].set_ylabel(f"{level}, {source}")
     for axes in rows[-1]:
         axes.set_xlabel("step")
