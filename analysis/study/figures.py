@@ -17,6 +17,7 @@ from analysis.study.data import (
     CONTROL,
     HELD_OUT,
     LEVELS,
+    TRAINING,
     WARM,
     Policy,
     Study,
@@ -34,7 +35,8 @@ def write(study: Study, folder: Path) -> list[str]:
     """Writes the figures into `folder` and returns their names, in the order that they are read."""
     figures = {
         "boundary.svg": _boundary(study),
-        "training.svg": _training(study),
+        "held-out.svg": _curves(study, HELD_OUT, HELD_OUT_PANELS),
+        "training.svg": _curves(study, TRAINING, TRAINING_PANELS),
         "classes.svg": _classes(study),
     }
     with matplotlib.rc_context({"svg.hashsalt": "coderl", "svg.fonttype": "none", "font.size": 9}):
@@ -72,44 +74,59 @@ def _pass_at_largest(line: Line) -> float | None:
     return curve[max(curve, key=int)]
 
 
-PANELS: list[tuple[str, str, Callable[[Line], float | None]]] = [
-    ("reward, training tasks", "steps", _logged("reward_mean")),
-    ("entropy, nats a token", "evals", _logged("entropy")),
-    ("programs that compile", "evals", _logged("compile_rate")),
-    ("pass@1", "evals", _pass_at_1),
-    ("pass@k at the largest k", "evals", _pass_at_largest),
+Panels = list[tuple[str, Callable[[Line], float | None]]]
+
+HELD_OUT_PANELS: Panels = [
+    ("entropy, nats a token", _logged("entropy")),
+    ("programs that compile", _logged("compile_rate")),
+    ("pass@1", _pass_at_1),
+    ("pass@k at the largest k", _pass_at_largest),
+]
+TRAINING_PANELS: Panels = [
+    ("reward", _logged("reward_mean")),
+    ("entropy, nats a token", _logged("entropy")),
+    ("programs that compile", _logged("compile_rate")),
+    ("pass@1", _logged("pass_rate")),
 ]
 
 
-def _training(study: Study) -> Figure:
-    """Each measure on the way, on held-out tasks but for the reward: against steps, against KL from the warm
-    model, and against pass@1."""
-    figure = Figure(figsize=(13, 8), layout="constrained")
-    rows = figure.subplots(3, len(PANELS))
+def _curves(study: Study, tasks: str, panels: Panels) -> Figure:
+    """Each measure on the way, against steps, against KL from the warm model, and against held-out pass@1."""
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    rows = figure.subplots(3, len(panels))
     for number, arm in enumerate(study.arms):
         for seed, policy in enumerate(study.of(arm)):
+            lines = policy.evals if tasks == HELD_OUT else policy.steps
             places = [lambda step: step, _kl_of(policy), _pass_at_1_of(policy)]
             for axes_row, place in zip(rows, places, strict=True):
-                for axes, (_, kind, take) in zip(axes_row, PANELS, strict=True):
-                    lines = getattr(policy, kind)
-                    points = [(place(line["step"]), y) for line in lines if (y := take(line)) is not None]
-                    xs, ys = zip(*sorted(points), strict=True) if points else ((), ())
+                for axes, (_, take) in zip(axes_row, panels, strict=True):
+                    measured = [(line["step"], y) for line in lines if (y := take(line)) is not None]
+                    if tasks == TRAINING:
+                        measured = _smooth(measured)[2::5]
+                    points = sorted((place(step), y) for step, y in measured)
+                    xs, ys = zip(*points, strict=True) if points else ((), ())
                     label = arm if seed == 0 else None
                     axes.plot(xs, ys, color=f"C{number}", lw=1, alpha=0.8, label=label)
     names = ("step", "KL from warm, nats a token", "pass@1, held-out tasks")
     for axes_row, name in zip(rows, names, strict=True):
-        for axes, (title, _, _) in zip(axes_row, PANELS, strict=True):
+        for axes, (title, _) in zip(axes_row, panels, strict=True):
             axes.set(title=title, xlabel=name)
+    figure.suptitle(f"{tasks.removesuffix('-tasks')} tasks, on the way")
     rows[0][0].legend()
     return figure
 
 
+def _smooth(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Means over five steps, of what is measured on one batch."""
+    values = [value for _, value in points]
+    return [(step, float(np.mean(values[max(0, i - 2) : i + 3]))) for i, (step, _) in enumerate(points)]
+
+
 def _kl_of(policy: Policy) -> Callable[[int], float]:
-    """By step. It is measured on few completions: smoothed over five steps."""
+    """By step."""
     known = [(line["step"], line["kl_warm"]) for line in policy.steps if line.get("kl_warm") is not None]
-    steps, values = zip(*known, strict=True) if known else ((0,), (0.0,))
-    smooth = [float(np.mean(values[max(0, i - 2) : i + 3])) for i in range(len(values))]
-    return lambda step: float(np.interp(step, steps, smooth))
+    steps, values = zip(*_smooth(known), strict=True) if known else ((0,), (0.0,))
+    return lambda step: float(np.interp(step, steps, values))
 
 
 def _pass_at_1_of(policy: Policy) -> Callable[[int], float]:
@@ -135,6 +152,7 @@ def _classes(study: Study) -> Figure | None:
                 runs = [run] if run else []
             _draw_shares(axes, runs)
             axes.set(title=arm, yscale="log", ylim=(SHARE_FLOOR, 1.3))
+            axes.minorticks_off()
             axes.set_visible(bool(runs))
         axes_row[0].set_ylabel(f"{level}, {source}")
     for axes in rows[-1]:
