@@ -16,7 +16,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from coderl.errors import ConfigError
-from coderl.objective_config import ObjectiveConfig
+from coderl.objective_config import DEFAULT_OBJECTIVE, NEGATIVE_ONLY, ObjectiveConfig
 
 
 class Section(BaseModel):
@@ -220,13 +220,14 @@ class RunConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _correct_for_lag(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("train"), dict) and data["train"].get("lag"):
-            corrected = {"sampler_correction": "token"}
-            data = data | {"objective": corrected | data.get("objective", {})}
-            stages = data.get("stages", {})
-            objectives = {k: corrected | v if isinstance(v, dict) else v for k, v in stages.items()}
-            data = data | {"stages": objectives}
+    def _steady_objectives(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        train, stages = data.get("train"), data.get("stages")
+        lag = isinstance(train, dict) and bool(train.get("lag"))
+        data = data | {"objective": _steadied(data.get("objective", {}), lag)}
+        if isinstance(stages, dict):
+            data = data | {"stages": {k: _steadied(v, lag) for k, v in stages.items()}}
         return data
 
     @property
@@ -235,6 +236,16 @@ class RunConfig(Section):
 
     def to_toml(self) -> str:
         return tomli_w.dumps(self.model_dump(exclude_none=True))
+
+
+def _steadied(objective: Any, lag: bool) -> Any:
+    """An objective's table with what training adds to the papers' objectives unless told otherwise."""
+    if not isinstance(objective, dict):
+        return objective
+    added: dict[str, Any] = {"sampler_correction": "token"} if lag else {}
+    if objective.get("name", DEFAULT_OBJECTIVE) in NEGATIVE_ONLY:  # evidence: docs/stability.md
+        added |= {"kl_coef": 0.1, "kl_kind": "full"}
+    return added | objective
 
 
 def load(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:

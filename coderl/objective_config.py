@@ -42,6 +42,9 @@ _NSR = _GRPO | {
     "all_wrong": "penalise",
 }
 
+DEFAULT_OBJECTIVE: Name = "grpo_n"
+NEGATIVE_ONLY = ("grpo_n", "gspo_n")
+
 # Each objective's own defaults, from its paper where the paper says.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "grpo": _GRPO,
@@ -69,7 +72,7 @@ class ObjectiveConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Name = "grpo_n"
+    name: Name = DEFAULT_OBJECTIVE
     eps_low: float = _own("a falling ratio is clipped below 1 - eps_low", gt=0, le=1)
     eps_high: float = _own("a rising ratio is clipped above 1 + eps_high", gt=0)
     dual_clip: float | None = Field(
@@ -92,7 +95,10 @@ class ObjectiveConfig(BaseModel):
         default=0.1, ge=0, description="lambda of w_reinforce: the weight of passing completions"
     )
     kl_coef: float = Field(
-        default=0.0, ge=0, description="weight of KL to the warm model, nats a token; 0: off"
+        default=0.0,
+        ge=0,
+        description="weight of KL to the warm model, nats a token; 0: off. Training's default is 0.1, over the full "
+        "vocabulary, for grpo_n and gspo_n, and 0 for the others",
     )
     kl_kind: Literal["k1", "k2", "k3", "full"] = Field(
         default="k3", description="estimator from the sampled token, or full: over the whole vocabulary"
@@ -130,7 +136,9 @@ class ObjectiveConfig(BaseModel):
     def _take_own_defaults(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        own = DEFAULTS.get(str(data.get("name", "grpo_n")), {})  # an unknown name fails its own validation
+        own = DEFAULTS.get(
+            str(data.get("name", DEFAULT_OBJECTIVE)), {}
+        )  # an unknown name fails its own validation
         return own | {key: value for key, value in data.items() if value is not None or key not in own}
 
     @model_validator(mode="after")
@@ -147,5 +155,9 @@ class ObjectiveConfig(BaseModel):
 
     @property
     def scores_every_row(self) -> bool:
-        """Whether a KL or entropy term gives even completions without advantage a gradient."""
-        return self.kl_coef > 0 or self.entropy_coef > 0
+        """Whether a KL or entropy term gives even completions without advantage a gradient.
+
+        Never in -N: what it removes, it removes whole.
+        """
+        held = self.kl_coef > 0 or self.entropy_coef > 0
+        return held and self.denominator == "sampled" and self.name not in NEGATIVE_ONLY

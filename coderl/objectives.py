@@ -37,12 +37,11 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from coderl.objective_config import ObjectiveConfig
+from coderl.objective_config import NEGATIVE_ONLY, ObjectiveConfig
 
 STD_FLOOR = 1e-4
 MAX_LOG_RATIO = 20.0
 SEQUENCE_RATIO = ("gspo", "gspo_n")
-NEGATIVE_ONLY = ("grpo_n", "gspo_n")
 VERDICT_ONLY = ("psr", "nsr", "w_reinforce")
 
 
@@ -129,7 +128,7 @@ def needs_row(config: ObjectiveConfig, advantage: float | None) -> bool:
     """Whether a completion can contribute to the gradient, and so must run through the learner."""
     if advantage is None:
         return False
-    return advantage != 0 or (config.scores_every_row and config.denominator == "sampled")
+    return advantage != 0 or config.scores_every_row
 
 
 def row_weights(
@@ -147,8 +146,9 @@ def row_weights(
         constant       w_i = 1 / (N max_tokens)
 
     N and the sum over j run over all graded completions ("sampled"), or over those whose advantage
-    is not zero ("kept"). As weights are fixed before the batch is cut, micro-batches, padding and
-    the dropping of rows that `needs_row` refuses change nothing.
+    is not zero ("kept"). What -N removes it removes whole, KL and entropy included: its weight is 0. As
+    weights are fixed before the batch is cut, micro-batches, padding and the dropping of rows that
+    `needs_row` refuses change nothing.
 
     Args:
         advantages: of every completion of the batch; None (a fault of ours) counts nowhere.
@@ -170,7 +170,10 @@ def row_weights(
             case "constant":
                 return 1 / (n * max_tokens)
 
-    return [weight(length) if c else 0.0 for length, c in zip(lengths, counts, strict=True)]
+    removed = [config.name in NEGATIVE_ONLY and not a for a in advantages]
+    return [
+        weight(length) if c and not r else 0.0 for length, c, r in zip(lengths, counts, removed, strict=True)
+    ]
 
 
 # ---- the loss -------------------------------------------------------------------------------------

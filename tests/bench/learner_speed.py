@@ -2,14 +2,13 @@
 
     python -m tests.bench.learner_speed [rounds]
 
-Each round takes one update of each arm, in turn; with and without `learner.share_prompts`. The demo's model
-and batch: 32 prompts x 16 completions, 10 of which pass. Ratios are of CPU seconds, which other work on the
+Each round takes one update of each arm, in turn; with and without `learner.share_prompts`, and GRPO-N with the KL term
+that training adds to it. The demo's model and batch: 32 prompts x 16 completions, 10 of which pass. Ratios are of CPU seconds, which other work on the
 machine does not change much; wall-clock seconds stand beside them. Set OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import statistics
 import sys
@@ -23,6 +22,17 @@ from coderl.types import Batch
 from tests.bench.recorded import assign, recorded_batch
 
 PASS_RATE = 0.6
+GRPO, GRPO_N = (
+    ("objective.name=grpo", "objective.kl_coef=0"),
+    ("objective.name=grpo_n", "objective.kl_coef=0"),
+)
+ARMS = {
+    "grpo": GRPO,
+    "grpo_shared": (*GRPO, "learner.share_prompts=true"),
+    "grpo_n": GRPO_N,
+    "grpo_n_shared": (*GRPO_N, "learner.share_prompts=true"),
+    "grpo_n_kl": ("objective.name=grpo_n",),
+}
 
 
 def main(rounds: int) -> None:
@@ -30,13 +40,10 @@ def main(rounds: int) -> None:
     seconds: dict[str, list[float]] = {}
     cpu: dict[str, list[float]] = {}
     rows: dict[str, int] = {}
-    for name, share in itertools.product(("grpo", "grpo_n"), (False, True)):
-        config = configuration.load(
-            None, [f"objective.name={name}", f"learner.share_prompts={str(share).lower()}"]
-        )
+    for arm, overrides in ARMS.items():
+        config = configuration.load(None, overrides)
         policy = warmup.start(config.warmup, seed=0).policy
         learner = Learner(policy, config, warm=warmup.start(config.warmup, seed=0).policy.model)
-        arm = f"{name}{'_shared' if share else ''}"
         arms[arm] = (learner, config, recorded_batch(policy, config, PASS_RATE))
         seconds[arm], cpu[arm] = [], []
     for turn in range(rounds + 1):
@@ -64,6 +71,7 @@ def main(rounds: int) -> None:
         "seconds": wall,
         "grpo_n_over_grpo": medians["grpo_n"] / medians["grpo"],
         "grpo_n_over_grpo_shared": medians["grpo_n_shared"] / medians["grpo_shared"],
+        "kl_cost": medians["grpo_n_kl"] / medians["grpo_n"],
         "shared_speedup_grpo": medians["grpo"] / medians["grpo_shared"],
         "shared_speedup_grpo_n": medians["grpo_n"] / medians["grpo_n_shared"],
     }

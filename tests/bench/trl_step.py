@@ -52,7 +52,8 @@ def main(rounds: int, model: Path | None) -> None:
 
 def compare(run: train.Run, model: Path, rounds: int) -> dict[str, Any]:
     arms = {
-        name: configuration.load(None, [f"objective.name={name}"]).objective for name in ("grpo", "grpo_n")
+        name: configuration.load(None, [f"objective.name={name}", "objective.kl_coef=0"]).objective
+        for name in ("grpo", "grpo_n")
     }
     wall: dict[str, list[float]] = {name: [] for name in ("trl", *arms)}
     cpu: dict[str, list[float]] = {name: [] for name in ("trl", *arms)}

@@ -33,6 +33,18 @@ def test_overrides_are_typed_and_bare_words_are_strings() -> None:
     assert config.model_copy(update={"name": "run"}).train.steps == RunConfig().train.steps
 
 
+@pytest.mark.parametrize("name", ["grpo_n", "gspo_n"])
+def test_training_holds_negative_only_objectives_to_the_warm_model_unless_told_otherwise(name: str) -> None:
+    stage = f"stages.exploration.name={name}"
+    config = load(None, [f"objective.name={name}", stage])
+    for objective in (config.objective, config.stages.exploration):
+        assert objective is not None and (objective.kl_coef, objective.kl_kind) == (0.1, "full")
+    given = load(None, [f"objective.name={name}", "objective.kl_coef=0", stage, "train.lag=1"])
+    assert (given.objective.kl_coef, given.objective.sampler_correction) == (0, "token")
+    assert load(None, ["objective.name=grpo", stage]).objective.kl_coef == 0
+    assert RunConfig().objective == load(None, ["objective.name=grpo_n"]).objective
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -10,6 +10,7 @@ import torch
 from coderl import objectives
 from coderl.errors import ConfigError
 from coderl.learner import Learner, Update
+from coderl.objective_config import ObjectiveConfig
 from tests.coderl.batches import run_config, sampled_batch, tiny_learner
 
 
@@ -111,7 +112,7 @@ def test_shared_tokens_of_failing_completions_are_found() -> None:
 
 def test_spared_tokens_get_no_gradient_and_the_others_keep_theirs() -> None:
     logp = torch.full((1, 3), -1.0, requires_grad=True)
-    config = run_config(objective__name="grpo_n").objective
+    config = ObjectiveConfig(name="grpo_n")
     arguments = (logp.detach(), torch.ones(1, 3), -torch.ones(1), torch.ones(1))
     loss, _ = objectives.policy_loss(config, logp, *arguments, spared_BT=torch.tensor([[True, False, True]]))
     loss.backward()

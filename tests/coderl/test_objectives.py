@@ -152,9 +152,16 @@ def test_an_empty_completion_and_an_empty_batch_divide_nothing_by_zero() -> None
 
 def test_rows_without_advantage_are_needed_by_kl_and_entropy_only() -> None:
     assert [needs_row(config(), a) for a in (None, 0.0, -0.5, 0.5)] == [False, False, True, True]
-    assert [needs_row(config(kl_coef=0.1), a) for a in (None, 0.0)] == [False, True]
-    assert needs_row(config(entropy_coef=0.1), 0.0)
-    assert not needs_row(config(kl_coef=0.1, denominator="kept"), 0.0)
+    assert [needs_row(config("grpo", kl_coef=0.1), a) for a in (None, 0.0)] == [False, True]
+    assert needs_row(config("grpo", entropy_coef=0.1), 0.0)
+    assert not needs_row(config("grpo", kl_coef=0.1, denominator="kept"), 0.0)
+
+
+@pytest.mark.parametrize("name", ["grpo_n", "gspo_n"])
+def test_negative_only_removes_a_completion_whole_kl_and_entropy_included(name: str) -> None:
+    held = config(name, kl_coef=0.1, entropy_coef=0.1)
+    assert [needs_row(held, a) for a in (0.0, -0.5)] == [False, True]
+    assert row_weights(held, [0.0, -0.5, None], [2, 2, 2], n_sampled=2, max_tokens=4) == [0.0, 1 / 4, 0.0]
 
 
 # ---- the surrogate, one token at a time -----------------------------------------------------------

@@ -133,13 +133,14 @@ def test_dropping_rows_that_are_not_needed_changes_nothing(config: ObjectiveConf
     st.sampled_from(["grpo", "gspo"]),
     st.sampled_from(["sequence_mean", "constant"]),
     st.booleans(),
+    st.sampled_from([0.0, 0.1]),
 )
 def test_negative_only_is_its_parent_without_the_positive_rows(
-    rows: Rows, parent: str, aggregation: str, kept: bool
+    rows: Rows, parent: str, aggregation: str, kept: bool, kl: float
 ) -> None:
     """Times N / N_kept under the "kept" denominator."""
     denominator = "kept" if kept else "sampled"
-    options = {"aggregation": aggregation, "eps_low": 0.2, "eps_high": 0.3}
+    options = {"aggregation": aggregation, "eps_low": 0.2, "eps_high": 0.3, "kl_coef": kl}
     own = ObjectiveConfig.model_validate({"name": f"{parent}_n", "denominator": denominator} | options)
     clipped = replace(rows, advantage=[None if a is None else min(a, 0.0) for a in rows.advantage])
     actual = evaluate(own, clipped)
