@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from coderl import objectives
 from coderl.dynamics.simulate import Options, group_advantages
+from coderl.objective_config import NEGATIVE_ONLY
 
 Vector = npt.NDArray[np.float64]
 
@@ -39,7 +40,7 @@ def limit_advantages(options: Options, p_V: Vector) -> Vector:
     advantage_V = reward_V - p_V @ reward_V
     if options.objective.scale_by_std:
         advantage_V = advantage_V / (math.sqrt(p_V @ advantage_V**2) + objectives.STD_FLOOR)
-    if options.objective.name in objectives.NEGATIVE_ONLY:
+    if options.objective.name in NEGATIVE_ONLY:
         advantage_V = np.minimum(advantage_V, 0)
     return np.asarray(advantage_V)
 
