@@ -27,6 +27,7 @@ REPOSITORY = "coderl-sandbox"
 ROLES: tuple[Role, ...] = ("program", "judge")
 BUILD_COMMAND = "python -m sandbox.image build"
 _FOLDER = Path(__file__).parent
+_SUITE = "trixie"  # as in the Dockerfile, whatever this system is: programs meet the same interpreter
 _JUDGE_PACKAGES = ("python3-numpy", "python3-pytest", "python3-pytest-timeout")
 _LEFT_OUT = tuple(
     "./proc ./sys ./dev ./var/cache ./var/log ./var/lib/apt/lists ./usr/share/doc ./usr/share/man "
@@ -41,7 +42,7 @@ Report = Callable[[str], None]
 
 def tag(role: Role) -> str:
     """Of the image that this version of coderl uses, whichever way it was built."""
-    recipe = (_FOLDER / "Dockerfile").read_bytes() + " ".join((*_JUDGE_PACKAGES, *_LEFT_OUT)).encode()
+    recipe = (_FOLDER / "Dockerfile").read_bytes() + " ".join((_SUITE, *_JUDGE_PACKAGES, *_LEFT_OUT)).encode()
     return f"{REPOSITORY}:{role}-{hashlib.sha256(recipe).hexdigest()[:12]}"
 
 
@@ -116,7 +117,7 @@ def _build_with_debootstrap(report: Report) -> None:
 
 @contextmanager
 def debootstrapped(packages: Sequence[str], report: Report) -> Iterator[Path]:
-    """The root of a Debian as this system's, with `packages`. Raises `ImageError`."""
+    """The root of a Debian, from this system's own mirror, with `packages`. Raises `ImageError`."""
     if os.geteuid() != 0 or shutil.which("debootstrap") is None:
         raise ImageError(
             "the sandbox image cannot be built: no registry answers for its base, and debootstrap needs to be "
@@ -124,12 +125,12 @@ def debootstrapped(packages: Sequence[str], report: Report) -> Iterator[Path]:
             f"Give the engine access to a registry, or run `sudo apt-get install debootstrap` and then, as root, "
             f"`{BUILD_COMMAND}`.",
         )
-    suite, mirror = _debian_source()
+    mirror = _debian_mirror()
     with tempfile.TemporaryDirectory(prefix="coderl-image-") as folder:
         root = Path(folder) / "root"
-        report(f"installing Debian {suite} with {', '.join(packages)} (debootstrap)")
+        report(f"installing Debian {_SUITE} with {', '.join(packages)} (debootstrap)")
         include = f"--include={','.join(packages)}"
-        _command([*_ALONE, "debootstrap", "--variant=minbase", include, suite, str(root), mirror])
+        _command([*_ALONE, "debootstrap", "--variant=minbase", include, _SUITE, str(root), mirror])
         yield root
 
 
@@ -157,14 +158,13 @@ def import_root(root: Path, name: str, report: Report) -> None:
         raise ImageError(f"tar of the image's root failed with status {archive.returncode}")
 
 
-def _debian_source() -> tuple[str, str]:
-    """(suite, mirror) of this system's own apt sources."""
-    listed = _command(["apt-get", "indextargets", "--format", "$(CREATED_BY) $(CODENAME) $(REPO_URI)"])
+def _debian_mirror() -> str:
+    """Of this system's own apt sources."""
+    listed = _command(["apt-get", "indextargets", "--format", "$(CREATED_BY) $(REPO_URI)"])
     for line in listed.splitlines():
-        kind, _, source = line.partition(" ")
-        suite, _, mirror = source.partition(" ")
-        if kind == "Packages" and suite.isalpha() and re.fullmatch(r"https?://\S+/debian/?", mirror):
-            return suite, mirror
+        kind, _, mirror = line.partition(" ")
+        if kind == "Packages" and re.fullmatch(r"https?://\S+/debian/?", mirror):
+            return mirror
     raise ImageError(
         "the sandbox image cannot be built: no registry answers, and apt's sources name no Debian mirror",
         "Give the Docker engine access to a registry for the python image.",
