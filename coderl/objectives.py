@@ -21,6 +21,7 @@ Deviations from the papers:
 - psr, nsr and w_reinforce need a verdict: a reward of 1 or more is +1, anything less is -1.
 - rloo's sum over tokens is divided by max_tokens ("constant"), a factor that Adam removes.
 - k1 carries the ratio, rho (log pi - log ref): without it, its expected gradient on-policy is zero.
+- KL and entropy terms of -N act on the completions that it keeps, as the surrogate does.
 - Log-ratios are clamped to +-20, where their gradient is zero already or the run is lost.
 - dapo's dynamic sampling (refilling all-equal groups) belongs to the rollouts (`train.collect`), not to the loss.
 
