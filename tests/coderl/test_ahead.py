@@ -24,6 +24,7 @@ OPTIONS: dict[str, Any] = {
     "train__lag": 1,
     "lora__rank": 4,
     "learner__learning_rate": 1e-2,
+    "objective__name": "grpo",
     "objective__entropy_coef": 0.01,  # whatever is sampled, there is something to learn
     "warmup__level": '"builtin:tiny"',
     "warmup__steps": 40,

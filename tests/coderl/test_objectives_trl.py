@@ -174,9 +174,11 @@ def test_loss_and_gradient_equal_trl(
     settings: dict[str, Any],
     negative_only: bool,
 ) -> None:
-    """-N by passing min(A, 0)."""
+    """-N by passing min(A, 0). What that removes has no KL term in ours; in TRL's none if the reference is the policy."""
     if negative_only:
         batch.advantage = batch.advantage.clamp(max=0)
+        removed = batch.advantage == 0
+        batch.ref[removed] = batch.logp.detach()[removed]
         options = options | {
             "name": {"grpo": "grpo_n", "gspo": "gspo_n"}.get(options["name"], options["name"])
         }
