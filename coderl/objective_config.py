@@ -136,9 +136,8 @@ class ObjectiveConfig(BaseModel):
     def _take_own_defaults(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        own = DEFAULTS.get(
-            str(data.get("name", DEFAULT_OBJECTIVE)), {}
-        )  # an unknown name fails its own validation
+        # An unknown name fails its own validation.
+        own = DEFAULTS.get(str(data.get("name", DEFAULT_OBJECTIVE)), {})
         return own | {key: value for key, value in data.items() if value is not None or key not in own}
 
     @model_validator(mode="after")

@@ -3,8 +3,8 @@
     python -m tests.bench.learner_speed [rounds]
 
 Each round takes one update of each arm, in turn; with and without `learner.share_prompts`, and GRPO-N with the KL term
-that training adds to it. The demo's model and batch: 32 prompts x 16 completions, 10 of which pass. Ratios are of CPU seconds, which other work on the
-machine does not change much; wall-clock seconds stand beside them. Set OMP_NUM_THREADS=1.
+that training adds to it. The demo's model and batch: 32 prompts x 16 completions, 10 of which pass. Ratios are of CPU
+seconds, which other work on the machine does not change much; wall-clock seconds stand beside them. Set OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations
