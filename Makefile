@@ -2,6 +2,8 @@
 BIN := .venv/bin
 # What `make test` passes to pytest, e.g. `make test PYTEST_ARGS="-x tests/tasks"`.
 PYTEST_ARGS ?=
+# What `make bench` runs, from tests/bench/.
+BENCHES ?= sandbox_speed http_rate http_load seccomp learner_speed learner_memory trl_step ahead codet read_rows report_page
 
 .PHONY: help setup demo test check bench lock clean
 
@@ -23,8 +25,10 @@ check: setup ## lint, formatting, strict types
 	$(BIN)/mypy
 	$(BIN)/mypy tests
 
-bench: setup ## run the benchmarks
-	$(BIN)/python -m pytest -m bench tests/bench $(PYTEST_ARGS)
+bench: setup ## run the benchmarks, an hour or so; each ends with its figures as one line of JSON
+	@for each in $(BENCHES); do \
+		echo "== $$each"; OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.$$each || exit 1; \
+	done
 
 lock: setup ## write requirements/cpu.lock.txt anew from what .venv holds
 	$(BIN)/python scripts/lock.py

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from safetensors import SafetensorError
 
 from coderl.errors import RunFolderError
 
@@ -41,7 +42,7 @@ def save(folder: Path, step: int, model: Savable, state: dict[str, Any]) -> Path
             shutil.rmtree(final)
         os.replace(temporary, final)
         _sync(folder)
-    except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch reports a failed write as RuntimeError
         shutil.rmtree(temporary, ignore_errors=True)
         raise RunFolderError(
             f"checkpoint {final} could not be written: {error}; the previous one is intact. "

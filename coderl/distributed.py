@@ -8,7 +8,7 @@ With one process (or none initialised) all of this does nothing.
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -19,6 +19,9 @@ from transformers import PreTrainedModel
 
 from coderl.objectives import LossStats
 from coderl.scoring import attach
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 
 def world_size() -> int:
@@ -85,6 +88,15 @@ def largest(count: int) -> int:
     value = torch.tensor(count)
     dist.all_reduce(value, dist.ReduceOp.MAX)
     return int(value)
+
+
+def united(share: dict[_K, _V]) -> dict[_K, _V]:
+    """What every rank has, on all ranks."""
+    if world_size() == 1:
+        return share
+    every: list[Any] = [None] * world_size()
+    dist.all_gather_object(every, share)
+    return {key: value for part in every for key, value in part.items()}
 
 
 def summed(loss: float, stats: LossStats) -> tuple[float, LossStats]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils import _pytree as pytree
 
 from coderl import warmup
 from coderl.config import RunConfig
@@ -109,7 +110,7 @@ def _measure(run: Run, evaluations: int) -> Estimate:
         memory_gib=(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + (0 if gpu else moments))
         / GIB,
         device_memory_gib=(_device_bytes() + moments) / GIB if gpu else None,
-        checkpoint_gib=(weights + (masters if learner.saves_masters else 0) + moments) / GIB,
+        checkpoint_gib=(weights + _bytes(learner.state()) + moments) / GIB,
         parameters=parameters,
         completion_tokens_mean=sum(len(r.tokens) for r in batch.rollouts) / len(batch.rollouts),
     )
@@ -120,6 +121,12 @@ def _evaluation_samples(config: RunConfig, tasks: int) -> int:
     ends = 3 if config.train.control and config.model.path is None else 2
     between = (config.train.steps - 1) // config.eval.every if config.eval.every else 0
     return tasks * (ends * config.eval.final_samples + between * config.eval.samples)
+
+
+def _bytes(tree: Any) -> int:
+    """Of all tensors in it; tied ones count once, as they are written."""
+    tensors = [x for x in pytree.tree_leaves(tree) if isinstance(x, torch.Tensor)]
+    return sum({t.untyped_storage().data_ptr(): t.nbytes for t in tensors}.values())
 
 
 def _device_bytes() -> int:

@@ -40,7 +40,9 @@ class TrainingError(CoderlError):
 
 
 class NonFiniteError(TrainingError):
-    pass
+    """`half_learned`: optimizer steps of the same batch were taken before."""
+
+    half_learned = False
 
 
 class MismatchError(TrainingError):

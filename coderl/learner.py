@@ -11,7 +11,7 @@ import math
 import random
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,27 +24,13 @@ from coderl.controller import RateController, learning_rate
 from coderl.errors import NonFiniteError
 from coderl.lora import Adapter
 from coderl.masters import Masters
-from coderl.minibatches import distinct, padded, spared, split, token_row
+from coderl.minibatches import Tokens, distinct, padded, spared, split, token_row, tokens_of
 from coderl.model import Policy
 from coderl.objectives import LossStats
+from coderl.probe import Probe, measure
 from coderl.references import References
 from coderl.scoring import Scores, TokenRow, check_scoring, microbatches, score
 from coderl.types import Batch, Rollout
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """Measured on random completions of all kinds; nats a token.
-
-    `logprob_diff` is between the sampler and the learner's copy of the same policy: of the one before the last update
-    where that one sampled, so an old policy does not pass for a stale publish, nor the other way round.
-    """
-
-    entropy: float
-    kl_warm: float
-    kl_step: float | None  # from the policy before the last update; with `learner.kl_target` or `train.lag`
-    logprob_diff_mean: float  # |sampler - learner|
-    logprob_diff_max: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +66,7 @@ class Learner:
         self.adapter = Adapter(self.model, config.lora, config.seed) if config.lora else None
         if self.adapter is not None:
             self.references.warm = self.adapter.off
+            self.references.previous = self.adapter.earlier() if self.references.compares else None
         self.model.train()
         learner = config.learner
         check_scoring(self.model, share_prompts=learner.share_prompts)
@@ -114,34 +101,23 @@ class Learner:
             self.adapter.save(folder / "adapter")
 
     def probe(self, batch: Batch, seed: int) -> Probe:
-        """Score a fixed random subset of all completions, before the update."""
+        """Measure a fixed random subset of all completions, before the update."""
+        started = time.monotonic()
         with_tokens = [r for r in batch.rollouts if r.tokens]
-        chosen = random.Random(seed).sample(
-            with_tokens, min(self.config.learner.probe_rows, len(with_tokens))
+        size = min(self.config.learner.probe_rows, len(with_tokens))
+        measured = measure(
+            random.Random(seed).sample(with_tokens, size),
+            self.model,
+            self.references.warm,
+            self.references.previous,
+            sampled_by_previous=batch.policy_version < self.batches,
+            score=self._score,
+            microbatches=self._microbatches,
         )
-        rows = [token_row(r) for r in chosen]
-        sampled_by, previous = self.model, self.references.previous
-        if previous is not None and batch.policy_version < self.batches:
-            sampled_by = previous
-        references = [self.references.warm] if previous is None else [self.references.warm, previous]
-        sums = torch.zeros(2 + len(references), dtype=torch.float64)
-        count, largest = 0, 0.0
-        with torch.no_grad():
-            for group in self._microbatches(rows):
-                part = [rows[i] for i in group]
-                scores = self._score(self.model, part, entropy=True, references=references)
-                assert scores.entropy_BT is not None
-                own_BT = scores.logp_BT if sampled_by is self.model else self._score(sampled_by, part).logp_BT
-                sampler_BT = padded([chosen[i].logprobs for i in group], own_BT)
-                difference = (own_BT - sampler_BT).abs() * scores.mask_BT
-                columns = (scores.entropy_BT, difference, *scores.kls_BT)
-                sums += torch.stack([x.sum() for x in columns]).double().cpu()
-                largest = max(largest, float(difference.max()))
-                count += int(scores.mask_BT.sum())
-        entropy, mismatch, kl_warm, *kl_step = (sums / count).tolist()
         if self.controller and self.batches > self.config.learner.warmup_steps:
-            self.controller.measured(kl_step[0])
-        return Probe(entropy, kl_warm, kl_step[0] if kl_step else None, mismatch, largest)
+            assert measured.kl_step is not None
+            self.controller.measured(measured.kl_step)
+        return replace(measured, seconds=time.monotonic() - started)
 
     def update(self, batch: Batch) -> Update:
         """Take `minibatches` optimizer steps on a batch whose rollouts have advantages.
@@ -151,13 +127,18 @@ class Learner:
         """
         started = time.monotonic()
         rate = self._set_learning_rate()
-        self.references.keep_previous(self.named_weights)
+        self.references.keep_previous(self.adapter.weights if self.adapter else self.named_weights)
         stats = LossStats()
-        losses, norms, rows = [], [], 0
+        losses: list[float] = []
+        norms, rows = [], 0
         parts = split(batch, self.config.learner.minibatches, self.config.seed)
         old = self._old_logprobs(batch) if len(parts) > 1 else None
         for part in parts:
-            loss, norm, used, part_stats = self._step(part, old)
+            try:
+                loss, norm, used, part_stats = self._step(part, old)
+            except NonFiniteError as error:
+                error.half_learned = bool(losses)
+                raise
             stats += part_stats
             losses.append(loss)
             norms.append(norm)
@@ -183,7 +164,7 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
 
     def _step(
-        self, part: list[Rollout], old: dict[int, list[float]] | None
+        self, part: list[Rollout], old: dict[Tokens, list[float]] | None
     ) -> tuple[float, float, int, LossStats]:
         loss, rows, stats = self._gradient(part, old)
         if not rows:  # no group has any signal: no step for weight decay or momentum
@@ -193,15 +174,15 @@ class Learner:
         if not (math.isfinite(loss) and math.isfinite(norm)):
             self.optimizer.zero_grad(set_to_none=True)
             raise NonFiniteError(
-                f"loss {loss} or gradient norm {norm} is not finite in batch {self.batches + 1}; the weights are "
-                "unchanged. Resume from the last checkpoint with a lower learner.learning_rate"
+                f"loss {loss} or gradient norm {norm} is not finite in batch {self.batches + 1}; no step was taken "
+                "with it. Resume from the last checkpoint with a lower learner.learning_rate"
             )
         self.optimizer.step()
         self.masters.round()
         return loss, norm, rows, stats
 
     def _gradient(
-        self, part: list[Rollout], old: dict[int, list[float]] | None
+        self, part: list[Rollout], old: dict[Tokens, list[float]] | None
     ) -> tuple[float, int, LossStats]:
         """Leave the gradient of a minibatch in the parameters.
 
@@ -253,9 +234,9 @@ class Learner:
         return bool(rollout.tokens) and objectives.needs_row(self.objective, rollout.advantage)
 
     def _loss(
-        self, used: Sequence[tuple[Rollout, float, int]], old: dict[int, list[float]] | None
+        self, used: Sequence[tuple[Rollout, float, int]], old: dict[Tokens, list[float]] | None
     ) -> tuple[torch.Tensor, torch.Tensor, LossStats]:
-        """The loss of what `_distinct` gave, the log-probabilities that its gradient passes through, and statistics."""
+        """The loss of what `distinct` gave, the log-probabilities that its gradient passes through, and statistics."""
         objective = self.objective
         rollouts = [r for r, _, _ in used]
         full_kl = objective.kl_coef > 0 and objective.kl_kind == "full"
@@ -270,7 +251,7 @@ class Learner:
         loss, stats = objectives.policy_loss(
             objective,
             logp,
-            logp.detach() if old is None else padded([old[id(r)] for r in rollouts], logp),
+            logp.detach() if old is None else padded([old[tokens_of(r)] for r in rollouts], logp),
             scores.mask_BT,
             torch.tensor([float(r.advantage or 0.0) for r in rollouts], device=logp.device),
             torch.tensor([w for _, w, _ in used], device=logp.device),
@@ -294,17 +275,21 @@ class Learner:
             rows = [token_row(r) for r in rollouts]
             return self._score(self._reference, rows).logp_BT
 
-    def _old_logprobs(self, batch: Batch) -> dict[int, list[float]]:
-        """Log-probabilities under the weights at the start of the batch, by `id` of the rollout."""
-        needed = [r for r in batch.rollouts if self._needed(r)]
-        rows = [token_row(r) for r in needed]
-        old: dict[int, list[float]] = {}
+    def _old_logprobs(self, batch: Batch) -> dict[Tokens, list[float]]:
+        """Log-probabilities under the weights at the start of the batch; each rank scores its share."""
+        needed = {tokens_of(r): token_row(r) for r in batch.rollouts if self._needed(r)}
+        mine = list(needed.items())[distributed.rank() :: distributed.world_size()]
+        rows = [row for _, row in mine]
+        groups = list(self._microbatches(rows))
+        old: dict[Tokens, list[float]] = {}
         with torch.no_grad():
-            for group in self._microbatches(rows):
+            for group in groups:
                 logp = self._score(self.model, [rows[i] for i in group]).logp_BT.tolist()
                 for i, values in zip(group, logp, strict=True):
-                    old[id(needed[i])] = values[: len(needed[i].tokens)]
-        return old
+                    old[mine[i][0]] = values[: len(rows[i].completion)]
+            for _ in range(distributed.largest(len(groups)) - len(groups)):
+                self._score(self.model, [next(iter(needed.values()))])  # all ranks must take part in each
+        return distributed.united(old)
 
     def _set_learning_rate(self) -> float:
         rate = learning_rate(self.config.learner, self.batches, self.config.train.steps)

@@ -6,8 +6,8 @@ the model is the warm one, so no copy of that is needed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +17,6 @@ from transformers import PreTrainedModel
 from coderl import distributed
 from coderl.config import LoraConfig
 from coderl.errors import ModelError
-from coderl.scoring import ATTACHED
 
 NAME = "default"  # peft's for an adapter that was not named
 
@@ -67,13 +66,23 @@ class Adapter:
                     tensor = tensor + layer.get_delta_weight(NAME)
                 yield name.replace(".base_layer", ""), distributed.whole(tensor)
 
+    def weights(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """The adapter's own, by name; unlike `merged`, what is added is not rounded to the model's precision."""
+        for name, parameter in self._model.named_parameters():
+            if ".lora_" in name:
+                yield name, parameter.detach()
+
     @property
     def off(self) -> PreTrainedModel:
         """The model without the adapter, for scoring; it is never scored and trained at the same time."""
-        return cast(PreTrainedModel, _WithoutAdapter(self))
+        return cast(PreTrainedModel, _Changed(self._model, self._disabled))
+
+    def earlier(self) -> PreTrainedModel:
+        """The model with a copy of the adapter as it is now, for scoring; loads others from `weights`."""
+        return cast(PreTrainedModel, _Earlier(self._model, dict(self.weights())))
 
     @contextmanager
-    def disabled(self) -> Iterator[None]:
+    def _disabled(self) -> Iterator[None]:
         self._peft.base_model.disable_adapter_layers()
         try:
             yield
@@ -85,28 +94,47 @@ class Adapter:
         self._peft.save_pretrained(folder, state_dict=distributed.whole(self._peft.state_dict()))
 
 
-class _WithoutAdapter:
-    """What scoring needs of a model, with the adapter switched off while it runs."""
+class _Changed:
+    """What scoring needs of a model, whose decoder is changed while it runs."""
 
-    def __init__(self, adapter: Adapter) -> None:
-        self._adapter = adapter
+    def __init__(self, model: PreTrainedModel, change: Callable[[], AbstractContextManager[None]]) -> None:
+        self._model = model
+        self._change = change
 
     def get_decoder(self) -> Any:
-        decoder = self._adapter._model.get_decoder()
+        decoder = self._model.get_decoder()
 
         def run(**inputs: Any) -> Any:
-            with self._adapter.disabled():
+            with self._change():
                 return decoder(**inputs)
 
         return run
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self._adapter._model, name)
-        if name != ATTACHED:
-            return value
+        return getattr(self._model, name)
 
-        def run(*arguments: Any) -> Any:
-            with self._adapter.disabled():
-                return value(*arguments)
 
-        return run
+class _Earlier(_Changed):
+    """With other weights in the adapter."""
+
+    def __init__(self, model: PreTrainedModel, weights: dict[str, torch.Tensor]) -> None:
+        super().__init__(model, self._swapped)
+        self._parameters = {name: model.get_parameter(name) for name in weights}
+        self.load_state_dict(weights)
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return self._weights
+
+    def load_state_dict(self, weights: dict[str, torch.Tensor]) -> None:
+        self._weights = {name: tensor.clone() for name, tensor in weights.items()}
+
+    @contextmanager
+    def _swapped(self) -> Iterator[None]:
+        present = {name: parameter.data for name, parameter in self._parameters.items()}
+        try:
+            for name, parameter in self._parameters.items():
+                parameter.data = self._weights[name]
+            yield
+        finally:
+            for name, parameter in self._parameters.items():
+                parameter.data = present[name]

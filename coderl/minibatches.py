@@ -14,6 +14,8 @@ import torch
 from coderl.scoring import TokenRow
 from coderl.types import Batch, Rollout
 
+Tokens = tuple[tuple[int, ...], tuple[int, ...]]  # a prompt's and a completion's
+
 
 def split(batch: Batch, parts: int, seed: int) -> list[list[Rollout]]:
     """Whole groups dealt into `parts` minibatches, in an order that depends on seed and step only."""
@@ -24,6 +26,11 @@ def split(batch: Batch, parts: int, seed: int) -> list[list[Rollout]]:
     return [[r for group in part for r in group.rollouts] for part in dealt]
 
 
+def tokens_of(rollout: Rollout) -> Tokens:
+    """What log-probabilities depend on."""
+    return tuple(rollout.prompt_tokens), tuple(rollout.tokens)
+
+
 def distinct(used: Sequence[tuple[Rollout, float]]) -> list[tuple[Rollout, float, int]]:
     """Equal completions as one: its rollout, the sum of their weights, and how many they are.
 
@@ -31,7 +38,7 @@ def distinct(used: Sequence[tuple[Rollout, float]]) -> list[tuple[Rollout, float
     """
     merged: dict[tuple[Any, ...], tuple[Rollout, float, int]] = {}
     for r, weight in used:
-        key = (tuple(r.prompt_tokens), tuple(r.tokens), r.advantage, tuple(r.spared or ()))
+        key = (tokens_of(r), r.advantage, tuple(r.spared or ()))
         first, total, count = merged.get(key, (r, 0.0, 0))
         merged[key] = (first, total + weight, count + 1)
     return list(merged.values())

@@ -52,7 +52,7 @@ class Transfer(Protocol):
     """Replaces the weights of all servers.
 
     Raises:
-        httpx.HTTPError, OSError, RuntimeError: one of them did not take the weights.
+        httpx.HTTPError, OSError, RuntimeError, SafetensorError: one of them did not take the weights.
     """
 
     def send(self, weights: Weights) -> None: ...

@@ -26,8 +26,9 @@ import torch.distributed as dist
 from coderl import checkpoint
 from coderl.config import RunConfig
 from coderl.errors import ConfigError, TrainingError
-from coderl.learner import Learner, Probe, Update
+from coderl.learner import Learner, Update
 from coderl.model import Policy, load_policy
+from coderl.probe import Probe
 from coderl.types import Batch, Group, Rollout
 from tasks.types import Task
 

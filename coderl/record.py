@@ -9,7 +9,8 @@ from coderl.evaluate import compile_rate, entropy
 from coderl.types import Batch
 
 if TYPE_CHECKING:
-    from coderl.learner import Probe, Update
+    from coderl.learner import Update
+    from coderl.probe import Probe
     from coderl.train import Run
 
 
@@ -32,9 +33,10 @@ def record_step(
         "rows": update.sampled,
         "logprob_diff_mean": probe.logprob_diff_mean,
         "logprob_diff_max": probe.logprob_diff_max,
+        "staleness": probe.staleness,
         "seconds_sample": batch.seconds_sample,
         "seconds_grade": batch.seconds_grade,
-        "seconds_learn": update.seconds,
+        "seconds_learn": probe.seconds + update.seconds,
         "seconds_publish": seconds_publish,
         "seconds_total": seconds_total,
         "policy_version": batch.policy_version,

@@ -16,23 +16,23 @@ Named = Callable[[], Iterator[tuple[str, torch.Tensor]]]
 
 
 class References:
-    """`warm`: where training began; with an adapter the learner puts the model with that switched off here.
+    """`warm`: where training began. `average`: a slow average of the policy; with `objective.kl_reference = "average"`.
 
     `previous`: before the last update, against which that, or what an older policy sampled, is measured; with
-    `learner.kl_target` or `train.lag`. `average`: a slow average of the policy; with `objective.kl_reference =
-    "average"`.
+    `learner.kl_target` or `train.lag`. With an adapter the learner puts `warm` and `previous` here.
     """
 
     def __init__(self, model: PreTrainedModel, config: RunConfig, warm: PreTrainedModel | None) -> None:
         """Copy `model`, which has no adapter yet. `warm` may be left out where there will be one."""
-        compares = config.learner.kl_target > 0 or config.train.lag > 0
+        self.compares = config.learner.kl_target > 0 or config.train.lag > 0
         self.warm = model if warm is None else _frozen(warm)
-        self.previous = _frozen(copy.deepcopy(model)) if compares else None
+        keeps = self.compares and not config.lora
+        self.previous = _frozen(copy.deepcopy(model)) if keeps else None
         self.average = _frozen(copy.deepcopy(warm or model)) if _uses_average(config) else None
         self._sums = Masters(self.average.parameters()) if self.average is not None else None
 
     def keep_previous(self, named_weights: Named) -> None:
-        """Called before an update, with the policy's weights."""
+        """Called before an update, with the policy's weights, or its adapter's."""
         if self.previous is not None:
             self.previous.load_state_dict(dict(named_weights()))
 

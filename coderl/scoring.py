@@ -38,13 +38,15 @@ class TokenRow:
 class Scores:
     """`logp_BT`, `entropy_BT`, `kls_BT`: nats, completion tokens only, zero where `mask_BT` is zero.
 
-    `entropy_BT` is None unless asked for; `kls_BT` holds the full-vocabulary KL to each reference, in order.
+    `entropy_BT` is None unless asked for; `kls_BT` holds the full-vocabulary KL to each reference, in order, and
+    `reference_logps_BT` the tokens' log-probabilities under it, without gradient.
     """
 
     logp_BT: Tensor
     mask_BT: Tensor
     entropy_BT: Tensor | None
     kls_BT: list[Tensor]
+    reference_logps_BT: list[Tensor]
 
 
 def packs(rows: Sequence[TokenRow], share_prompts: bool) -> list[list[int]]:
@@ -106,6 +108,7 @@ def score(
     arguments = (inputs_BT, source_K, target_K, temperature, entropy, references)
     attached = getattr(model, ATTACHED, None)
     columns = attached(*arguments) if attached else _columns(model, *arguments)
+    compared = columns[1 + entropy :]
 
     def spread(values_K: Tensor) -> Tensor:
         return torch.zeros(mask_BT.shape, dtype=values_K.dtype, device=device).masked_scatter(
@@ -116,7 +119,8 @@ def score(
         logp_BT=spread(columns[0]),
         mask_BT=mask_BT,
         entropy_BT=spread(columns[1]) if entropy else None,
-        kls_BT=[spread(column) for column in columns[len(columns) - len(references) :]],
+        kls_BT=[spread(column) for column in compared[0::2]],
+        reference_logps_BT=[spread(column) for column in compared[1::2]],
     )
 
 
@@ -135,7 +139,7 @@ def _columns(
     entropy: bool,
     references: Sequence[PreTrainedModel],
 ) -> tuple[Tensor, ...]:
-    """Log-probabilities, then entropies if asked for, then the KL to each reference; K each."""
+    """Log-probabilities, entropies if asked for, then for each reference the KL and its log-probabilities; K each."""
     hidden_KD = _hidden(model, inputs_BT, source_K)
     with torch.no_grad():
         reference_KD = [_hidden(reference, inputs_BT, source_K) for reference in references]
@@ -151,6 +155,7 @@ def _columns(
             with torch.no_grad():
                 ref_KV = torch.log_softmax(reference_head(states).float() / temperature, -1)
             out.append((logp_KV.exp() * (logp_KV - ref_KV)).sum(-1))
+            out.append(ref_KV.gather(1, targets[:, None])[:, 0])
         return tuple(out)
 
     parts = []

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
+from safetensors import SafetensorError
 
 from coderl.config import SamplerConfig
 from coderl.errors import ModelError, PublishError, SamplerError
@@ -55,7 +56,7 @@ class ServerSampler:
         """Sample from `weights` from now on. Raises `PublishError`: a server did not take them."""
         try:
             self._transfer.send(weights)
-        except (httpx.HTTPError, OSError, RuntimeError, ValueError) as error:
+        except (httpx.HTTPError, OSError, RuntimeError, SafetensorError, ValueError) as error:
             raise PublishError(
                 f"a vLLM server did not take the weights of version {version}: {type(error).__name__}: {error}. "
                 f"Servers must see {self.config.transfer_folder} (sampler.transfer_folder) and hold the same "
@@ -174,8 +175,10 @@ def _check(servers: Servers, config: SamplerConfig) -> str:
     start = "start it with VLLM_SERVER_DEV_MODE=1 and --logprobs-mode processed_logprobs (docs/multi-node.md)"
     try:
         served = [answer["data"][0] for answer in servers.get("/v1/models")]
-        settings = servers.get("/server_info?config_format=json")
-    except (httpx.HTTPError, KeyError, ValueError) as error:
+        settings = [
+            answer["vllm_config"]["model_config"] for answer in servers.get("/server_info?config_format=json")
+        ]
+    except (httpx.HTTPError, httpx.InvalidURL, LookupError, ValueError) as error:
         raise ModelError(f"a vLLM server of sampler.urls does not answer: {error}; {start}") from None
     longest = config.max_prompt_tokens + config.max_tokens
     for url, model, setting in zip(servers.urls, served, settings, strict=True):
@@ -184,7 +187,7 @@ def _check(servers: Servers, config: SamplerConfig) -> str:
                 f"the vLLM server at {url} takes {model['max_model_len']} tokens: start it with --max-model-len "
                 f"{longest}, or lower sampler.max_tokens"
             )
-        if setting["vllm_config"]["model_config"]["logprobs_mode"] != "processed_logprobs":
+        if setting["logprobs_mode"] != "processed_logprobs":
             raise ModelError(
                 f"the vLLM server at {url} does not say log-probs of the distribution sampled from; {start}"
             )

@@ -47,11 +47,12 @@ class StageMonitor:
     distinct_passing: list[float] = field(default_factory=list)
     first_solved: list[float] = field(default_factory=list)
 
-    def evaluation(self, pass_at_k: float) -> None:
-        """Pass@k at one large k; the first one must be the warm model's."""
-        if self.warm_pass_at_k is None:
+    def evaluation(self, pass_at_k: float | None, *, warm: bool) -> None:
+        """Pass@k at one large k, of the warm model or of a later policy; None where too few samples were graded."""
+        if warm:
             self.warm_pass_at_k = pass_at_k
-        self.pass_at_k = pass_at_k
+        elif pass_at_k is not None:
+            self.pass_at_k = pass_at_k
 
     def step(
         self, *, entropy: float, top_share: float, distinct_passing: float, first_solved: float

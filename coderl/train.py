@@ -25,11 +25,12 @@ from coderl.collapse import CollapseMonitor
 from coderl.config import RunConfig
 from coderl.data import Data
 from coderl.display import Display
-from coderl.errors import CollapseError, MismatchError, SamplerError, SandboxOutageError
+from coderl.errors import CollapseError, MismatchError, NonFiniteError, SamplerError, SandboxOutageError
 from coderl.evaluate import Evaluation, evaluate
-from coderl.learner import Learner, Probe
+from coderl.learner import Learner
 from coderl.metrics import Metrics
 from coderl.model import Policy
+from coderl.probe import Probe
 from coderl.rollouts import Collector
 from coderl.runfolder import RunFolder
 from coderl.sampler import Sampler
@@ -39,6 +40,7 @@ from tasks.errors import TaskError
 
 FLOAT32_MISMATCH = 1e-3  # nats a token; in float32 vLLM and transformers agree to 1e-6
 REDUCED_MISMATCH = 0.1
+STALE = 6.0  # standard errors: by chance once in a thousand million steps
 
 
 @dataclass(slots=True)
@@ -181,7 +183,7 @@ def evaluate_held_out(run: Run, samples: int, name: str = "held-out") -> Evaluat
         run.evaluated_step = run.step
         run.monitor.evaluation(result.pass_at_k.get(1, 0.0))
         # Evaluations on the way draw fewer samples than the first: the largest k that all of them have.
-        run.stages.evaluation(result.pass_at_k.get(_common_k(run.config), 0.0))
+        run.stages.evaluation(result.pass_at_k.get(_common_k(run.config)), warm=run.step == 0)
     return result
 
 
@@ -202,16 +204,28 @@ def _common_k(config: RunConfig) -> int:
 
 
 def check_mismatch(run: Run, probe: Probe) -> None:
-    """Stop when sampler and learner disagree on the same tokens: a stale or wrong weight publish."""
+    """Stop when sampler and learner disagree on the same tokens: a stale or wrong weight publish.
+
+    In bfloat16 one missed update hides in their rounding, but not from a comparison with the policy before it. Merging
+    an adapter rounds small updates away, which would look the same; and whoever sets a limit expects a difference.
+    """
+    exact = run.policy.model.dtype == torch.float32
     limit = run.config.learner.max_logprob_difference
+    compares = limit is None and (exact or run.config.lora is None)
     if limit is None:
-        limit = FLOAT32_MISMATCH if run.policy.model.dtype == torch.float32 else REDUCED_MISMATCH
+        limit = FLOAT32_MISMATCH if exact else REDUCED_MISMATCH
     if not probe.logprob_diff_mean <= limit:  # also catches NaN
         raise MismatchError(
             f"step {run.step + 1}: sampler and learner differ by {probe.logprob_diff_mean:.2g} nats a token "
             f"(limit {limit:g}): the sampler holds other weights than the learner. Resume from the last checkpoint; "
             "if it recurs, compare versions with those that coderl/publish.py was tested on, or raise "
             "learner.max_logprob_difference"
+        )
+    if compares and probe.staleness > STALE:
+        raise MismatchError(
+            f"step {run.step + 1}: what was sampled fits the policy before the last update better than the present one "
+            f"({probe.staleness:.0f} standard errors): the sampler was not given the new weights. Resume from the last "
+            "checkpoint; if it recurs, compare versions with those that coderl/publish.py was tested on"
         )
 
 
@@ -237,14 +251,16 @@ def save_checkpoint(run: Run) -> None:
 
 @contextlib.contextmanager
 def _keeping_finished_steps(run: Run) -> Iterator[None]:
-    """Where sampling, grading or rewarding fails, the weights are those of the last step: save them.
+    """Where sampling, grading or rewarding fails, or learning before it changed anything, the weights are those of the
+    last step: save them.
 
-    Not so where learning or publishing fails: from there the last regular checkpoint is resumed.
+    Not so where learning or publishing fails later: from there the last regular checkpoint is resumed.
     """
     try:
         yield
-    except (SamplerError, SandboxOutageError, TaskError):
-        if run.saved_step < run.step:
+    except (SamplerError, SandboxOutageError, TaskError, NonFiniteError) as error:
+        half_learned = isinstance(error, NonFiniteError) and error.half_learned
+        if run.saved_step < run.step and not half_learned:
             save_checkpoint(run)
         raise
 

@@ -49,7 +49,7 @@ def judge(steps: Sequence[Step]) -> list[str]:
     said: list[str] = []
     for step in steps:
         if step.step % EVALUATE_EVERY == 0:
-            monitor.evaluation(step.pass_at_k)
+            monitor.evaluation(step.pass_at_k, warm=step.step == steps[0].step)
         said.append(
             monitor.step(
                 entropy=step.entropy,

@@ -5,7 +5,9 @@
 Each side is a process of its own: forward and backward of GRPO's loss on one completion, on a Llama of two
 layers (hidden size 128, tied embeddings). Reported is how far the process's peak rises above what it held
 with model and gradients in place. TRL 1.16 does not keep full logits either: it works in tiles (fused_lm_head); the
-third side is the plain way, with full logits. `deep`: sixteen layers, with and without gradient checkpointing.
+plain way is a side of its own, with full logits. `kl`: with GRPO-N's default KL term over the whole vocabulary, and with
+what is measured before each update, both against frozen copies that it holds before. `deep`: sixteen layers, with and
+without gradient checkpointing.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 VOCABULARY, PROMPT, COMPLETION = 151_936, 48, 2000
-SIDES = ("coderl", "trl", "full_logits", "coderl_deep", "coderl_deep_checkpointing")
+SIDES = ("coderl", "coderl_kl", "trl", "full_logits", "coderl_deep", "coderl_deep_checkpointing")
 
 
 def main() -> None:
@@ -40,6 +42,7 @@ def main() -> None:
                 "completion_tokens": COMPLETION,
                 "mib": peaks,
                 "ours_over_trl": peaks["coderl"] / peaks["trl"],
+                "ours_with_kl_over_trl": peaks["coderl_kl"] / peaks["trl"],
                 "checkpointing_over_deep": peaks["coderl_deep_checkpointing"] / peaks["coderl_deep"],
                 "ours_over_full_logits": peaks["coderl"] / peaks["full_logits"],
             }
@@ -67,7 +70,8 @@ def measure(side: str) -> float:
     prompt, completion = torch.arange(PROMPT) + 5, torch.arange(COMPLETION) + 100
     if "checkpointing" in side:
         model.gradient_checkpointing_enable({"use_reentrant": False})
-    step = {"trl": _trl, "full_logits": _full}.get(side, _ours)(model, prompt, completion)
+    make = {"trl": _trl, "full_logits": _full, "coderl_kl": _ours_with_kl}.get(side, _ours)
+    step = make(model, prompt, completion)
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
@@ -90,6 +94,37 @@ def _ours(model: Any, prompt: Any, completion: Any) -> Any:
         logp = scores.logp_BT
         loss, _ = objectives.policy_loss(
             objective, logp, logp.detach(), scores.mask_BT, torch.ones(1), torch.ones(1) / COMPLETION
+        )
+        loss.backward()
+
+    return step
+
+
+def _ours_with_kl(model: Any, prompt: Any, completion: Any) -> Any:
+    import copy
+
+    import torch
+
+    from coderl import objectives
+    from coderl.objective_config import ObjectiveConfig
+    from coderl.scoring import TokenRow, score
+
+    objective = ObjectiveConfig(name="grpo", kl_coef=0.1, kl_kind="full")
+    warm, previous = (copy.deepcopy(model).requires_grad_(False) for _ in range(2))
+    rows = [TokenRow(prompt.tolist(), completion.tolist())]
+
+    def step() -> None:
+        with torch.no_grad():
+            score(model, rows, entropy=True, references=[warm, previous])
+        scores = score(model, rows, references=[warm])
+        loss, _ = objectives.policy_loss(
+            objective,
+            scores.logp_BT,
+            scores.logp_BT.detach(),
+            scores.mask_BT,
+            torch.ones(1),
+            torch.ones(1) / COMPLETION,
+            kl_full_BT=scores.kls_BT[0],
         )
         loss.backward()
 

@@ -13,11 +13,11 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as multiprocessing
 
-from coderl import distributed
+from coderl import distributed, scoring
 from coderl.config import RunConfig
 from coderl.learner import Learner, Update
 from coderl.types import Batch
-from tests.coderl.batches import run_config, sampled_batch, tiny_learner, tiny_policy
+from tests.coderl.batches import VOCABULARY, run_config, sampled_batch, tiny_learner, tiny_policy
 
 STEPS = 3
 
@@ -80,6 +80,7 @@ def as_a_rank(rank: int, folder: Path) -> None:
     limit = datetime.timedelta(seconds=250)
     dist.init_process_group("gloo", init_method=store, rank=rank, world_size=2, timeout=limit)
     torch.set_num_threads(1)
+    scoring.CHUNK_LOGITS = 8 * VOCABULARY  # several chunks, computed again in the backward pass, as with any real model
     learner = tiny_learner(config())
     steps = batches()
     first = learn(learner, steps[:2])

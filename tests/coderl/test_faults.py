@@ -23,6 +23,7 @@ from coderl.opening import open_run
 from coderl.sampler import EngineSampler
 from coderl.session import explained
 from coderl.train import Run
+from coderl.types import Batch
 from sandbox import outage
 from sandbox.errors import BackendError
 from tasks.errors import TaskError
@@ -124,19 +125,52 @@ def test_a_reward_that_is_no_number(after_a_step: Run, value: Any, message: str)
     assert resumable(after_a_step)
 
 
-def test_an_infinite_gradient_leaves_the_weights_alone(after_a_step: Run) -> None:
+def something_to_learn(_: Run, batch: Batch) -> None:
+    """Advantages, whatever was sampled."""
+    for rollout in batch.rollouts:
+        rollout.advantage = -1.0
+
+
+def test_an_infinite_gradient_leaves_the_weights_alone(
+    after_a_step: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = weights(after_a_step)
-    batch = train.collect(after_a_step, after_a_step.step + 1)
-    batch.rollouts[0].advantage = -1.0  # whatever was sampled, there is something to learn
+    monkeypatch.setattr(train, "assign_advantages", something_to_learn)
     parameter = next(after_a_step.learner.model.parameters())
     handle = parameter.register_hook(lambda gradient: gradient * float("inf"))
     try:
         with pytest.raises(NonFiniteError, match="not finite.*Resume from the last checkpoint"):
-            after_a_step.learner.update(batch)
+            train.train(after_a_step)
     finally:
         handle.remove()
     assert all(torch.equal(a, b) for a, b in zip(before, weights(after_a_step), strict=True))
     assert after_a_step.learner.batches == after_a_step.step
+    assert resumable(after_a_step)
+
+
+def test_a_batch_that_was_half_learned_is_not_saved(
+    after_a_step: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its weights belong to no step."""
+    learner = after_a_step.learner
+    two = learner.config.model_copy(
+        update={"learner": learner.config.learner.model_copy(update={"minibatches": 2})}
+    )
+    kept = learner.state(), weights(after_a_step)
+    steps = iter([1.0, float("inf")])
+    parameter = next(learner.model.parameters())
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "assign_advantages", something_to_learn)
+        patch.setattr(learner, "config", two)
+        handle = parameter.register_hook(lambda gradient: gradient * next(steps))
+        with pytest.raises(NonFiniteError, match="not finite"):
+            train.train(after_a_step)
+        handle.remove()
+    assert not resumable(after_a_step)
+    with torch.no_grad():
+        for parameter, value in zip(learner.model.parameters(), kept[1], strict=True):
+            parameter.copy_(value)
+    learner.load_state(kept[0])
 
 
 def test_a_sampler_that_crashes(after_a_step: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,12 +225,15 @@ def test_a_sandbox_outage_that_ends(
 
 def test_a_full_disk(after_a_step: Run) -> None:
     folder = after_a_step.folder.path
-    filler = folder / "filler"
-    with filler.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(folder).free)
+
     kept = checkpoint.latest(folder / "checkpoints")
-    with pytest.raises(RunFolderError, match="could not be written: .*Free disk space"):
-        train.save_checkpoint(after_a_step)
+    fillers = []
+    for spared in (2**14, 0):  # enough for the model's configuration, not for its weights; for nothing
+        fillers.append(folder / f"filler{spared}")
+        with fillers[-1].open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(folder).free - spared)
+        with pytest.raises(RunFolderError, match="could not be written: .*Free disk space"):
+            train.save_checkpoint(after_a_step)
     with (
         pytest.raises(RunFolderError, match="cannot be written: No space left on device"),
         explained(after_a_step.config),
@@ -204,7 +241,8 @@ def test_a_full_disk(after_a_step: Run) -> None:
         train.train_step(after_a_step)
     assert checkpoint.latest(folder / "checkpoints") == kept is not None
     checkpoint.load_state(kept)
-    filler.unlink()
+    for filler in fillers:
+        filler.unlink()
     train.save_checkpoint(after_a_step)
     assert resumable(after_a_step)
 

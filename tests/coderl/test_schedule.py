@@ -61,7 +61,7 @@ def test_on_the_simulation_the_objective_changes_soon_after_the_stage_does(seed:
 
     def objective_after(step: Step) -> ObjectiveConfig:
         if step.step % 10 == 0:
-            monitor.evaluation(step.pass_at_k)
+            monitor.evaluation(step.pass_at_k, warm=step.step == 0)
         stage = monitor.step(
             entropy=step.entropy,
             top_share=step.top_share,

@@ -58,11 +58,16 @@ def test_concentrating_is_exploitation_unless_pass_at_k_rose_above_the_warm_mode
     assert feed(StageMonitor(), top_share=RISING)[-1] == "exploitation"
     assert feed(StageMonitor(), entropy=FALLING)[-1] == "exploitation"
     monitor = StageMonitor()
-    monitor.evaluation(0.4)
-    monitor.evaluation(0.41)
+    monitor.evaluation(0.4, warm=True)
+    monitor.evaluation(0.41, warm=False)
     assert feed(monitor, top_share=RISING)[-1] == "exploitation"  # above by less than the margin
-    monitor.evaluation(0.5)
+    monitor.evaluation(0.5, warm=False)
+    monitor.evaluation(None, warm=False)  # the sandbox failed for some: it says nothing
     assert feed(monitor, top_share=RISING)[-1] == "exploration"
+    unknown = StageMonitor()
+    unknown.evaluation(None, warm=True)
+    unknown.evaluation(0.5, warm=False)
+    assert feed(unknown, top_share=RISING)[-1] == "exploitation"
 
 
 def test_finding_new_programs_or_tasks_is_exploration() -> None:

@@ -41,6 +41,7 @@ SMALL = [
     "train.prompts_per_step=6",
     "train.samples_per_prompt=4",
     "train.checkpoint_every=1",
+    "train.show_samples_every=2",
     "train.stop_on_collapse=false",
     "eval.every=2",
     "eval.samples=2",
@@ -80,6 +81,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = coderl("train", *SMALL, "name=whole", "train.control=true", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "trained" in done.stdout and "control: warm-up continued" in done.stdout
+    assert ", reward " in done.stdout  # samples are shown
     return folder / "runs" / "whole"
 
 
@@ -90,6 +92,15 @@ def test_a_run_leaves_the_documented_folder(finished: Path) -> None:
     assert evaluations == [("control", 0), ("held-out", 0), ("held-out", 2), ("held-out", 4)]
     assert (finished / "report.html").stat().st_size > 10_000
     assert (finished / "checkpoints" / "step-000004" / "model.safetensors").exists()
+
+
+def test_every_step_says_where_its_time_went_and_its_stage(finished: Path) -> None:
+    lines = [json.loads(line) for line in (finished / "steps.jsonl").read_text().splitlines()]
+    for line in (line for line in lines if line["kind"] == "step"):
+        phases = [line[f"seconds_{phase}"] for phase in ("sample", "grade", "learn", "publish")]
+        assert min(phases) >= 0 and line["seconds_learn"] > 0
+        assert 0.7 * line["seconds_total"] < sum(phases) <= line["seconds_total"]
+        assert line["stage"] == "saturated/unknown"  # of so few steps
 
 
 def test_every_completion_was_executed_in_an_isolated_sandbox(finished: Path) -> None:

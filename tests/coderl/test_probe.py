@@ -1,0 +1,75 @@
+"""What is measured before an update, and that a publish which was missed shows in it."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from coderl.learner import Learner
+from coderl.model import load_policy
+from coderl.sampler import EngineSampler, Request
+from coderl.train import REDUCED_MISMATCH, STALE
+from coderl.types import Batch, Group, Rollout
+from tasks.types import StdioTest, Task
+from tests.coderl.batches import run_config, sampled_batch, tiny_learner
+from tests.coderl.tiny import save_tiny_qwen2
+
+
+def test_the_sampler_s_noise_is_no_staleness_but_a_missed_update_is() -> None:
+    learner = tiny_learner(run_config(learner__learning_rate=3e-3))
+    first, stale = sampled_batch(learner, 1), sampled_batch(learner, 2)
+    learner.update(first)
+    fresh = sampled_batch(learner, 2)
+    noise = random.Random(0)
+    for batch in (stale, fresh):
+        for rollout in batch.rollouts:
+            rollout.logprobs = [value + noise.gauss(0, 0.02) for value in rollout.logprobs]
+    assert learner.probe(fresh, seed=0).staleness < STALE / 2
+    assert learner.probe(stale, seed=0).staleness > STALE
+    older = Batch(stale.step, stale.groups)
+    for rollout in older.rollouts:
+        rollout.policy_version = 0  # said to be from the policy before the update, as it is
+    assert learner.probe(older, seed=0).staleness == 0
+
+
+def test_nothing_is_stale_before_anything_was_learned() -> None:
+    learner = tiny_learner(run_config())
+    assert learner.probe(sampled_batch(learner, 1), seed=0).staleness == 0
+
+
+@pytest.mark.timeout(300)
+def test_a_missed_publish_shows_through_bfloat16_s_rounding(tmp_path: Path) -> None:
+    folder = save_tiny_qwen2(tmp_path / "qwen2")
+    config = run_config(model__dtype='"bfloat16"', learner__learning_rate=2e-4, sampler__max_tokens=16)
+    policy = load_policy(folder, config.model)
+    learner = Learner(policy, config, warm=load_policy(folder, config.model).model)
+    sampler = EngineSampler(folder, config.sampler, stop_token_ids=[], dtype=torch.bfloat16)
+
+    def batch(step: int) -> Batch:
+        group = Group(Task(id="t", prompt="", tests=(StdioTest(stdin="", stdout=""),)))
+        requests = [Request(i, [1 + i, 2, 3], seed=1000 * step + i) for i in range(64)]
+        for completion in sampler.sample(requests):
+            group.rollouts.append(
+                Rollout(
+                    task=group.task,
+                    sample=completion.key,
+                    prompt_tokens=requests[completion.key].prompt_tokens,
+                    tokens=completion.tokens,
+                    logprobs=completion.logprobs,
+                    text="",
+                    truncated=completion.truncated,
+                    policy_version=step - 1,
+                    advantage=1.0 if completion.key % 2 else -1.0,
+                )
+            )
+        return Batch(step, [group])
+
+    assert learner.probe(batch(1), seed=0).staleness == 0
+    learner.update(batch(1))
+    stale = learner.probe(batch(2), seed=0)
+    assert stale.logprob_diff_mean < REDUCED_MISMATCH and stale.staleness > STALE
+    sampler.publish(learner.named_weights(), version=1)
+    assert learner.probe(batch(2), seed=0).staleness < STALE / 2
