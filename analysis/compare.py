@@ -8,7 +8,7 @@ from pathlib import Path
 from analysis.columns import Column, last_column, load
 from analysis.errors import RunError
 from analysis.page import build
-from analysis.report import save
+from analysis.report import require_page, save
 from analysis.report.curves import comparison_charts
 
 
@@ -16,8 +16,9 @@ def write(base: Path, candidates: Sequence[Path], out: Path) -> Path:
     """Compare the last evaluations of run folders (or verdict files); returns the HTML file's path.
 
     `out` is that path; the `.json` and `.md` lie beside it. Raises `RunError` where a run cannot be
-    read, holds no evaluated completions, or shares no task with the baseline.
+    read, holds no evaluated completions, or shares no task with the baseline, or the page cannot be written.
     """
+    require_page(out)
     sources = [load(path) for path in (base, *candidates)]
     if len({source.run.name for source in sources}) < len(sources):
         for source in sources:

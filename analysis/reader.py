@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -240,7 +241,7 @@ def _verdict_rows(run: Run) -> Iterator[Row]:
                     continue
                 seen[row.task_id] += 1
                 yield row
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         run.note(
             f"{run.path.name}: damaged after line {number} ({_first_line(error)}); the rest was not read."
         )

@@ -57,7 +57,17 @@ def latest(folder: Path) -> Path | None:
 
 
 def load_state(checkpoint: Path) -> dict[str, Any]:
-    state: dict[str, Any] = torch.load(checkpoint / "state.pt", map_location="cpu", weights_only=True)
+    """Raises `RunFolderError` where the state is missing or damaged."""
+    file = checkpoint / "state.pt"
+    try:
+        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises nearly anything on a damaged file, with pages of advice
+        what = (
+            "is missing" if isinstance(error, FileNotFoundError) else f"is damaged ({type(error).__name__})"
+        )
+        raise RunFolderError(
+            f"{file} {what}; remove the folder {checkpoint}, and --resume takes the checkpoint before it"
+        ) from error
     return state
 
 

@@ -10,6 +10,7 @@ import difflib
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +107,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             for number, line in enumerate(stream, start=1):
                 if line.strip():
                     yield f"{path}, line {number}", _object(line, f"{path}, line {number}")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise TaskError(
             f"--completions {path}: cannot be read ({reason}); give a JSONL file, or 'reference'"

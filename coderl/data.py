@@ -24,14 +24,16 @@ class Data:
 
     def batch(self, step: int, size: int, seed: int) -> list[Task]:
         """The tasks of a step (from 1): a fresh shuffle each epoch, a function of its arguments only."""
-        first = (step - 1) * size
-        return [self._nth(n, seed) for n in range(first, first + size)]
+        first, last = (step - 1) * size, step * size - 1
+        epochs = range(first // len(self.train), last // len(self.train) + 1)
+        tasks = [task for epoch in epochs for task in self._shuffled(f"{seed}/{epoch}")]
+        start = first % len(self.train)
+        return tasks[start : start + size]
 
-    def _nth(self, n: int, seed: int) -> Task:
-        epoch, position = divmod(n, len(self.train))
-        order = list(range(len(self.train)))
-        random.Random(f"{seed}/{epoch}").shuffle(order)
-        return self.train[order[position]]
+    def _shuffled(self, seed: str) -> list[Task]:
+        tasks = list(self.train)
+        random.Random(seed).shuffle(tasks)
+        return tasks
 
     def others(self, count: int, used: set[str], seed: str) -> list[Task]:
         """Up to `count` training tasks whose ids are not in `used`; a function of the arguments only."""

@@ -124,6 +124,8 @@ def summarize(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 @contextmanager
 def atomic_writer(path: Path) -> Iterator[TextIO]:
     """A text stream that becomes `path` once it is whole. Raises `TaskError` where it cannot be written."""
+    if path.is_dir():
+        raise TaskError(f"--out {path}: is a folder; name a file in it")
     temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     opener = gzip.open if path.suffix == ".gz" else open
     try:

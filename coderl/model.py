@@ -59,7 +59,7 @@ def require_model(folder: Path) -> None:
     if not (folder / "config.json").is_file():
         raise ModelError(
             f"no model at {folder}: expected a transformers folder with config.json, weights and tokenizer; "
-            "set model.path to one, or leave it out to use the built-in model"
+            "give one with --model"
         )
 
 
@@ -67,7 +67,7 @@ def load_policy(folder: Path, config: ModelConfig) -> Policy:
     """Load a transformers folder.
 
     Raises:
-        ModelError: the folder is missing or does not hold a causal language model.
+        ModelError: the folder is missing, damaged, or does not hold a causal language model.
     """
     require_model(folder)
     gpu = torch.cuda.is_available()
@@ -77,8 +77,12 @@ def load_policy(folder: Path, config: ModelConfig) -> Policy:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"the model in {folder} cannot be loaded: {error}") from error
+    except Exception as error:  # the boundary to transformers: errors of any kind
+        raise ModelError(
+            f"the model in {folder} cannot be loaded: {type(error).__name__}: {error}. Give a whole transformers "
+            "folder of a causal language model; of a run's checkpoints remove the damaged one, and --resume takes the "
+            "one before it"
+        ) from error
     torch.nn.Module.to(model, "cuda" if gpu else "cpu")
     return Policy(model, tokenizer, _stop_token_ids(model, tokenizer))
 

@@ -23,7 +23,7 @@ from coderl.ranks import make_learner
 from coderl.rollouts import Collector
 from coderl.runfolder import RunFolder
 from coderl.runner import open_runner
-from coderl.sampler import open_sampler
+from coderl.sampler import open_sampler, require_sampler
 from coderl.stages import ObjectiveSchedule, StageMonitor
 from coderl.train import Run, evaluate_held_out
 from tasks.grade import Grader
@@ -36,8 +36,9 @@ ONE_SIGNAL_SECONDS = 1.0  # torchrun passes on what its terminal has sent to all
 def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[Run]:
     """Build (or reload) everything a run needs; closes the sandbox at the end.
 
-    What can be wrong is tried first: data, sandbox and model folder, before a run folder is made.
+    What can be wrong is tried first: vLLM, data, sandbox and model folder, before a run folder is made.
     """
+    require_sampler(config.sampler)
     data = load_data(config)
     languages = {task.language for task in [*data.train, *data.evaluation]}
     place = config.sandbox

@@ -98,13 +98,17 @@ class RunFolder:
             file.write(line + "\n")
 
     def read_log(self) -> list[dict[str, Any]]:
-        """Every whole line of steps.jsonl; a half-written last line is left out."""
+        """Every whole line of steps.jsonl; a half-written last line is left out.
+
+        Raises:
+            RunFolderError: a whole line is damaged.
+        """
         file = self.path / "steps.jsonl"
         if not file.exists():
             return []
-        return [
-            json.loads(line) for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")
-        ]
+        lines = file.read_text(errors="replace").splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith("\n")]
+        return [_logged(line, f"{file}, line {number}") for number, line in enumerate(whole, start=1)]
 
     def write_rollouts(self, batch: Batch) -> None:
         self._write_parquet(self.path / "rollouts" / f"step-{batch.step:06d}.parquet", batch)
@@ -129,8 +133,23 @@ class RunFolder:
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
 
+def _logged(line: str, where: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        record = None
+    if not isinstance(record, dict) or not {"kind", "step"} <= record.keys():
+        raise RunFolderError(
+            f"{where}: damaged, not a record of coderl's; remove that line (its step is then missing from the "
+            "report), and try again"
+        )
+    return record
+
+
 def require_free(path: Path) -> None:
     """Raises `RunFolderError` where `path` holds something already."""
+    if path.exists() and not path.is_dir():
+        raise RunFolderError(f"run folder {path} is no folder; choose another name (name=...)")
     if path.exists() and any(path.iterdir()):
         raise RunFolderError(
             f"run folder {path} exists already; resume it with --resume, or choose another name (name=...)"

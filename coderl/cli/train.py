@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -50,7 +51,7 @@ def train(
 
     extra = list(overrides or [])
     if resume is not None:
-        config = _resumable(resume)
+        config, resume = _resumable(resume), Path(os.path.abspath(resume))
         extra += [f'runs="{resume.parent}"', f'name="{resume.name}"']
     if model is not None:
         extra.append(f'model.path="{model}"')

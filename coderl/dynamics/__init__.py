@@ -11,6 +11,7 @@ from coderl import objectives
 from coderl.dynamics import plot
 from coderl.dynamics.expected import convergence
 from coderl.dynamics.simulate import Options, Step, simulate, true_stages
+from coderl.outputs import make_folder
 from coderl.stages import StageMonitor
 
 __all__ = ["Options", "run"]
@@ -27,6 +28,7 @@ def run(options: Options, out: Path, *, group_sizes: Sequence[int] = (2, 4, 8, 1
 
     Returns the path of `dynamics.jsonl`.
     """
+    make_folder(out, "--out")
     steps = list(simulate(options))
     truth = true_stages(steps)
     judged = judge(steps)
@@ -36,7 +38,6 @@ def run(options: Options, out: Path, *, group_sizes: Sequence[int] = (2, 4, 8, 1
     for step, true, said in zip(steps, truth, judged, strict=True):
         lines.append({"kind": "step", **asdict(step), "true_stage": true, "stage": said})
     lines += [{"kind": "convergence", **asdict(row)} for row in rows]
-    out.mkdir(parents=True, exist_ok=True)
     path = out / "dynamics.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     plot.write(out / "dynamics.svg", options, steps, truth, rows)

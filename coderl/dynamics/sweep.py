@@ -10,6 +10,7 @@ from typing import Any
 
 from coderl.dynamics import plot
 from coderl.dynamics.simulate import Options, Step, simulate, true_stages
+from coderl.outputs import make_folder
 
 Settings = Mapping[str, Any]
 """What `Options` is made of, as plain data; `objective` is a table of its own."""
@@ -65,7 +66,7 @@ def run(base: Settings, names: Sequence[str], out: Path, report: Callable[[str],
 
     `report` is told each table as Markdown.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out, "--out")
     rows: list[Row] = []
     for name in names:
         panels = []

@@ -83,7 +83,10 @@ def load(path: Path, *, quick: bool, runs: str | None = None) -> StudyConfig:
     try:
         data = tomllib.loads(path.read_text())
     except OSError as error:
-        raise ConfigError(f"study configuration {path} cannot be read: {error.strerror}") from error
+        raise ConfigError(
+            f"study configuration {path} cannot be read ({error.strerror}); give one with --config, "
+            "such as configs/studies/paper.toml of coderl's repository"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     shortened = data.pop("quick", {})

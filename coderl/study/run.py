@@ -13,7 +13,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from coderl.config import RunConfig
 from coderl.errors import ConfigError, StudyError
+from coderl.outputs import make_folder
+from coderl.runner import open_runner
+from coderl.sampler import require_sampler
 from coderl.study import simulated
 from coderl.study.config import StudyConfig, to_toml
 from coderl.study.shards import Shard, cost, plan, work
@@ -24,6 +28,7 @@ def reproduce(config: StudyConfig) -> Path:
 
     Raises:
         ConfigError: the folder holds a study of another configuration.
+        ModelError, SandboxError: vLLM or a sandbox is missing.
         StudyError: a shard failed; what others finished stays.
     """
     folder, console = config.folder, Console(stderr=True, highlight=False)
@@ -32,6 +37,8 @@ def reproduce(config: StudyConfig) -> Path:
     from analysis.study import power
 
     left = [[shard for shard in phase if not shard.done(folder)] for phase in plan(config)]
+    if any(left):
+        _require_tools(config.shared(), console)
     progress = Progress(sum(cost(config, shard) for phase in left for shard in phase))
     models, controls, arms = left
     _run(config, models, console, progress)
@@ -53,8 +60,15 @@ def _claim(config: StudyConfig) -> None:
                 "give this one another name"
             )
         return
-    config.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(config.folder, "the study's folder")
     path.write_text(to_toml(config))
+
+
+def _require_tools(config: RunConfig, console: Console) -> None:
+    """What the first shard can do without and all others need: sooner missed than after its warm-up."""
+    require_sampler(config.sampler)
+    place = config.sandbox
+    open_runner(urls=place.urls, slots=1, backend=place.backend, report=console.print).close()
 
 
 @dataclass(slots=True)

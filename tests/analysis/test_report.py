@@ -206,6 +206,26 @@ def test_runs_of_one_name_are_told_apart_by_their_paths(tmp_path: Path, run_make
     assert labels == [f"{first}, step 12", f"{second}, step 12"]
 
 
+@pytest.mark.parametrize("name", ["page.json", "page.md", "page", "."])
+def test_a_page_that_its_json_or_markdown_would_replace_is_refused(run_folder: Path, name: str) -> None:
+    before = sorted(run_folder.iterdir())
+    for write in (
+        lambda out: report.write(run_folder, out),
+        lambda out: compare.write(run_folder, [run_folder], out),
+    ):
+        with pytest.raises(RunError, match=r"--out .*does not end in \.html"):
+            write(run_folder / name)
+    assert sorted(run_folder.iterdir()) == before
+
+
+def test_a_page_that_cannot_be_written_is_named(run_folder: Path) -> None:
+    (run_folder / "taken.html").mkdir()
+    with pytest.raises(RunError, match=r"taken\.html: is a folder"):
+        report.write(run_folder, run_folder / "taken.html")
+    with pytest.raises(RunError, match=r"page\.html: cannot be written \(File exists: .*run\.json\).*--out"):
+        report.write(run_folder, run_folder / "run.json" / "page.html")
+
+
 def test_runs_that_cannot_be_compared_are_named(tmp_path: Path, run_maker: RunMaker) -> None:
     base = run_maker(tmp_path / "base")
     other = tmp_path / "v.jsonl"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
@@ -69,6 +70,14 @@ def run(times: int) -> Any:
     )
 
 
+def graded(task: Task, score: float) -> Future[Verdict]:
+    verdict: Future[Verdict] = Future()
+    verdict.set_result(
+        Verdict(task_id=task.id, passed=bool(score), score=score, status=Status.OK, phase="passed")
+    )
+    return verdict
+
+
 def collected(run: Any) -> Batch:
     batch = train.collect(run, 1)
     train.assign_advantages(run, batch)
@@ -81,12 +90,7 @@ def test_the_same_program_of_a_task_is_run_once_a_batch() -> None:
 
     def submit(task: Task, program: str) -> Future[Verdict]:
         ran.append((task.id, program))
-        verdict: Future[Verdict] = Future()
-        score = float("2" in program)
-        verdict.set_result(
-            Verdict(task_id=task.id, passed=bool(score), score=score, status=Status.OK, phase="passed")
-        )
-        return verdict
+        return graded(task, float("2" in program))
 
     def sample(requests: list[Request], **_: Any) -> list[Completion]:
         return [Completion(r.key, [r.key % 4], [-1.0], False) for r in requests]
@@ -102,6 +106,58 @@ def test_the_same_program_of_a_task_is_run_once_a_batch() -> None:
     batch = collector.collect(tasks, 4, step=1, stream="train")
     assert len(ran) == len(set(ran)) == 4
     assert [[r.reward for r in g.rollouts] for g in batch.groups] == [[0.0, 1.0, 0.0, 0.0]] * 2
+
+
+def test_a_completion_is_graded_while_others_are_sampled() -> None:
+    submitted: list[str] = []
+
+    def submit(task: Task, program: str) -> Future[Verdict]:
+        submitted.append(program)
+        return graded(task, 1.0)
+
+    def sample(requests: list[Request], **_: Any) -> Iterator[Completion]:
+        for done, request in enumerate(requests):
+            assert len(submitted) == done
+            yield Completion(request.key, [request.key], [-1.0], False)
+
+    policy = SimpleNamespace(prompt_tokens=lambda task: [1], text=lambda tokens: f"x = {tokens[0]}\n")
+    sampler = SimpleNamespace(sample=sample, policy_version=0)
+    parts: list[Any] = [policy, sampler, SimpleNamespace(submit=submit), lambda verdict: verdict.score]
+    rollouts.Collector(run_config(), *parts).collect([task("a")], 3, step=1, stream="train")
+    assert len(submitted) == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "rewards"),
+    [
+        ({}, [1.0, 1.0, 1.0]),
+        ({"truncated": "zero"}, [1.0, 1.0, 0.0]),
+        ({"truncated": "mask"}, [1.0, 1.0, None]),
+        ({"overlong_buffer": 4}, [1.0, 0.75, 0.0]),  # of 10 tokens the last four cost a quarter each
+        ({"overlong_buffer": 4, "truncated": "zero"}, [1.0, 0.75, 0.0]),
+        ({"overlong_buffer": 4, "truncated": "mask"}, [1.0, 0.75, None]),
+    ],
+)
+def test_long_and_truncated_completions_are_rewarded_as_configured(
+    settings: dict[str, Any], rewards: list[float | None]
+) -> None:
+    lengths = [6, 7, 10]  # the last one is cut off
+
+    def sample(requests: list[Request], **_: Any) -> list[Completion]:
+        return [
+            Completion(r.key, [r.key] * n, [-1.0] * n, n == 10)
+            for r, n in zip(requests, lengths, strict=True)
+        ]
+
+    policy = SimpleNamespace(prompt_tokens=lambda task: [1], text=lambda tokens: f"x = {tokens[0]}\n")
+    sampler = SimpleNamespace(sample=sample, policy_version=0)
+    grader = SimpleNamespace(submit=lambda task, program: graded(task, 1.0))
+    parts: list[Any] = [policy, sampler, grader, lambda verdict: verdict.score]
+    config = run_config(
+        sampler__max_tokens=10, **{f"reward__{key}": value for key, value in settings.items()}
+    )
+    batch = rollouts.Collector(config, *parts).collect([task("a")], 3, step=1, stream="train")
+    assert [r.reward for r in batch.rollouts] == rewards
 
 
 def test_without_dynamic_sampling_a_step_is_its_prompts() -> None:

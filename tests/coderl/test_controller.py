@@ -10,7 +10,8 @@ import statistics
 import pytest
 import torch
 
-from coderl.controller import LEAST, MOST, RateController
+from coderl.config import LearnerConfig
+from coderl.controller import LEAST, MOST, RateController, learning_rate
 from tests.coderl.batches import run_config, sampled_batch, tiny_learner
 
 
@@ -45,6 +46,25 @@ def test_what_measures_nothing_changes_nothing(kl: float) -> None:
     controller = RateController(target=1e-3, factor=0.5)
     controller.measured(kl)
     assert controller.factor == 0.5
+
+
+@pytest.mark.parametrize(
+    ("schedule", "warmup", "rates"),
+    [
+        ("constant", 0, [8, 8, 8, 8, 8]),
+        ("constant", 3, [2, 4, 6, 8, 8]),
+        ("linear", 0, [8, 6, 4, 2, 0]),
+        ("linear", 1, [4, 6, 4, 2, 0]),
+        ("cosine", 0, [8, 4 + 2 * math.sqrt(2), 4, 4 - 2 * math.sqrt(2), 0]),
+        ("cosine", 3, [2, (4 + 2 * math.sqrt(2)) / 2, 3, 4 - 2 * math.sqrt(2), 0]),
+    ],
+)
+def test_the_rate_ramps_up_and_follows_its_schedule(schedule: str, warmup: int, rates: list[float]) -> None:
+    config = LearnerConfig.model_validate(
+        {"learning_rate": 8, "kl_target": 0, "schedule": schedule, "warmup_steps": warmup}
+    )
+    assert [learning_rate(config, batch, 4) for batch in range(5)] == pytest.approx(rates)
+    assert learning_rate(config, 9, 4) == pytest.approx(rates[-1])  # a run that goes on past its end
 
 
 @pytest.mark.parametrize("rate", [5e-4, 3e-2])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import MutableSequence
+from typing import Any
+
 import pytest
 
 from coderl.config import RunConfig
@@ -42,6 +46,33 @@ def test_each_epoch_uses_every_task_once_in_a_new_order() -> None:
     assert [t.id for t in data.batch(3, 5, seed=1)] == steps[2]
     assert [t.id for t in data.batch(1, 5, seed=2)] != steps[0]
     assert len({t.id for t in data.batch(2, 7, seed=1)}) <= 7  # a batch may cross into the next epoch
+
+
+def test_a_batch_is_the_next_tasks_of_shuffled_epochs_each_shuffled_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shuffled: list[str] = []
+
+    class Counting(random.Random):
+        def __init__(self, seed: str) -> None:
+            super().__init__(seed)
+            self._named = seed
+
+        def shuffle(self, x: MutableSequence[Any]) -> None:
+            shuffled.append(self._named)
+            super().shuffle(x)
+
+    def nth(n: int) -> str:
+        order = list(range(10))
+        random.Random(f"3/{n // 10}").shuffle(order)
+        return str(order[n % 10])
+
+    data = Data([task(str(i), str(i)) for i in range(10)], [], [], [])
+    expected = [nth(n) for n in range(24 * 3)]
+    monkeypatch.setattr(random, "Random", Counting)
+    for step in (1, 2, 3):  # of 24 tasks, over parts of three epochs each
+        assert [t.id for t in data.batch(step, 24, seed=3)] == expected[24 * step - 24 : 24 * step]
+    assert shuffled == ["3/0", "3/1", "3/2", "3/2", "3/3", "3/4", "3/4", "3/5", "3/6", "3/7"]
 
 
 def test_filters_say_what_they_left_out_and_refuse_to_leave_nothing() -> None:

@@ -237,6 +237,18 @@ def test_an_output_that_cannot_be_written_is_said_before_anything_runs(
         grade_files.main(tasks_file, "reference", str(tmp_path / "missing" / "verdicts.jsonl"))
 
 
+def test_a_folder_as_output_is_said_before_anything_runs(
+    on: Callable[[Any], None], tasks_file: str, tmp_path: Path
+) -> None:
+    class Unasked(Failing):
+        def submit(self, job: Job) -> Future[Outcome]:
+            raise AssertionError("graded before --out was looked at")
+
+    on(Unasked())
+    with pytest.raises(TaskError, match=f"--out {tmp_path}: is a folder; name a file in it"):
+        grade_files.main(tasks_file, "reference", str(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
@@ -268,7 +280,13 @@ def test_an_empty_file_is_an_error(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("a.jsonl", b"\xff\xfe"), ("a.jsonl.gz", b"plain"), ("a.jsonl.gz", b"\x1f\x8b\x08")]
+    ("name", "content"),
+    [
+        ("a.jsonl", b"\xff\xfe"),
+        ("a.jsonl.gz", b"plain"),
+        ("a.jsonl.gz", b"\x1f\x8b\x08"),
+        ("a.jsonl.gz", gzip.compress(b"{}")[:10] + b"\xff" * 20),
+    ],
 )
 def test_an_unreadable_file_is_an_error(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)

@@ -182,7 +182,20 @@ def one_token(
 
 
 @pytest.mark.parametrize(
-    "name", ["grpo", "gspo", "gspo_token", "dr_grpo", "dapo", "psr", "nsr", "w_reinforce", "rloo"]
+    "name",
+    [
+        "grpo",
+        "grpo_n",
+        "gspo",
+        "gspo_n",
+        "gspo_token",
+        "dr_grpo",
+        "dapo",
+        "psr",
+        "nsr",
+        "w_reinforce",
+        "rloo",
+    ],
 )
 @pytest.mark.parametrize(
     ("ratio", "advantage", "value", "flows"),

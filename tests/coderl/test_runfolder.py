@@ -87,6 +87,23 @@ def test_an_existing_or_unwritable_folder_is_refused(config: RunConfig, tmp_path
         RunFolder.create(RunConfig(name="x", runs=str(tmp_path / "file")), [])
 
 
+def test_a_file_in_the_run_folder_s_place_is_named(config: RunConfig, tmp_path: Path) -> None:
+    config.folder.write_text("")
+    with pytest.raises(RunFolderError, match=f"run folder {config.folder} is no folder; choose another name"):
+        RunFolder.create(config, [])
+
+
+@pytest.mark.parametrize("damaged", ['{"kind": "st\x00', "7", '{"kind": "step"}', "\ufffd"])
+def test_a_damaged_line_is_named_with_its_number(config: RunConfig, damaged: str) -> None:
+    folder = RunFolder.create(config, [])
+    folder.log("step", 1)
+    with (folder.path / "steps.jsonl").open("a") as file:
+        file.write(f"{damaged}\n")
+    folder.log("step", 2)
+    with pytest.raises(RunFolderError, match=r"steps\.jsonl, line 2: damaged.*remove that line"):
+        folder.rewind(1)
+
+
 def test_rewind_forgets_later_steps_half_lines_and_temporary_files(config: RunConfig) -> None:
     folder = RunFolder.create(config, [])
     for step in (1, 2, 3):
@@ -119,6 +136,22 @@ def test_checkpoints_are_whole_and_restore_the_optimizer(policy: Policy, tmp_pat
     assert torch.equal(again.state[name]["exp_avg"], optimizer.state[name]["exp_avg"])
     checkpoint.prune(tmp_path, keep=1, protect=tmp_path / "step-000001")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-000001", "step-000003"]
+
+
+@pytest.mark.parametrize(
+    ("kept", "says"), [(None, "is missing"), (0, "is damaged"), (40, "is damaged"), (500, "is damaged")]
+)
+def test_a_state_that_cannot_be_read_is_named(
+    policy: Policy, tmp_path: Path, kept: int | None, says: str
+) -> None:
+    saved = checkpoint.save(tmp_path, 1, policy, {"weights": torch.ones(100)})
+    file = saved / "state.pt"
+    whole = file.read_bytes()
+    file.unlink()
+    if kept is not None:
+        file.write_bytes(whole[:kept])
+    with pytest.raises(RunFolderError, match=f"state.pt {says}.*remove the folder {saved}"):
+        checkpoint.load_state(saved)
 
 
 def test_a_failed_write_keeps_the_previous_checkpoint(

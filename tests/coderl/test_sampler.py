@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from coderl.config import ModelConfig, SamplerConfig
-from coderl.errors import ModelError
+from coderl.display import Display
+from coderl.errors import ModelError, SamplerError
 from coderl.model import Policy, load_policy
-from coderl.sampler import Completion, EngineSampler, Request, Sampler, completion_seed
+from coderl.opening import open_run
+from coderl.sampler import Completion, EngineSampler, Request, Sampler, completion_seed, require_sampler
 from coderl.scoring import TokenRow, score
 from tasks.types import StdioTest, Task
+from tests.coderl.batches import run_config
 from tests.coderl.tiny import save_tiny_qwen2
 
 CONFIG = SamplerConfig(max_tokens=12, max_prompt_tokens=100, temperature=0.8)
@@ -91,6 +98,58 @@ def test_an_abandoned_iteration_leaves_no_request_behind(sampler: Sampler, polic
     next(iterator)
     iterator.close()  # type: ignore[attr-defined]
     assert len(draw(sampler, policy)) == 8
+
+
+def test_a_refused_request_is_a_sampler_error_and_leaves_none_behind(
+    sampler: Sampler, policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(sampler, EngineSampler)
+    engine = sampler._llm.llm_engine
+    add, added = engine.add_request, []
+
+    def refuse_the_third(key: str, *rest: Any) -> None:
+        added.append(key)
+        if len(added) == 3:
+            raise ValueError("prompt too long")
+        add(key, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "add_request", refuse_the_third)
+        with pytest.raises(SamplerError, match="vLLM failed while sampling: ValueError: prompt too long"):
+            draw(sampler, policy)
+    assert not engine.has_unfinished_requests()
+    assert len(draw(sampler, policy)) == 8
+
+
+def test_a_missing_vllm_is_found_before_a_run_begins(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    with (
+        pytest.raises(ModelError, match=r"vLLM is not installed.*'\.\[gpu\]'.*make setup"),
+        open_run(run_config(runs=f'"{tmp_path}"'), resume=False, display=Display(quiet=True)),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
+    require_sampler(SamplerConfig(urls=["http://localhost:1"]))  # servers have theirs
+    with pytest.raises(ModelError, match="vLLM cannot load the model in .*ModuleNotFoundError"):
+        EngineSampler(folder, CONFIG, stop_token_ids=[1])
+
+
+@pytest.mark.parametrize("damage", ["cut", "foreign", "empty"])
+def test_weights_that_cannot_be_loaded_are_one_clear_error(folder: Path, tmp_path: Path, damage: str) -> None:
+    copied = tmp_path / "model"
+    shutil.copytree(folder, copied)
+    weights = copied / "model.safetensors"
+    if damage == "foreign":
+        tensors = {name: tensor[..., :-1].contiguous() for name, tensor in load_file(weights).items()}
+        save_file(tensors, weights, metadata={"format": "pt"})
+    else:
+        weights.write_bytes(weights.read_bytes()[: 1000 if damage == "cut" else 0])
+    with pytest.raises(
+        ModelError, match=r"model in .*model cannot be loaded: (.|\n)*Give a whole transformers folder"
+    ):
+        load_policy(copied, ModelConfig())
 
 
 def test_a_missing_model_is_one_clear_error(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ import pytest
 
 from coderl.errors import ConfigError
 from coderl.study.config import load
+from coderl.study.run import reproduce
 from coderl.study.shards import plan
+from sandbox.errors import NoBackendError
 from tests.coderl.test_train import ROOT, coderl
 
 TINY = """
@@ -84,6 +86,32 @@ def test_what_is_wrong_with_a_study_is_said(tmp_path: Path, old: str, new: str, 
     file.write_text(TINY.replace(old, new))
     with pytest.raises(ConfigError, match=re.escape(says)):
         load(file, quick=False)
+
+
+def test_a_missing_study_is_said_with_the_option_that_names_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"missing\.toml cannot be read .*give one with --config"):
+        load(tmp_path / "missing.toml", quick=False)
+
+
+def test_a_missing_sandbox_is_found_before_the_warm_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "tiny.toml"
+    file.write_text(TINY + '[base.sandbox]\nbackend = "bubblewrap"\n')
+    config = load(file, quick=False, runs=str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NoBackendError, match="bubblewrap: "):
+        reproduce(config)
+    assert [path.name for path in config.folder.iterdir()] == ["study.toml"]
+
+
+def test_a_study_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "tiny.toml"
+    file.write_text(TINY)
+    with pytest.raises(
+        ConfigError, match=f"the study's folder {file}/study cannot be written .*name another"
+    ):
+        reproduce(load(file, quick=False, runs=str(file)))
 
 
 @pytest.mark.timeout(900)
