@@ -79,8 +79,9 @@ def _sections(study: Study, findings: list[Finding], names: list[str]) -> list[s
 
 def _design(study: Study) -> str:
     final = study.description["final"]
+    once = "".join(f" ({arm}: the first only)" for arm in study.description["once"])
     return (
-        f"{len(study.arms)} arms, seeds {study.seeds}, from one warm model. Final evaluation: {final['tasks']} "
+        f"{len(study.arms)} arms, seeds {study.seeds}{once}, from one warm model. Final evaluation: {final['tasks']} "
         f"held-out tasks, {final['samples']} samples each at temperature 1. Intervals: 95%, hierarchical bootstrap "
         'over seeds and tasks. "Undecided" unless three seeds agree and the interval excludes zero; "the same" '
         f"means within {MARGIN:g}. {power.state(study.folder, final['samples'])}"

@@ -72,7 +72,7 @@ class Study:
         """An arm's policies, one a seed; a control's one policy, for every seed."""
         if arm in (WARM, CONTROL):
             return [self.policies[arm]] * len(self.seeds)
-        return [self.policies[f"{arm}-seed{seed}"] for seed in self.seeds]
+        return [self.policies[name] for name in _names(self.description, arm)]
 
     def matrix(self, arm: str, evaluation: str, measure: Measure) -> tuple[list[str], Floats]:
         """Tasks, and the measure by (seed, task); NaN where it does not apply."""
@@ -99,11 +99,7 @@ def read(folder: Path) -> Study:
         ) from None
     if description.get("schema") != SCHEMA:
         raise RunError(f"{folder}: study schema {description.get('schema')!r}; this version reads {SCHEMA}.")
-    names = [
-        WARM,
-        CONTROL,
-        *(f"{arm}-seed{seed}" for arm in description["arms"] for seed in description["seeds"]),
-    ]
+    names = [WARM, CONTROL, *(name for arm in description["arms"] for name in _names(description, arm))]
     # A process for each core: a study has a million completions.
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
         policies = pool.map(read_policy, [folder] * len(names), names)
@@ -111,6 +107,12 @@ def read(folder: Path) -> Study:
     simulated = folder / SIMULATION
     simulation = json.loads(simulated.read_text())["arms"] if simulated.exists() else {}
     return Study(folder, description, found, simulation)
+
+
+def _names(description: dict[str, Any], arm: str) -> list[str]:
+    """Of an arm's policies."""
+    seeds = description["seeds"]
+    return [f"{arm}-seed{seed}" for seed in (seeds[:1] if arm in description["once"] else seeds)]
 
 
 def read_policy(folder: Path, name: str) -> Policy:

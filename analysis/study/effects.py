@@ -29,12 +29,13 @@ class Effect:
 
 
 def difference(study: Study, base: str, arm: str, evaluation: str, measure: Measure) -> Effect:
-    """`arm` minus `base` on shared tasks; seeds are paired by their order."""
+    """`arm` minus `base` on shared tasks; seeds are paired by their order, as many as both have."""
     base_tasks, before = study.matrix(base, evaluation, measure)
     arm_tasks, after = study.matrix(arm, evaluation, measure)
     shared = [task for task in base_tasks if task in set(arm_tasks)]
     columns = [base_tasks.index(task) for task in shared], [arm_tasks.index(task) for task in shared]
-    return over_seeds_and_tasks(after[:, columns[1]] - before[:, columns[0]])
+    seeds = min(len(before), len(after))
+    return over_seeds_and_tasks(after[:seeds, columns[1]] - before[:seeds, columns[0]])
 
 
 def over_seeds_and_tasks(differences_ST: Floats, *, seed: int = 0) -> Effect:

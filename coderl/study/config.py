@@ -40,8 +40,14 @@ class StudyConfig(Section):
         min_length=1, description="arm's name: its overrides, section.key=value"
     )
 
+    once: list[str] = Field(
+        [], description="arms that are trained with the first seed only, such as a control"
+    )
+
     @model_validator(mode="after")
     def _every_arm_is_valid(self) -> StudyConfig:
+        for arm in set(self.once) - set(self.arms):
+            raise ValueError(f"once names {arm!r}, which is no arm")
         for arm in self.arms:
             if arm in CONTROLS:
                 raise ValueError(f"no arm may be called {arm!r}: a control has that name")

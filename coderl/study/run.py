@@ -130,6 +130,7 @@ def _description(config: StudyConfig) -> dict[str, object]:
         "seeds": config.seeds,
         "jobs": config.jobs,
         "arms": config.arms,
+        "once": config.once,
         "final": config.final.model_dump(),
         "objectives": {arm: config.arm(arm, config.seeds[0]).objective.name for arm in config.arms},
     }

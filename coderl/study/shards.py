@@ -43,7 +43,12 @@ class Shard:
 def plan(config: StudyConfig) -> list[list[Shard]]:
     """Phases, each of which needs the one before: the models, the controls' evaluations, and the arms, every
     arm's first seed before any arm's second."""
-    arms = [Shard(policy_name(arm, seed), "arm", arm, seed) for seed in config.seeds for arm in config.arms]
+    arms = [
+        Shard(policy_name(arm, seed), "arm", arm, seed)
+        for seed in config.seeds
+        for arm in config.arms
+        if seed == config.seeds[0] or arm not in config.once
+    ]
     return [[Shard("warm", "warm")], [Shard("warm", "evaluate"), Shard("control", "evaluate")], arms]
 
 

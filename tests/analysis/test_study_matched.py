@@ -34,7 +34,7 @@ def test_the_difference_at_equal_pass_at_1_leaves_progress_out() -> None:
         "grpo-seed0": policy("grpo-seed0", {0: 2, 10: 4, 20: 8}),
         "grpo_n-seed0": policy("grpo_n-seed0", {0: 2, 10: 3, 20: 4}, errors=6),
     }
-    study = Study(None, {"arms": {"grpo": [], "grpo_n": []}, "seeds": [0]}, policies)  # type: ignore[arg-type]
+    study = Study(None, {"arms": {"grpo": [], "grpo_n": []}, "once": [], "seeds": [0]}, policies)  # type: ignore[arg-type]
     assert difference(study, "grpo", "grpo_n", passing(1)).value == 0
     # Six failures each: 6 * 5 equal pairs of 10 * 9 against none.
     assert difference(study, "grpo", "grpo_n", repeating).value == pytest.approx(-30 / 90)

@@ -80,7 +80,9 @@ def as_a_rank(rank: int, folder: Path) -> None:
     limit = datetime.timedelta(seconds=250)
     dist.init_process_group("gloo", init_method=store, rank=rank, world_size=2, timeout=limit)
     torch.set_num_threads(1)
-    scoring.CHUNK_LOGITS = 8 * VOCABULARY  # several chunks, computed again in the backward pass, as with any real model
+    scoring.CHUNK_LOGITS = (
+        8 * VOCABULARY
+    )  # several chunks, computed again in the backward pass, as with any real model
     learner = tiny_learner(config())
     steps = batches()
     first = learn(learner, steps[:2])
