@@ -1,7 +1,8 @@
 """Cells as bubblewrap sandboxes: the embedded backend, where no container engine answers.
 
 As root the supervisor is root without capabilities but three, and programs get a user id of their own, as in a
-container. Otherwise there is one user id: a supervisor that is pid 1 and not dumpable is out of its reach.
+container. Otherwise there is one user id: the supervisor is out of a program's reach as it is pid 1 (no signal gets
+through), not dumpable, and as the seccomp filter keeps its limits and scheduling from others.
 There is no cgroup: the supervisor watches the memory.
 """
 
