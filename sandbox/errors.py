@@ -43,11 +43,12 @@ class NoBackendError(SandboxError):
 
 
 class CellLost(SandboxError):
-    """`memory`: the kernel says that the cell ran out of memory, which only its program can cause."""
+    """`memory`: its engine says that memory ran out, there or on the whole host. `ours`: no program can cause this."""
 
-    def __init__(self, evidence: str, *, memory: bool = False) -> None:
+    def __init__(self, evidence: str, *, memory: bool = False, ours: bool = False) -> None:
         self.evidence = evidence
         self.memory = memory
+        self.ours = ours
         super().__init__(evidence)
 
 

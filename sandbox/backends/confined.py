@@ -102,6 +102,7 @@ class ConfinedBackend:
                 )
         except OSError as error:
             ours.close()
+            folder.rmdir()
             raise BackendError(f"the interpreter cannot be started: {as_text(error)}") from error
         keeper = ConfinedKeeper(process, errors, folder)
         try:

@@ -95,7 +95,7 @@ class ContainerKeeper:
         out_of_memory = bool(state["OOMKilled"]) and not state["Running"]
         return (
             f"container {state['Status']}, exit code {state['ExitCode']}, OOMKilled {state['OOMKilled']}",
-            (out_of_memory),
+            out_of_memory,
         )
 
 
@@ -135,7 +135,7 @@ class DockerBackend:
             if keeper:
                 keeper.destroy()
             raise BackendError(f"the engine cannot run a container: {as_text(error)}") from error
-        except (BackendError, CellLost) as error:
+        except (BackendError, CellLost, OSError) as error:
             if keeper:
                 keeper.destroy()
             raise BackendError(f"a container did not start: {error}") from error
@@ -152,7 +152,9 @@ class DockerBackend:
         try:
             keeper.container.update(mem_limit=memory, memswap_limit=memory)
         except _ENGINE_ERRORS as error:
-            raise CellLost(f"the engine cannot change a container's memory limit: {as_text(error)}") from None
+            raise CellLost(
+                f"the engine cannot change a container's memory limit: {as_text(error)}", ours=True
+            ) from None
         keeper.memory_bytes = limits.memory_bytes
 
     def close(self) -> None:
