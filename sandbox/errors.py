@@ -41,6 +41,9 @@ class NoBackendError(SandboxError):
             "no sandbox backend works here, and programs are never run without one:\n" + "\n".join(lines)
         )
 
+    def __reduce__(self) -> tuple[type[NoBackendError], tuple[dict[str, BackendError]]]:
+        return NoBackendError, (self.failures,)  # the usual way would pass it its text: it crosses processes
+
 
 class CellLost(SandboxError):
     """`memory`: its engine says that memory ran out, there or on the whole host. `ours`: no program can cause this."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +17,7 @@ from sandbox import outage
 from sandbox import runs as runs_module
 from sandbox.backends.base import Backend
 from sandbox.cell import Cell, Role
-from sandbox.errors import BackendError, CellLost
+from sandbox.errors import BackendError, CellLost, ImageError, NoBackendError, SandboxError
 from sandbox.inside import meter, wire
 from sandbox.pool import Pool
 from sandbox.protocol import MIB, Call, Calls, Job, Limits, Outcome, Status
@@ -110,6 +111,21 @@ def test_an_engine_that_refuses_another_memory_limit_is_our_fault(monkeypatch: p
             outcome = pool.run(other)
         assert outcome.status is Status.INFRA and "no such cgroup" in outcome.detail, outcome
         assert pool.run(other).tests[0].value == 42
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NoBackendError({"docker": BackendError("no engine", "Start one."), "bubblewrap": ImageError("none")}),
+        BackendError("no engine", "Start one."),
+        OURS,
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_crosses_processes_whole(error: SandboxError) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy)) == (type(error), str(error))
+    assert repr(vars(copy)) == repr(vars(error))
 
 
 class BrokenBackend:
