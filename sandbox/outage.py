@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sandbox.backends.base import Backend, as_text
+from sandbox.backends.base import Backend, host_failure
 from sandbox.cell import Cell, Role
 from sandbox.errors import BackendError
 from sandbox.protocol import Limits
@@ -58,10 +58,7 @@ class Opener:
         try:
             return self._backend.open_cell(role, self._limits)
         except OSError as error:
-            raise BackendError(
-                f"this host cannot open a cell: {as_text(error)}",
-                "It may be out of disk space (of the temporary folder), descriptors (`ulimit -n`) or memory.",
-            ) from error
+            raise host_failure(error) from error
 
     def _raise_if_hopeless(self, role: Role) -> None:
         """Of those who come after the patience, one tries now and then, for all."""
