@@ -154,7 +154,7 @@ def test_the_doctor_tells_of_missing_cgroups_and_a_full_disk(
     monkeypatch: pytest.MonkeyPatch, no_backends: None, failing_engine: None, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(doctor, "_CGROUPS", tmp_path)
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda folder: SimpleNamespace(free=7 * MIB))
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=7 * MIB))
     assert "mount -t cgroup2" in told("control groups")["control groups: none are mounted"]
     ((line, remedy),) = told("disk of the temporary folder").items()
     assert line.endswith(": 7 MiB free") and "Free 1024 MiB" in remedy
@@ -162,7 +162,7 @@ def test_the_doctor_tells_of_missing_cgroups_and_a_full_disk(
     def nowhere() -> str:
         raise FileNotFoundError(2, "No usable temporary directory found")
 
-    monkeypatch.setattr(doctor.tempfile, "gettempdir", nowhere)
+    monkeypatch.setattr("tempfile.gettempdir", nowhere)
     assert "No usable temporary directory" in "".join(told("disk of the temporary folder"))
 
 

@@ -212,7 +212,12 @@ def test_a_kill_counts_as_the_programs_only_at_its_own_limit(
     cgroup = Cgroup(tmp_path, version)
     monkeypatch.setattr(meter, "_CGROUP", str(tmp_path))
     opened: list[int] = []
-    monkeypatch.setattr(wire, "set_aside", lambda descriptor: opened.append(descriptor) or descriptor)
+
+    def keep(descriptor: int) -> int:
+        opened.append(descriptor)
+        return descriptor
+
+    monkeypatch.setattr(wire, "set_aside", keep)
     counts = meter.CgroupMeter()
     before = counts.start()
     cgroup.write(oom_kills, at_limit)
