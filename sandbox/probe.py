@@ -112,6 +112,9 @@ def _tried(backend: Backend, limits: Limits, languages: Collection[str] = ()) ->
     except CellLost as error:
         backend.close()
         raise BackendError(f"a cell was lost while a first program ran: {error}") from error
+    except OSError as error:
+        backend.close()
+        raise host_failure(error) from error
     except BaseException:
         backend.close()
         raise

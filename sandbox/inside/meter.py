@@ -58,8 +58,10 @@ class CgroupMeter:
         else:
             self._events, self._cpu = _open("memory/memory.oom_control"), _open("cpuacct/cpuacct.usage")
             self._cpu_field, self._cpu_unit = b"", 1e-9
-            folder = "memory/memory"
-            self._peak_and_limit = _open(f"{folder}.max_usage_in_bytes"), _open(f"{folder}.limit_in_bytes")
+            # With swap, which has the same limit, where that is counted.
+            swaps = os.path.exists(f"{_CGROUP}/memory/memory.memsw.limit_in_bytes")
+            kind = "memory/memory.memsw" if swaps else "memory/memory"
+            self._peak_and_limit = _open(f"{kind}.max_usage_in_bytes"), _open(f"{kind}.limit_in_bytes")
         self._mark = Mark(0.0)
 
     def start(self) -> Mark:
