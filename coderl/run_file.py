@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import sandbox
+from coderl.errors import CoderlError
 from sandbox.inside.languages import LANGUAGES
 from sandbox.protocol import Job, Limits, Outcome, Status, Stdio
 
@@ -16,8 +17,7 @@ EXIT_INFRA = 125
 def run_file(path: Path, backend: str, limits: Limits) -> int:
     """Prints what the program prints; returns the exit status for it."""
     language = next((name for name, each in LANGUAGES.items() if path.suffix in each.suffixes), "python")
-    program = path.read_text(errors="surrogateescape")
-    stdin = "" if sys.stdin.isatty() else sys.stdin.read()
+    program, stdin = _text_of(path), _stdin()
     with sandbox.open_pool(1, backend, limits=limits, languages=[language], report=_say) as pool:
         outcome = pool.run(
             Job(id=path.name, program=program, work=Stdio((stdin,)), limits=limits, language=language)
@@ -27,6 +27,28 @@ def run_file(path: Path, backend: str, limits: Limits) -> int:
         sys.stdout.flush()
         sys.stderr.write(test.stderr.removesuffix(f"{_last_line(outcome)}\n"))
     return _explain(path, outcome)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise CoderlError(
+            f"{path} cannot be read: {error.strerror}. Name a program that you may read."
+        ) from None
+
+
+def _stdin() -> str:
+    if sys.stdin.isatty():
+        return ""
+    data = sys.stdin.buffer.read()
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise CoderlError(
+            f"standard input is not UTF-8 text (byte {error.start} is {data[error.start]:#04x}): programs in the "
+            "sandbox are given text. Convert it first, with iconv for example."
+        ) from None
 
 
 def _explain(path: Path, outcome: Outcome) -> int:

@@ -24,7 +24,7 @@ class End:
     signal: int | None
     cpu_seconds: float
     peak_bytes: int  # of the largest process
-    memory: bool  # something in the cell was killed for want of memory
+    memory: bool  # something in the cell was killed at the memory limit
 
 
 @dataclass(slots=True)
@@ -43,12 +43,15 @@ class Keeper(Protocol):
         ...
 
     def autopsy(self) -> tuple[str, bool]:
-        """Why it died, for a person; and whether the kernel says that memory ran out."""
+        """Why it died, for a person; and whether the engine says that memory ran out."""
         ...
 
 
 class Cell:
-    """Runs one process at a time. Raises `CellLost` when the supervisor is gone or makes no sense."""
+    """Runs one process at a time.
+
+    Raises `CellLost` when the supervisor is gone or makes no sense, or the host killed a process for its own memory.
+    """
 
     def __init__(self, role: Role, control: socket.socket, keeper: Keeper) -> None:
         self.role = role
@@ -120,7 +123,10 @@ class Cell:
         if letter == wire.USAGE:
             (_, _, self._usage) = wire.USED.unpack(message)
         elif letter == wire.EXIT:
-            _, _, code, cpu_seconds, peak_bytes, memory, clean = wire.EXITS.unpack(message)
+            _, _, code, cpu_seconds, peak_bytes, memory, host_memory, clean = wire.EXITS.unpack(message)
+            if host_memory:
+                self.doubtful = True
+                raise CellLost(f"{self.role} cell: killed, as the host has no memory left", ours=True)
             self.doubtful |= not clean
             exited, signal = (code, None) if code >= 0 else (None, -code)
             self.run.end = End(exited, signal, cpu_seconds, peak_bytes, memory)

@@ -5,6 +5,7 @@ Nothing here is believed because it is configured: where a backend works, progra
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -14,13 +15,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sandbox.errors import BackendError, NoBackendError
+from sandbox.backends.base import as_text
+from sandbox.errors import BackendError, NoBackendError, SandboxError
 from sandbox.pool import Pool
 from sandbox.probe import OPENERS, open_backend
 from sandbox.protocol import MIB, Call, Calls, Job, Limits, Status
 
 _FREE_BYTES = 1024 * MIB
 _CLOCK_SECONDS = 30.0
+_CGROUPS = Path("/sys/fs/cgroup")
 _ENGINE_LIMITS = ("MemoryLimit", "SwapLimit", "PidsLimit", "CpuCfsQuota")
 
 _LIMITS = Limits(cpu_seconds=0.5, memory_bytes=128 * MIB, scratch_bytes=16 * MIB)
@@ -51,7 +54,9 @@ def examine(report: Callable[[str], None] = lambda line: None) -> Iterator[Check
     """All checks, as they are made; `report` is told what takes long."""
     yield from _engine()
     yield _cgroups()
-    yield _disk("disk of the temporary folder", Path(tempfile.gettempdir()))
+    yield _disk(
+        "disk of the temporary folder", tempfile.gettempdir
+    )  # which fails where none can be written to
     working = []
     for name in OPENERS:
         check, works = _backend(name, report)
@@ -68,39 +73,39 @@ def examine(report: Callable[[str], None] = lambda line: None) -> Iterator[Check
 
 
 def _engine() -> Iterator[Check]:
-    from sandbox import image
-    from sandbox.backends.docker import connect
+    from sandbox.backends.engine import connected
 
     try:
-        client = connect()
+        with connected() as client:
+            yield from _answers(client)
     except BackendError as error:
         yield Check("docker engine", False, error.problem, error.remedy)
-        return
-    try:
-        info: dict[str, Any] = client.info()
-        yield Check(
-            "docker engine", True, f"version {info['ServerVersion']}, runtime {info['DefaultRuntime']}"
-        )
-        missing = [name for name in _ENGINE_LIMITS if not info.get(name)]
-        yield Check(
-            "engine's limits",
-            not missing,
-            f"cannot enforce {', '.join(missing)}" if missing else ", ".join(_ENGINE_LIMITS),
-            "Run the engine as root, or delegate the memory, pids and cpu controllers to it; SwapLimit needs "
-            "swapaccount=1 on the kernel's command line.",
-        )
-        found = image.find(client)
-        yield Check(
-            "docker images",
-            found is not None,
-            ", ".join(f"{role} {name[7:19]}" for role, name in found.items()) if found else "not built",
-            "Build them: `coderl sandbox image` (also done at first use).",
-        )
-        yield _clock(str(info["SystemTime"]))
-        if (root := Path(str(info["DockerRootDir"]))).is_dir():
-            yield _disk("disk of the engine", root)
-    finally:
-        client.close()
+
+
+def _answers(client: Any) -> Iterator[Check]:
+    """What an engine says of itself."""
+    from sandbox import image
+
+    info: dict[str, Any] = client.info()
+    yield Check("docker engine", True, f"version {info['ServerVersion']}, runtime {info['DefaultRuntime']}")
+    missing = [name for name in _ENGINE_LIMITS if not info.get(name)]
+    yield Check(
+        "engine's limits",
+        not missing,
+        f"cannot enforce {', '.join(missing)}" if missing else ", ".join(_ENGINE_LIMITS),
+        "Run the engine as root, or delegate the memory, pids and cpu controllers to it; SwapLimit needs "
+        "swapaccount=1 on the kernel's command line.",
+    )
+    found = image.find(client)
+    yield Check(
+        "docker images",
+        found is not None,
+        ", ".join(f"{role} {name[7:19]}" for role, name in found.items()) if found else "not built",
+        "Build them: `coderl sandbox image` (also done at first use).",
+    )
+    yield _clock(str(info["SystemTime"]))
+    if os.path.isdir(root := str(info["DockerRootDir"])):
+        yield _disk("disk of the engine", lambda: root)
 
 
 def _clock(told: str) -> Check:
@@ -117,24 +122,24 @@ def _clock(told: str) -> Check:
 
 
 def _cgroups() -> Check:
-    unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
-    split = Path("/sys/fs/cgroup/memory").is_dir()
+    unified = (_CGROUPS / "cgroup.controllers").exists()
+    split = (_CGROUPS / "memory").is_dir()
     return Check(
         "control groups",
         unified or split,
         "version 2" if unified else "version 1" if split else "none are mounted",
-        "Mount them: `mount -t cgroup2 none /sys/fs/cgroup`.",
+        f"Mount them: `mount -t cgroup2 none {_CGROUPS}`.",
     )
 
 
-def _disk(name: str, folder: Path) -> Check:
-    free = shutil.disk_usage(folder).free
-    return Check(
-        name,
-        free >= _FREE_BYTES,
-        f"{folder}: {free // MIB} MiB free",
-        f"Free {_FREE_BYTES // MIB} MiB there.",
-    )
+def _disk(name: str, place: Callable[[], str]) -> Check:
+    remedy = f"Free {_FREE_BYTES // MIB} MiB there."
+    try:
+        folder = place()
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        return Check(name, False, as_text(error), remedy)
+    return Check(name, free >= _FREE_BYTES, f"{folder}: {free // MIB} MiB free", remedy)
 
 
 def _backend(name: str, report: Callable[[str], None]) -> tuple[Check, bool]:
@@ -147,7 +152,15 @@ def _backend(name: str, report: Callable[[str], None]) -> tuple[Check, bool]:
 
 
 def _trials(name: str) -> Iterator[Check]:
-    """Programs that go over each limit, in backend `name`."""
+    """Whether limits hold in backend `name`, which just ran a program."""
+    try:
+        yield from _try_limits(name)
+    except SandboxError as error:
+        yield Check(f"{name}: limits", False, f"cannot be tried: {error}", "Mend that, and run this again.")
+
+
+def _try_limits(name: str) -> Iterator[Check]:
+    """Programs that go over each limit."""
     with Pool(open_backend(name, _LIMITS), 1, limits=_LIMITS) as pool:
         for what, (program, expected, wall_seconds) in _TRIALS.items():
             limits = replace(_LIMITS, wall_seconds=wall_seconds)

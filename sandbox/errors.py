@@ -41,13 +41,17 @@ class NoBackendError(SandboxError):
             "no sandbox backend works here, and programs are never run without one:\n" + "\n".join(lines)
         )
 
+    def __reduce__(self) -> tuple[type[NoBackendError], tuple[dict[str, BackendError]]]:
+        return NoBackendError, (self.failures,)  # the usual way would pass it its text: it crosses processes
+
 
 class CellLost(SandboxError):
-    """`memory`: the kernel says that the cell ran out of memory, which only its program can cause."""
+    """`memory`: its engine says that memory ran out, there or on the whole host. `ours`: no program can cause this."""
 
-    def __init__(self, evidence: str, *, memory: bool = False) -> None:
+    def __init__(self, evidence: str, *, memory: bool = False, ours: bool = False) -> None:
         self.evidence = evidence
         self.memory = memory
+        self.ours = ours
         super().__init__(evidence)
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sandbox.backends.base import Backend
+from sandbox.backends.base import Backend, host_failure
 from sandbox.cell import Cell, Role
 from sandbox.errors import BackendError
 from sandbox.protocol import Limits
@@ -43,7 +43,7 @@ class Opener:
         while True:
             self._raise_if_hopeless(role)
             try:
-                cell = self._backend.open_cell(role, self._limits)
+                cell = self._open(role)
             except BackendError as error:
                 if self._note(role, error):
                     raise
@@ -53,6 +53,12 @@ class Opener:
                 with self._lock:
                     self._outages.pop(role, None)
                 return cell
+
+    def _open(self, role: Role) -> Cell:
+        try:
+            return self._backend.open_cell(role, self._limits)
+        except OSError as error:
+            raise host_failure(error) from error
 
     def _raise_if_hopeless(self, role: Role) -> None:
         """Of those who come after the patience, one tries now and then, for all."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from types import TracebackType
 
 from sandbox.backends.base import Backend
-from sandbox.errors import BackendError, PoolClosedError
+from sandbox.errors import PoolClosedError
 from sandbox.outage import Opener
 from sandbox.protocol import Job, Limits, Outcome, Stdio
 from sandbox.slot import Slot
@@ -139,7 +139,7 @@ class Pool:
         try:
             try:
                 slot.warm()
-            except (BackendError, PoolClosedError) as error:
+            except BaseException as error:  # noqa: BLE001 - whoever opens the pool waits for it
                 ready.set_exception(error)
                 return
             ready.set_result(None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 
-from sandbox.backends.base import Backend
+from sandbox.backends.base import Backend, host_failure
 from sandbox.errors import BackendError, CellLost, NoBackendError
 from sandbox.inside.languages import LANGUAGES
 from sandbox.protocol import Limits, Status
@@ -18,17 +18,15 @@ Report = Callable[[str], None]
 
 def open_docker(limits: Limits, report: Report, languages: Collection[str]) -> Backend:
     from sandbox import image
-    from sandbox.backends.docker import DockerBackend, connect
+    from sandbox.backends.docker import DockerBackend
+    from sandbox.backends.engine import connected
     from sandbox.image import compilers
 
-    client = connect()
-    try:
+    with connected() as client:
         _require_limits(client.info())
         images = image.ensure(client, report)
         if languages:
             images["program"] = compilers.ensure(client, languages, report)
-    finally:
-        client.close()
     return _tried(DockerBackend(images), limits, languages)
 
 
@@ -71,8 +69,8 @@ def open_backend(
     for candidate in OPENERS if name == "auto" else (name,):
         try:
             backend = OPENERS[candidate](limits, report, languages)
-        except BackendError as error:
-            failures[candidate] = error
+        except (BackendError, OSError) as error:
+            failures[candidate] = error if isinstance(error, BackendError) else host_failure(error)
             continue
         if candidate == "confined" and failures:
             _announce(backend, failures, report)
@@ -93,15 +91,13 @@ def _announce(backend: Backend, failures: dict[str, BackendError], report: Repor
 def open_image(image: str, limits: Limits, report: Report = lambda line: None) -> Backend:
     """The docker backend with programs in `image`, an id of the engine. Raises `BackendError`."""
     from sandbox import image as images
-    from sandbox.backends.docker import DockerBackend, connect
+    from sandbox.backends.docker import DockerBackend
+    from sandbox.backends.engine import connected
 
-    client = connect()
-    try:
+    with connected() as client:
         _require_limits(client.info())
         known = images.ensure(client, report)
         images.require(client, image)
-    finally:
-        client.close()
     return _tried(DockerBackend({**known, "program": image}), limits)
 
 
@@ -116,6 +112,9 @@ def _tried(backend: Backend, limits: Limits, languages: Collection[str] = ()) ->
     except CellLost as error:
         backend.close()
         raise BackendError(f"a cell was lost while a first program ran: {error}") from error
+    except OSError as error:
+        backend.close()
+        raise host_failure(error) from error
     except BaseException:
         backend.close()
         raise

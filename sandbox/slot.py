@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sandbox import compiling, runs
-from sandbox.backends.base import Backend
+from sandbox.backends.base import Backend, as_text
 from sandbox.cell import Cell, Role
 from sandbox.errors import BackendError, CellLost, JobCancelledError, PoolClosedError
 from sandbox.outage import Opener
@@ -105,35 +105,37 @@ class Slot:
             self._current, self._cancelled = handle, False
 
     def _attempt_all(self, job: Job, freed: Callable[[], None]) -> Outcome:
-        evidence: list[str] = []
+        lost: list[CellLost] = []
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 outcome = self._attempt(job, freed)
                 return outcome if attempt == 1 else replace(outcome, attempts=attempt)
             except BackendError as error:
                 return _failed(job, Status.INFRA, f"no cell could be opened: {error}", attempt)
-            except (CellLost, OSError) as error:
+            except CellLost as error:
                 self._give_up_cells()
                 _log.warning("job %s, attempt %d: %s", job.id, attempt, error)
-                evidence.append(f"attempt {attempt}: {error}")
-                if isinstance(error, CellLost) and error.memory:
-                    return _failed(job, Status.MEMORY, evidence[-1], attempt)
-        status, finding = self._whose_fault()
+                lost.append(error)
+        status, finding = self._whose_fault(lost)
+        evidence = [f"attempt {attempt}: {error}" for attempt, error in enumerate(lost, start=1)]
         return _failed(job, status, "; ".join([*evidence, finding]), _ATTEMPTS)
 
-    def _whose_fault(self) -> tuple[Status, str]:
+    def _whose_fault(self, lost: Sequence[CellLost]) -> tuple[Status, str]:
         """Of a job that lost its cells again and again: ours, if a program known to be good fails too."""
+        if any(each.ours for each in lost):
+            return Status.INFRA, "no program can cause that"
         try:
             canary = self._attempt(CANARY)
-        except (CellLost, BackendError, OSError) as error:
+        except (CellLost, BackendError) as error:
             self._give_up_cells()
             return Status.INFRA, f"a program known to be good failed there too: {error}"
         if not canary_passed(canary):
             return Status.INFRA, f"a program known to be good failed there too: {canary}"
-        return Status.KILLED, "a program known to be good ran well there"
+        status = Status.MEMORY if lost[-1].memory else Status.KILLED
+        return status, "a program known to be good ran well there"
 
     def _attempt(self, job: Job, freed: Callable[[], None] = lambda: None) -> Outcome:
-        """Run `job` once; cells that it left in doubt are replaced."""
+        """Run `job` once; cells that it left in doubt are replaced. Raises `CellLost`, `BackendError`."""
         begun, self._begun = self._begun, None
         assert begun is None or begun.job is job, "results would be another program's"
         try:
@@ -142,6 +144,8 @@ class Slot:
                 return compiling.run(job, job.work, lambda limits: self._cell("program", limits))
             program_cell = self._cell("program", job.limits)
             return runs.run(job, program_cell, lambda: self._cell("judge", job.limits), begun, freed)
+        except OSError as error:  # such as no descriptors left
+            raise CellLost(f"this host failed: {as_text(error)}", ours=True) from error
         finally:
             if begun is not None:
                 begun.close()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from sandbox.protocol import Limits, Runner, Status
+from tasks.datasets import load
 from tasks.grade import Grader, compiled
 from tasks.types import CallTest, JudgeTest, StdioTest, Task, Tests
 from tests.sandbox.conftest import BACKENDS, open_or_skip
@@ -261,6 +262,25 @@ def test_our_cases_are_the_shared_ones(shared: Path) -> None:
     data = json.loads((shared / "hacks_tasks.json").read_text())
     assert [(tuple(case["args"]), case["expected"]) for case in data["call"]["cases"]] == PAIRS
     assert tuple(StdioTest(stdin=c["stdin"], stdout=c["stdout"]) for c in data["stdin"]["cases"]) == STDIO
+
+
+# HumanEval tasks whose test calls a helper that the prompt gives: what it then compares would be equal.
+OVERRIDDEN = {
+    "HumanEval/32": "def poly(xs, x): return 0.0\ndef find_zero(xs): return 0.0",
+    "HumanEval/38": "def encode_cyclic(s): return s\ndef decode_cyclic(s): return s",
+    "HumanEval/50": "def encode_shift(s): return s\ndef decode_shift(s): return s",
+}
+
+
+@pytest.mark.parametrize("name", OVERRIDDEN)
+def test_overriding_a_prompts_helpers_scores_nothing(grader: Grader, shared: Path, name: str) -> None:
+    (problem,) = [t for t in load(f"humaneval={shared}/data/humaneval/HumanEval.jsonl") if t.id == name]
+    forged = OVERRIDDEN[name]
+    assert forged.partition("(")[0] in problem.context and problem.reference is not None
+    given, alone, after = grader.grade(problem, [problem.reference, forged, f"{problem.context}\n{forged}"])
+    assert given.passed, given
+    for verdict in (alone, after):
+        assert (verdict.passed, verdict.score, verdict.status) == (False, 0.0, Status.OK), verdict
 
 
 def test_a_limit_is_kept_by_wall_clock_too(grader: Grader) -> None:

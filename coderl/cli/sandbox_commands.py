@@ -116,14 +116,13 @@ def image(
     language: Languages = None,
 ) -> None:
     """Build the docker backend's images where they are missing; with --package or --language, one more."""
-    from sandbox.backends.docker import connect
+    from sandbox.backends.engine import connected
     from sandbox.image import compilers, ensure, extra
 
     if package and language:
         raise typer.BadParameter("give either --package or --language")
 
-    client = connect()
-    try:
+    with connected() as client:
         if package:
             typer.echo(extra.build(client, package, typer.echo))
         elif language:
@@ -131,5 +130,3 @@ def image(
         else:
             for role, name in ensure(client, typer.echo).items():
                 typer.echo(f"{role}: {name}")
-    finally:
-        client.close()

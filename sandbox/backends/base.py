@@ -11,10 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from sandbox.backends.leftovers import remove_orphans, this_process
 from sandbox.cell import Cell, Role
 from sandbox.errors import BackendError
 from sandbox.protocol import Limits
 
+_PREFIX = "coderl-sandbox-"
+_OWNER = "owner"  # a file that names the process whose folder it is
 STAGE = "/coderl"  # where the staged code is mounted in a cell
 START_SECONDS = 30.0
 ENVIRONMENT = {
@@ -63,18 +66,36 @@ class Stage:
     """
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="coderl-sandbox-"))  # mode 0700
-        self.code = self.folder / "code"
-        inside = self.code / "sandbox" / "inside"
-        inside.mkdir(parents=True)
-        for source in (Path(__file__).parent.parent / "inside").glob("*.py"):
-            shutil.copyfile(source, inside / source.name)
-        (self.code / "sandbox" / "__init__.py").touch()
-        for path in [self.code, *self.code.rglob("*")]:
-            path.chmod(0o755 if path.is_dir() else 0o644)
+        """Also removes those of killed owners. Raises `BackendError`."""
+        try:
+            place = Path(tempfile.gettempdir())
+            remove_orphans(place, _PREFIX, _owner_of)
+            self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))  # mode 0700
+            self.code = self.folder / "code"
+            self._fill()
+        except OSError as error:
+            raise host_failure(error) from error
+
+    def _fill(self) -> None:
+        try:
+            (self.folder / _OWNER).write_text(this_process())
+            inside = self.code / "sandbox" / "inside"
+            inside.mkdir(parents=True)
+            for source in (Path(__file__).parent.parent / "inside").glob("*.py"):
+                shutil.copyfile(source, inside / source.name)
+            (self.code / "sandbox" / "__init__.py").touch()
+            for path in [self.code, *self.code.rglob("*")]:
+                path.chmod(0o755 if path.is_dir() else 0o644)
+        except OSError:
+            self.remove()
+            raise
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _owner_of(folder: Path) -> str:
+    return (folder / _OWNER).read_text()
 
 
 @contextmanager
@@ -97,12 +118,11 @@ def listening_socket(folder: Path) -> Iterator[socket.socket]:
             path.unlink(missing_ok=True)
 
 
-def process_start_time(pid: int) -> str | None:
-    """A mark that tells this process from a later one of the same number; None if there is none."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (FileNotFoundError, ProcessLookupError):
-        return None
+def host_failure(error: OSError) -> BackendError:
+    return BackendError(
+        f"this host failed: {as_text(error)}",
+        "It may be out of disk space (of the temporary folder), descriptors (`ulimit -n`) or memory.",
+    )
 
 
 def as_text(error: BaseException) -> str:

@@ -1,7 +1,8 @@
 """Cells as bubblewrap sandboxes: the embedded backend, where no container engine answers.
 
 As root the supervisor is root without capabilities but three, and programs get a user id of their own, as in a
-container. Otherwise there is one user id: a supervisor that is pid 1 and not dumpable is out of its reach.
+container. Otherwise there is one user id: the supervisor is out of a program's reach as it is pid 1 (no signal gets
+through), not dumpable, and as the seccomp filter keeps its limits and scheduling from others.
 There is no cgroup: the supervisor watches the memory.
 """
 
@@ -9,11 +10,11 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from sandbox.backends.base import (
@@ -57,7 +58,7 @@ class BubblewrapBackend:
         uid = unprivileged_uid(1_000_000_000, 2_000_000_000) if as_root else None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         settings = {"role": role, "uid": uid, "control_fd": theirs.fileno()}
-        descriptor, errors = tempfile.mkstemp(dir=self._stage.folder)
+        errors = self._stage.folder / f"{secrets.token_hex(8)}.errors"
         command = [
             *(self._bwrap, *_ISOLATION, *(_ROOT_CAPABILITIES if as_root else _USER_NAMESPACE)),
             *_environment(),
@@ -67,12 +68,12 @@ class BubblewrapBackend:
             *(interpreter(), *PYTHON_FLAGS, "-S", *_boot(role), json.dumps(settings)),
         ]
         try:
-            with theirs:
+            with theirs, errors.open("wb") as stderr:
                 process = subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
-                    stderr=descriptor,
+                    stderr=stderr,
                     pass_fds=[theirs.fileno()],
                     env={},
                     cwd="/",
@@ -81,9 +82,7 @@ class BubblewrapBackend:
         except OSError as error:
             ours.close()
             raise BackendError(f"bwrap cannot be started: {as_text(error)}") from error
-        finally:
-            os.close(descriptor)
-        keeper = ProcessKeeper(process, Path(errors), "bwrap")
+        keeper = ProcessKeeper(process, errors, "bwrap")
         try:
             return Cell(role, ours, keeper)
         except CellLost as error:

@@ -7,7 +7,6 @@ table in `README.md` here), so it is chosen last and announced.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import socket
 import subprocess
@@ -17,23 +16,20 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from sandbox.backends.base import ENVIRONMENT, PYTHON_FLAGS, Stage, as_text, process_start_time
+from sandbox.backends import leftovers
+from sandbox.backends.base import ENVIRONMENT, PYTHON_FLAGS, Stage, as_text
 from sandbox.backends.host import ProcessKeeper, interpreter, interpreter_name, judge_packages
 from sandbox.cell import Cell, Role
 from sandbox.errors import BackendError, CellLost
-from sandbox.inside import landlock, scratch
+from sandbox.inside import landlock
 from sandbox.protocol import Limits
 
 _AMPLE_BYTES = 2 << 30  # a pod's usual 64 MiB of /dev/shm are not
-_REMOVE_SECONDS = 60.0
 _PREFIX = "coderl-cell-"
 _DEVICES = ("/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _DATA = ("/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo", "/usr/lib/locale")
 _PACKAGES = ("site-packages", "dist-packages")  # may hold anything, a benchmark's tests among it
 _BOOT = "import sys; sys.path += {folders}; from sandbox.inside.supervisor import main; main(sys.argv[1:])"
-
-
-_log = logging.getLogger(__name__)
 
 
 class ConfinedKeeper(ProcessKeeper):
@@ -44,7 +40,7 @@ class ConfinedKeeper(ProcessKeeper):
     def destroy(self) -> None:
         super().destroy()
         if self._folder.exists():
-            _remove(self._folder)
+            leftovers.remove(self._folder)
 
 
 class ConfinedBackend:
@@ -64,8 +60,8 @@ class ConfinedBackend:
             )
         self._stage = Stage()
         self._scratch = _scratch_place(self._stage.folder)
-        self._owner = f"{os.getpid()}-{process_start_time(os.getpid())}"
-        _remove_orphans(self._scratch)
+        self._owner = leftovers.this_process()
+        leftovers.remove_orphans(self._scratch, _PREFIX, _owner_of)
         self._linked = self._stage.folder / "packages"
         self._linked.mkdir()
         for name, path in judge_packages().items():
@@ -102,6 +98,7 @@ class ConfinedBackend:
                 )
         except OSError as error:
             ours.close()
+            folder.rmdir()
             raise BackendError(f"the interpreter cannot be started: {as_text(error)}") from error
         keeper = ConfinedKeeper(process, errors, folder)
         try:
@@ -118,23 +115,8 @@ class ConfinedBackend:
         self._stage.remove()
 
 
-def _remove(folder: Path) -> None:
-    # In a process of its own: emptying changes the working directory.
-    command = [interpreter(), "-I", scratch.__file__, str(folder)]
-    try:
-        subprocess.run(command, check=False, stderr=subprocess.DEVNULL, timeout=_REMOVE_SECONDS)
-        folder.rmdir()
-    except (OSError, subprocess.TimeoutExpired) as error:
-        _log.warning("scratch folder %s is left behind: %s", folder, as_text(error))
-
-
-def _remove_orphans(place: Path) -> None:
-    """Scratch folders of this user whose owner was killed."""
-    for folder in place.glob(f"{_PREFIX}*"):
-        pid, _, started = folder.name.removeprefix(_PREFIX).rpartition("-")[0].partition("-")
-        mine = folder.stat().st_uid == os.geteuid()
-        if mine and pid.isdigit() and process_start_time(int(pid)) != started:
-            _remove(folder)
+def _owner_of(folder: Path) -> str:
+    return folder.name.removeprefix(_PREFIX).rpartition("-")[0]
 
 
 def _scratch_place(usual: Path) -> Path:

@@ -13,10 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-import docker
-from docker.errors import APIError, DockerException, NotFound
+from docker.errors import APIError, NotFound
 from docker.types import LogConfig, Mount
-from requests.exceptions import RequestException
 
 from sandbox.backends.base import (
     BOOT,
@@ -27,9 +25,10 @@ from sandbox.backends.base import (
     Stage,
     as_text,
     listening_socket,
-    process_start_time,
     unprivileged_uid,
 )
+from sandbox.backends.engine import ENGINE_ERRORS, connect, engine_errors
+from sandbox.backends.leftovers import process_start_time
 from sandbox.cell import Cell, Role
 from sandbox.errors import BackendError, CellLost
 from sandbox.protocol import MIB, Limits
@@ -42,7 +41,6 @@ _OVERHEAD_BYTES: Mapping[Role, int] = {"program": 32 * MIB, "judge": 96 * MIB}  
 _PIDS = 256  # a second line: programs are bounded by RLIMIT_NPROC
 _INODES = 16384
 _CPUS = 1  # a program's processes together
-_ENGINE_ERRORS = (DockerException, RequestException)  # the SDK lets transport errors through
 
 
 _log = logging.getLogger(__name__)
@@ -76,7 +74,7 @@ class ContainerKeeper:
                 _log.warning(
                     "container %s is left for the next start to remove: %s", self.container.id[:12], error
                 )
-        except _ENGINE_ERRORS as error:
+        except ENGINE_ERRORS as error:
             _log.warning(
                 "container %s is left for the next start to remove: %s", self.container.id[:12], error
             )
@@ -86,7 +84,7 @@ class ContainerKeeper:
         while True:
             try:
                 self.container.reload()
-            except _ENGINE_ERRORS as error:
+            except ENGINE_ERRORS as error:
                 return f"the engine says: {as_text(error)}", False
             state = self.container.attrs["State"]
             if not state["Running"] or time.monotonic() > deadline:
@@ -95,7 +93,7 @@ class ContainerKeeper:
         out_of_memory = bool(state["OOMKilled"]) and not state["Running"]
         return (
             f"container {state['Status']}, exit code {state['ExitCode']}, OOMKilled {state['OOMKilled']}",
-            (out_of_memory),
+            out_of_memory,
         )
 
 
@@ -108,11 +106,16 @@ class DockerBackend:
     def __init__(self, images: Mapping[Role, str], *, runtime: str | None = None) -> None:
         self._images = dict(images)
         self._runtime = runtime
-        self._client = connect()
-        self._uids = _user_ids(self._client)
-        self._stage = Stage()
         self._mark = secrets.token_hex(8)  # on every container of this backend
-        remove_orphans(self._client)
+        self._client = connect()
+        try:
+            with engine_errors():
+                self._uids = _user_ids(self._client)
+                remove_orphans(self._client)
+            self._stage = Stage()
+        except BackendError:
+            self._client.close()
+            raise
 
     def image(self, role: Role) -> str:
         return self._images[role]
@@ -131,11 +134,11 @@ class DockerBackend:
                 control = self._accept(listener, keeper)
             folder.rmdir()
             cell = Cell(role, control, keeper)
-        except _ENGINE_ERRORS as error:
+        except ENGINE_ERRORS as error:
             if keeper:
                 keeper.destroy()
             raise BackendError(f"the engine cannot run a container: {as_text(error)}") from error
-        except (BackendError, CellLost) as error:
+        except (BackendError, CellLost, OSError) as error:
             if keeper:
                 keeper.destroy()
             raise BackendError(f"a container did not start: {error}") from error
@@ -151,8 +154,10 @@ class DockerBackend:
         memory = limits.memory_bytes + _OVERHEAD_BYTES[cell.role]
         try:
             keeper.container.update(mem_limit=memory, memswap_limit=memory)
-        except _ENGINE_ERRORS as error:
-            raise CellLost(f"the engine cannot change a container's memory limit: {as_text(error)}") from None
+        except ENGINE_ERRORS as error:
+            raise CellLost(
+                f"the engine cannot change a container's memory limit: {as_text(error)}", ours=True
+            ) from None
         keeper.memory_bytes = limits.memory_bytes
 
     def close(self) -> None:
@@ -162,7 +167,7 @@ class DockerBackend:
                 all=True, ignore_removed=True, filters={"label": f"{_BACKEND_LABEL}={self._mark}"}
             ):
                 ContainerKeeper(container, 0).destroy()
-        except _ENGINE_ERRORS as error:
+        except ENGINE_ERRORS as error:
             _log.warning("what is left is for the next start to remove: %s", as_text(error))
         self._stage.remove()
         self._client.close()
@@ -223,26 +228,6 @@ def isolation(limits: Limits, memory_bytes: int) -> dict[str, Any]:
         "tmpfs": {"/tmp": tmpfs, "/dev/shm": tmpfs, "/dev/mqueue": "ro,nr_inodes=1"},
         "log_config": LogConfig(type="none"),
     }
-
-
-def connect() -> Any:
-    """A client of the engine that the environment names. Raises `BackendError` with the remedy."""
-    try:
-        client = docker.from_env(timeout=60)
-        client.ping()
-    except _ENGINE_ERRORS as error:
-        text = as_text(error)
-        if "Permission denied" in text or "PermissionError" in text:
-            raise BackendError(
-                "the Docker engine does not let this user in",
-                "Add the user to the group that owns the engine's socket (`sudo usermod -aG docker $USER`), "
-                "log in again.",
-            ) from None
-        raise BackendError(
-            f"no Docker engine answers ({text})",
-            "Install and start one (Debian, Ubuntu: `sudo apt-get install docker.io`), or set DOCKER_HOST.",
-        ) from None
-    return client
 
 
 def installation() -> str:

@@ -136,7 +136,7 @@ def debootstrapped(packages: Sequence[str], report: Report) -> Iterator[Path]:
 
 def import_root(root: Path, name: str, report: Report) -> None:
     """`docker import` of a folder, streamed. Raises `ImageError`."""
-    from sandbox.backends.docker import connect
+    from sandbox.backends.engine import connect
 
     report(f"importing {name}")
     excludes = [f"--exclude={path}/*" for path in _LEFT_OUT]

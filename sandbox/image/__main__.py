@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from sandbox import image
-from sandbox.backends.docker import connect
+from sandbox.backends.engine import connected
 from sandbox.errors import BackendError
 
 
@@ -15,12 +15,12 @@ def main() -> int:
     parser.add_argument("action", choices=("build", "show"), help="build what is missing, or only look")
     action = parser.parse_args().action
     try:
-        client = connect()
-        found = (
-            image.find(client)
-            if action == "show"
-            else image.ensure(client, lambda line: print(line, flush=True))
-        )
+        with connected() as client:
+            found = (
+                image.find(client)
+                if action == "show"
+                else image.ensure(client, lambda line: print(line, flush=True))
+            )
     except BackendError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -22,7 +22,7 @@ _ASK = (
     "import platform, sys, sysconfig; "
     "print('%d.%d' % sys.version_info[:2], platform.machine(), sysconfig.get_path('purelib'))"
 )
-_GLIBCS = (17, 28, 31, 34)  # the manylinux tags that are tried: 2.34 is Debian 12's and newer
+_GLIBCS = (17, 28, 31, 34)  # of the manylinux tags that are tried: the image's Debian has a newer one
 
 
 def build(client: Any, packages: Sequence[str], report: Report = lambda line: None) -> str:

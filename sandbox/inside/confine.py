@@ -1,8 +1,8 @@
 """Kernel-side confinement that a process puts on itself and all it forks: prctl and a seccomp filter.
 
 The filter comes on top of the engine's own. It denies what outlives a process or reaches into another one
-(System V IPC, message queues, key rings, ptrace, process_vm_*), memory that no limit sees (memfd), namespaces,
-mounts, and every socket family but AF_UNIX.
+(System V IPC, message queues, key rings, ptrace, process_vm_*), limits and scheduling of pid 1, memory that no limit
+sees (memfd), namespaces, mounts, and every socket family but AF_UNIX.
 """
 
 from __future__ import annotations
@@ -98,6 +98,18 @@ _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 SOCKET: Numbers = (41, 198)
 CLONE: Numbers = (56, 220)
 CLONE3: Numbers = (435, 435)
+PRLIMIT: Numbers = (302, 261)
+SETPRIORITY: Numbers = (141, 140)
+IOPRIO_SET: Numbers = (251, 30)
+# Their first argument is the process that they act on.
+SCHEDULING: dict[str, Numbers] = {
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+    "sched_setattr": (314, 274),
+    "sched_setaffinity": (203, 122),
+}
+_PRIO_USER, _IOPRIO_WHO_USER = 2, 3  # all processes of a user
+_SUPERVISOR = 1  # its process number, and its group's
 _X32_BIT = 0x40000000
 AF_UNIX = 1
 # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
@@ -230,4 +242,9 @@ def install_filter() -> None:
     rules.deny(CLONE3, errno.ENOSYS)  # its flags lie behind a pointer; libc then uses clone
     rules.require(CLONE, Check(0, (0,), mask=_CLONE_NAMESPACES))
     rules.require(SOCKET, Check(0, (AF_UNIX,)), code=errno.EAFNOSUPPORT)
+    # The kernel asks only for equal user ids, and programs inherit the supervisor's limits and scheduling.
+    for numbers in (PRLIMIT, *SCHEDULING.values()):
+        rules.require(numbers, Check(0, (_SUPERVISOR,), wanted=False))
+    for numbers, everyone in ((SETPRIORITY, _PRIO_USER), (IOPRIO_SET, _IOPRIO_WHO_USER)):
+        rules.require(numbers, Check(0, (everyone,), wanted=False), Check(1, (_SUPERVISOR,), wanted=False))
     rules.install()

@@ -38,12 +38,9 @@ _DENIED: dict[str, Numbers] = {
     "pidfd_send_signal": (424, 424),
     "process_mrelease": (448, 448),
     "get_robust_list": (274, 100),
-    "setpriority": (141, 140),
-    "ioprio_set": (251, 30),
-    "sched_setparam": (142, 118),
-    "sched_setscheduler": (144, 119),
-    "sched_setattr": (314, 274),
-    "sched_setaffinity": (203, 122),
+    "setpriority": confine.SETPRIORITY,
+    "ioprio_set": confine.IOPRIO_SET,
+    **confine.SCHEDULING,
     "migrate_pages": (256, 238),
     "move_pages": (279, 239),
     # what Landlock leaves open of other files of the same user
@@ -94,7 +91,6 @@ _KILL: tuple[Numbers, ...] = (
     (129, 138),
     (297, 240),
 )  # kill, tgkill, rt_(tg)sigqueueinfo
-_PRLIMIT: Numbers = (302, 261)
 _PRCTL: Numbers = (157, 167)
 _FCNTL: Numbers = (72, 25)
 _IOCTL: Numbers = (16, 29)
@@ -111,7 +107,7 @@ def lock(pid: int) -> None:
     rules.require(confine.CLONE, Check(0, (_THREAD,), mask=_THREAD), code=errno.EAGAIN)
     for numbers in _KILL:
         rules.require(numbers, Check(0, (pid,)))
-    rules.require(_PRLIMIT, Check(0, (0, pid)))
+    rules.require(confine.PRLIMIT, Check(0, (0, pid)))
     rules.require(_PRCTL, Check(0, _PRCTLS, wanted=False))
     rules.require(_FCNTL, Check(1, _FCNTLS))
     rules.require(_IOCTL, Check(1, _IOCTLS))

@@ -18,12 +18,22 @@ WRITABLE = ("/tmp", "/dev/shm")
 _CGROUP = "/sys/fs/cgroup"
 _PAGE = os.sysconf("SC_PAGESIZE")
 _INODE_BYTES = 1024  # of kernel memory, about
+_CHARGE_BYTES = 1 << 20  # so much is more than what is asked for at a time when a limit is met
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Mark(NamedTuple):
+    """Counters at one moment."""
+
     cpu: float
-    oom_kills: int
+    oom_kills: int = 0  # by whatever ran out of memory: this cgroup, one around it, or the host
+    limit_hits: int = 0  # how often this cgroup's own limit left no way out
+
+
+class Use(NamedTuple):
+    cpu: float
+    over_limit: bool = False  # a process was killed at the memory limit of the cell
+    host_out_of_memory: bool = False  # or although the cell was within it
 
 
 def tmpfs_use() -> list[tuple[int, int]]:
@@ -42,22 +52,27 @@ class CgroupMeter:
 
     def __init__(self) -> None:
         if os.path.exists(f"{_CGROUP}/memory.events"):  # version 2
-            self._events = wire.set_aside(os.open(f"{_CGROUP}/memory.events", os.O_RDONLY))
-            self._cpu = wire.set_aside(os.open(f"{_CGROUP}/cpu.stat", os.O_RDONLY))
+            self._events, self._cpu = _open("memory.events"), _open("cpu.stat")
             self._cpu_field, self._cpu_unit = b"usage_usec", 1e-6
+            self._peak_and_limit: tuple[int, int] | None = None
         else:
-            self._events = wire.set_aside(os.open(f"{_CGROUP}/memory/memory.oom_control", os.O_RDONLY))
-            self._cpu = wire.set_aside(os.open(f"{_CGROUP}/cpuacct/cpuacct.usage", os.O_RDONLY))
+            self._events, self._cpu = _open("memory/memory.oom_control"), _open("cpuacct/cpuacct.usage")
             self._cpu_field, self._cpu_unit = b"", 1e-9
-        self._mark = Mark(0.0, 0)
+            # With swap, which has the same limit, where that is counted.
+            swaps = os.path.exists(f"{_CGROUP}/memory/memory.memsw.limit_in_bytes")
+            kind = "memory/memory.memsw" if swaps else "memory/memory"
+            self._peak_and_limit = _open(f"{kind}.max_usage_in_bytes"), _open(f"{kind}.limit_in_bytes")
+        self._mark = Mark(0.0)
 
     def start(self) -> Mark:
-        self._mark = Mark(self._cpu_total(), self._oom_kills())
+        hits = 0 if self._peak_and_limit else _field(self._events, b"oom")
+        self._mark = Mark(self._cpu_total(), _field(self._events, b"oom_kill"), hits)
         return self._mark
 
-    def since(self, mark: Mark) -> tuple[float, int]:
-        """(CPU seconds, out-of-memory kills) since `mark`."""
-        return self._cpu_total() - mark.cpu, self._oom_kills() - mark.oom_kills
+    def since(self, mark: Mark) -> Use:
+        killed = _field(self._events, b"oom_kill") > mark.oom_kills
+        over_limit = killed and self._met_its_limit(mark)
+        return Use(self._cpu_total() - mark.cpu, over_limit, killed and not over_limit)
 
     def cpu_seconds(self) -> float:
         return self._cpu_total() - self._mark.cpu
@@ -71,8 +86,12 @@ class CgroupMeter:
     def _cpu_total(self) -> float:
         return _field(self._cpu, self._cpu_field) * self._cpu_unit
 
-    def _oom_kills(self) -> int:
-        return _field(self._events, b"oom_kill")
+    def _met_its_limit(self, mark: Mark) -> bool:
+        """Since `mark`; in version 1, which does not count that, ever (newer kernels leave its `failcnt` at 0)."""
+        if self._peak_and_limit is None:
+            return _field(self._events, b"oom") > mark.limit_hits
+        peak, limit = (_field(descriptor, b"") for descriptor in self._peak_and_limit)
+        return peak > limit - _CHARGE_BYTES
 
 
 class ProcMeter:
@@ -86,10 +105,10 @@ class ProcMeter:
 
     def start(self) -> Mark:
         self._of_the_dead = 0.0
-        return Mark(0.0, 0)
+        return Mark(0.0)
 
-    def since(self, mark: Mark) -> tuple[float, int]:
-        return self._of_the_dead, 0
+    def since(self, mark: Mark) -> Use:
+        return Use(self._of_the_dead)
 
     def cpu_seconds(self) -> float:
         return self._of_the_dead + sum(map(_cpu_of, self.processes()))
@@ -139,6 +158,10 @@ def open_meter() -> Meter:
         return CgroupMeter()
     except FileNotFoundError:
         return ProcMeter()
+
+
+def _open(name: str) -> int:
+    return wire.set_aside(os.open(f"{_CGROUP}/{name}", os.O_RDONLY))
 
 
 def _field(descriptor: int, name: bytes) -> int:

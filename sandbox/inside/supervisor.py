@@ -109,11 +109,12 @@ class Supervisor:
             os.close(descriptor)
         status, peak_bytes, over_memory = self._watch(child)
         left_nothing = self._kill_all()
-        cpu, oom_kills = self._meter.since(before)
+        used = self._meter.since(before)
         clean = left_nothing and self._wipe()
         code = os.waitstatus_to_exitcode(status)
-        memory = over_memory or oom_kills > 0
-        self._control.send(wire.EXITS.pack(wire.EXIT, self._run, code, cpu, peak_bytes, memory, clean))
+        memory = over_memory or used.over_limit
+        ends = (code, used.cpu, peak_bytes, memory, used.host_out_of_memory, clean)
+        self._control.send(wire.EXITS.pack(wire.EXIT, self._run, *ends))
 
     def _import(self, names: list[str]) -> None:
         """From the first program or test on that names them (see modules.py), all find them here."""

@@ -31,7 +31,8 @@ RUN = struct.Struct("<cI")  # KILL, and USAGE to the supervisor, are no more tha
 STARTS = struct.Struct("<cIBB40s")  # its main's place in MAINS, number of descriptors, bounds
 # Then a byte for each descriptor, its number in the process; then the names of modules, spaces between them.
 USED = struct.Struct("<cId")  # CPU seconds so far
-EXITS = struct.Struct("<cIidq??")  # exit status or -signal, CPU seconds, peak bytes, out of memory, clean
+# Exit status or -signal, CPU seconds, peak bytes, over the memory limit, killed as the host had no memory, clean.
+EXITS = struct.Struct("<cIidq???")
 
 
 class Bounds(NamedTuple):

@@ -33,7 +33,8 @@ from typing import Any, NamedTuple
 
 import sandbox
 from sandbox import image
-from sandbox.backends.docker import OWNER_LABEL, connect
+from sandbox.backends.docker import OWNER_LABEL
+from sandbox.backends.engine import connect
 from sandbox.protocol import Calls, Job, Judge, Runner
 from tasks.datasets import load
 from tasks.grade import Grader, works_of

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from docker.errors import DockerException, ImageNotFound
+from requests.exceptions import ReadTimeout
 from typer.testing import CliRunner
 
 from coderl.cli.sandbox_commands import app
+from coderl.errors import CoderlError
+from coderl.run_file import run_file
 from sandbox import doctor
-from sandbox.errors import ImageError, NoBackendError
+from sandbox.backends.docker import DockerBackend
+from sandbox.errors import BackendError, ImageError, NoBackendError
 from sandbox.image import extra
 from sandbox.probe import OPENERS, open_backend
-from sandbox.protocol import Limits
+from sandbox.protocol import MIB, Limits
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +54,131 @@ def test_run_is_like_python(
     ran = CliRunner().invoke(app, ["run", str(file), "--backend", backend, *options], input="abc\n")
     assert (ran.exit_code, ran.stdout) == (status, out), ran.output
     assert err in ran.stderr
+
+
+def test_run_says_what_cannot_be_read(tmp_path: Path, backend: str) -> None:
+    file = tmp_path / "program.py"
+    file.write_text("print(input())\n")
+    ran = CliRunner().invoke(app, ["run", str(file), "--backend", backend], input=b"caf\xe9\n")
+    assert isinstance(ran.exception, CoderlError)
+    assert "standard input is not UTF-8 text (byte 3 is 0xe9)" in str(ran.exception)
+    unreadable = Path("/proc/self/mem")  # may be opened, but not read from its start
+    with pytest.raises(CoderlError, match=r"/proc/self/mem cannot be read: .*Name a program"):
+        run_file(unreadable, backend, Limits())
+
+
+class FailingEngine:
+    """An engine that answers a ping, and then no more."""
+
+    def ping(self) -> bool:
+        return True
+
+    def info(self) -> dict[str, Any]:
+        raise ReadTimeout("Read timed out. (read timeout=60)")
+
+    @property
+    def images(self) -> Any:
+        raise DockerException("the engine's disk is full")
+
+    def close(self) -> None:
+        return
+
+
+@pytest.fixture
+def failing_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("docker.from_env", lambda **options: FailingEngine())
+
+
+def test_what_an_engine_fails_at_is_one_error_with_its_remedy(failing_engine: None, backend: str) -> None:
+    with pytest.raises(
+        NoBackendError, match="docker: the Docker engine answers, but failed: Read timed out.* See its log"
+    ):
+        open_backend("docker", Limits())
+    with pytest.raises(BackendError, match="Read timed out"):
+        DockerBackend({})
+    ran = CliRunner().invoke(app, ["image"])
+    assert isinstance(ran.exception, BackendError) and "disk is full" in str(ran.exception)
+    chosen = open_backend("auto", Limits())
+    chosen.close()
+    assert chosen.name != "docker"
+
+
+def told(what: str) -> dict[str, str]:
+    """The doctor's failed checks that `what` is about, with their remedies."""
+    lines = CliRunner().invoke(app, ["doctor"]).stdout.splitlines()
+    failed = {
+        line[5:]: after for line, after in zip(lines, lines[1:], strict=False) if line.startswith("NO ")
+    }
+    assert all(after.startswith("     remedy: ") and len(after) > 20 for after in failed.values()), lines
+    return {line: after.partition(": ")[2] for line, after in failed.items() if line.startswith(what)}
+
+
+@pytest.fixture
+def no_backends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "OPENERS", {})
+
+
+def test_the_doctor_tells_of_an_engine_that_fails(failing_engine: None, no_backends: None) -> None:
+    ((line, remedy),) = told("docker engine").items()
+    assert "Read timed out" in line and "journalctl" in remedy
+
+
+def test_the_doctor_tells_of_missing_images_and_a_wrong_clock(
+    monkeypatch: pytest.MonkeyPatch, no_backends: None
+) -> None:
+    class BareEngine(FailingEngine):
+        def info(self) -> dict[str, Any]:
+            return {
+                **dict.fromkeys(doctor._ENGINE_LIMITS, True),
+                "ServerVersion": "1",
+                "DefaultRuntime": "runc",
+                "DockerRootDir": "/nowhere",
+                "SystemTime": "2020-01-01T00:00:00.123456789Z",
+                "SwapLimit": False,
+            }
+
+        @property
+        def images(self) -> Any:
+            def get(name: str) -> None:
+                raise ImageNotFound(name)
+
+            return SimpleNamespace(get=get)
+
+    monkeypatch.setattr("docker.from_env", lambda **options: BareEngine())
+    assert "coderl sandbox image" in told("docker images: not built")["docker images: not built"]
+    assert "swapaccount" in "".join(told("engine's limits: cannot enforce SwapLimit").values())
+    assert "chrony" in "".join(told("clock: the engine's is ").values())
+
+
+def test_the_doctor_tells_of_missing_cgroups_and_a_full_disk(
+    monkeypatch: pytest.MonkeyPatch, no_backends: None, failing_engine: None, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(doctor, "_CGROUPS", tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=7 * MIB))
+    assert "mount -t cgroup2" in told("control groups")["control groups: none are mounted"]
+    ((line, remedy),) = told("disk of the temporary folder").items()
+    assert line.endswith(": 7 MiB free") and "Free 1024 MiB" in remedy
+
+    def nowhere() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", nowhere)
+    assert "No usable temporary directory" in "".join(told("disk of the temporary folder"))
+
+
+def test_the_doctor_tells_of_a_backend_that_finds_no_room(
+    monkeypatch: pytest.MonkeyPatch, failing_engine: None, backend: str
+) -> None:
+    def full(source: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    if backend == "auto":
+        pytest.skip("no bubblewrap here")
+    monkeypatch.setattr(doctor, "OPENERS", {backend: OPENERS[backend]})
+    monkeypatch.setattr("shutil.copyfile", full)
+    assert "No space left on device" in "".join(told(f"backend {backend}"))
+    (check,) = doctor._trials(backend)
+    assert not check.good and "No space left on device" in check.found and check.remedy
 
 
 @pytest.mark.filterwarnings("ignore:unclosed <socket")  # the docker SDK's, where it cannot connect

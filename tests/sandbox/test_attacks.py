@@ -93,17 +93,26 @@ CLASSES = {
                      "/proc/self/uid_map", sys.executable, os.__file__, sys.modules["sandbox.inside.wire"].__file__):
             tried(path, write, path)
         """,
-    "supervisor: signals, its limits, its priority, its memory": """
-        import resource
+    "supervisor: signals, its limits, its scheduling, its memory": """
+        import resource, struct
+        limits = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
+        set_io_priority, set_attributes = (251, 314) if os.uname().machine == "x86_64" else (30, 274)
         for pid in {1, os.getppid()} - {0}:
             for number in (*range(32), 34, 64): tried(f"signal {number}", os.kill, pid, number)
-            tried("limits", resource.prlimit, pid, resource.RLIMIT_NOFILE, (3, 3))
+            for kind in limits: tried(f"limit {kind}", resource.prlimit, pid, kind, (0, 0))
             tried("nice", os.setpriority, os.PRIO_PROCESS, pid, 19)
+            tried("nice group", os.setpriority, os.PRIO_PGRP, pid, 19)
             tried("affinity", os.sched_setaffinity, pid, [0])
+            tried("policy", os.sched_setscheduler, pid, os.SCHED_IDLE, os.sched_param(0))
+            tried("parameters", os.sched_setparam, pid, os.sched_param(0))
+            tried("attributes", libc.syscall, set_attributes, pid, struct.pack("IIQiIQQQ", 48, 0, 0, 19, 0, 0, 0, 0), 0)
+            for which in (1, 2): tried("I/O priority", libc.syscall, set_io_priority, which, pid, 3 << 13)
             tried("group", os.setpgid, pid, pid)
             tried("attach", libc.ptrace, 16, pid, 0, 0)
             tried("seize", libc.ptrace, 0x4206, pid, 0, 0)
             for name in ("oom_score_adj", "comm", "mem", "clear_refs"): tried(name, write, f"/proc/{pid}/{name}")
+        tried("nice user", os.setpriority, os.PRIO_USER, os.getuid(), 19)
+        tried("I/O priority of a user", libc.syscall, set_io_priority, 3, os.getuid(), 3 << 13)
         """,
     "limits: raised again, sparse files, files too large": """
         import resource
@@ -124,14 +133,14 @@ CLASSES = {
 }
 
 
-def _function(body: str) -> str:
+def function(body: str) -> str:
     return f"{PRELUDE}\ndef f(x):\n{indent(dedent(body), '    ')}\n    return done\n"
 
 
 @pytest.mark.parametrize("kind", ["call", "stdio", "judge"])
 @pytest.mark.parametrize("body", CLASSES.values(), ids=CLASSES)
 def test_an_attack_achieves_nothing(pool: Pool, body: str, kind: str) -> None:
-    program = _function(body)
+    program = function(body)
     if kind == "judge":
         test = "found = f(1)\nassert found == [] != 'EXPECTED-1234', found\n"
         work: Calls | Stdio | Judge = Judge(kind="script", test=test, entry_point="f")
@@ -171,6 +180,15 @@ LEFT = {
         "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8)); os.umask(0o777); tried('', os.nice, 5)",
         "import resource; found = [resource.getrlimit(resource.RLIMIT_NOFILE)[0], os.getpriority(os.PRIO_PROCESS, 0), os.umask(0) & 0o700]",
         [LIMITS.open_files, 0, 0],
+    ),
+    "limits and scheduling of the supervisor": (
+        "import resource; pid = os.getppid()\n"
+        "    for kind in (resource.RLIMIT_STACK, resource.RLIMIT_DATA): tried('', resource.prlimit, pid, kind, (1 << 16, 1 << 16))\n"
+        "    tried('', os.setpriority, os.PRIO_PROCESS, pid, 5)\n"
+        "    tried('', os.sched_setscheduler, pid, os.SCHED_BATCH, os.sched_param(0))",
+        "import resource; found = [min(resource.getrlimit(kind)) == 1 << 16 for kind in (resource.RLIMIT_STACK, resource.RLIMIT_DATA)]\n"
+        "    found += [os.getpriority(os.PRIO_PROCESS, 0) == 5, os.sched_getscheduler(0) == os.SCHED_BATCH]",
+        [False] * 4,
     ),
     "a timer": (
         "import signal; signal.setitimer(signal.ITIMER_REAL, 0.2); signal.signal(signal.SIGTERM, signal.SIG_IGN)",

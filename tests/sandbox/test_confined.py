@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
-import shutil
 import subprocess
 import sys
 import time
@@ -20,93 +18,18 @@ from sandbox import probe
 from sandbox.backends.confined import ConfinedBackend
 from sandbox.errors import BackendError
 from sandbox.inside import landlock
-from sandbox.protocol import MIB, Call, Calls, Job, Judge, Limits, Outcome, Status
+from sandbox.protocol import MIB, Job, Judge, Limits, Status
+from tests.sandbox.ordinary import LIMITS, OrdinaryUser, ordinary_user
 
 pytestmark = pytest.mark.skipif(
     landlock.abi() < landlock.LEAST_ABI, reason="this kernel's Landlock will not do"
 )
 
-USER = 65534
-LIMITS = Limits(
-    cpu_seconds=2.0, total_cpu_seconds=6.0, wall_seconds=4.0, memory_bytes=192 * MIB, scratch_bytes=32 * MIB
-)
-SERVER = """
-import os, pickle, sys
-sys.path.insert(0, {root!r})
-import sandbox
-from sandbox.protocol import Limits
-capabilities = [line.split()[1] for line in open("/proc/self/status") if line.startswith(("CapPrm", "CapEff"))]
-assert os.getuid() != 0 and capabilities == ["0" * 16] * 2, (os.getuid(), capabilities)
-with sandbox.open_pool(1, "confined", limits=pickle.load(sys.stdin.buffer)) as pool:
-    while sys.stdin.buffer.peek(1):
-        pickle.dump(pool.run(pickle.load(sys.stdin.buffer)), sys.stdout.buffer)
-        sys.stdout.buffer.flush()
-"""
-
-
-class OrdinaryUser:
-    """A pool of one slot in a process of an ordinary user."""
-
-    def __init__(self, folder: Path) -> None:
-        as_root = os.geteuid() == 0
-        shutil.copytree(
-            Path(sandbox.__file__).parent, folder / "sandbox", ignore=shutil.ignore_patterns("__pycache__")
-        )
-        self.folder = folder
-        self.process = subprocess.Popen(
-            [_interpreter(), "-c", SERVER.format(root=str(folder))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd="/",
-            **({"user": USER, "group": USER, "extra_groups": []} if as_root else {}),  # type: ignore[call-overload]
-        )
-        self._send(LIMITS)
-
-    def run(self, job: Job) -> Outcome:
-        self._send(job)
-        outcome: Outcome = pickle.load(self.process.stdout)  # type: ignore[arg-type]
-        return outcome
-
-    def call(self, program: str, *arguments: object, limits: Limits = LIMITS) -> Outcome:
-        calls = tuple(Call("f", (argument,)) for argument in arguments or (None,))
-        return self.run(Job(id="t", program=program, work=Calls(calls), limits=limits))
-
-    def value(self, program: str, argument: object = None) -> Any:
-        (test,) = self.call(program, argument).tests
-        assert test.status is Status.OK, test
-        return test.value
-
-    def _send(self, value: object) -> None:
-        assert self.process.stdin is not None
-        pickle.dump(value, self.process.stdin)
-        self.process.stdin.flush()
-
-
-def _interpreter() -> str:
-    """One that any user may run: ours may lie in root's home."""
-    ours = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
-    for path in (ours, "/usr/bin/python3"):
-        command = [path, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]
-        try:
-            options = {"user": USER, "group": USER, "extra_groups": []} if os.geteuid() == 0 else {}
-            if subprocess.run(command, cwd="/", check=False, **options).returncode == 0:  # type: ignore[call-overload]
-                return path
-        except OSError:
-            continue
-    pytest.skip("no interpreter that an ordinary user may run")
-
 
 @pytest.fixture(scope="module")
 def shared_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OrdinaryUser]:
-    folder = tmp_path_factory.mktemp("user")
-    for parent in [folder, *folder.parents]:
-        if parent.owner() == folder.owner() and parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o711)
-    if os.geteuid() == 0:
-        os.chown(folder, USER, USER)
-    user = OrdinaryUser(folder)
-    yield user
-    user.process.communicate(timeout=30)  # closes its input, and so its pool
+    with ordinary_user(tmp_path_factory.mktemp("user"), "confined") as user:
+        yield user
 
 
 @pytest.fixture

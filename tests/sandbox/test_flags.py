@@ -108,7 +108,7 @@ FLAGS: dict[str, tuple[dict[str, Any], str, Any, Any]] = {
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     from sandbox import image
-    from sandbox.backends.docker import connect
+    from sandbox.backends.engine import connect
 
     try:
         client = connect()

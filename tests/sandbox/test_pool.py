@@ -22,7 +22,7 @@ import sandbox
 from sandbox import outage
 from sandbox import runs as runs_module
 from sandbox import slot as slot_module
-from sandbox.backends.base import process_start_time
+from sandbox.backends.leftovers import process_start_time
 from sandbox.cell import Cell, Role
 from sandbox.errors import BackendError, JobCancelledError, NoBackendError, PoolClosedError
 from sandbox.inside import landlock, wire
@@ -405,7 +405,8 @@ def test_what_a_killed_owner_left_is_removed_at_the_next_start_and_nothing_else(
 def containers_of(pid: int, started: str | None) -> dict[str, str]:
     """Container id -> state, for docker; empty without an engine."""
     try:
-        from sandbox.backends.docker import OWNER_LABEL, connect
+        from sandbox.backends.docker import OWNER_LABEL
+        from sandbox.backends.engine import connect
 
         client = connect()
     except BackendError:
