@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import math
@@ -16,8 +17,8 @@ import pytest
 
 from coderl import grading_service
 from sandbox.daemon import tokens as token_file
-from sandbox.daemon.app import Settings, create_app
-from sandbox.daemon.models import MAX_SOURCE, MAX_TESTS
+from sandbox.daemon.app import Settings, create_app, run_item
+from sandbox.daemon.models import MAX_SOURCE, MAX_TESTS, JobModel
 from sandbox.daemon.tokens import Caller, TokenFileError, Tokens
 from sandbox.protocol import MIB, Job, Limits, Status
 from tests.sandbox.daemons import FakePool, call, running, until, wire
@@ -163,6 +164,29 @@ def test_whoever_leaves_does_not_take_what_another_waits_for(http: httpx.Client,
     pool.finish("a")
     assert second.lines()[0]["outcome"]["status"] == "ok"
     assert pool.cancelled == []
+
+
+def test_whoever_leaves_before_it_began_does_not_leave_another_waiting() -> None:
+    service = create_app({IMAGE: FakePool()}).state.service
+    caller = service.tokens.caller(None)
+
+    async def use() -> list[dict[str, Any]]:
+        first, second = (
+            service.batches.open(
+                caller,
+                [run_item(service, 0, JobModel.model_validate(wire("a", key="k")))],
+                priority=5,
+                deadline_seconds=None,
+            )
+            for _ in range(2)
+        )
+        first.close()
+        async with asyncio.timeout(20):
+            answer = b"".join([piece async for piece in second.lines()])
+        return [json.loads(line) for line in answer.splitlines()]
+
+    answer, end = asyncio.run(use())
+    assert (answer["outcome"]["status"], end) == ("ok", {"done": 1})
 
 
 def test_a_fault_of_ours_is_not_recorded(http: httpx.Client, pool: FakePool) -> None:
