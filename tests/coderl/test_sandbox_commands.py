@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,17 @@ def test_run_is_like_python(
     ran = CliRunner().invoke(app, ["run", str(file), "--backend", backend, *options], input="abc\n")
     assert (ran.exit_code, ran.stdout) == (status, out), ran.output
     assert err in ran.stderr
+
+
+def test_the_benchmark_ends_with_its_figures(backend: str) -> None:
+    ran = CliRunner().invoke(app, ["bench", "--backend", backend, "--slots", "1", "--programs", "10"])
+    assert ran.exit_code == 0, ran.output
+    figures = json.loads(ran.stdout.splitlines()[-1])
+    assert figures["slots"] == 1
+    rates = [
+        figures[f"{kind}_per_second"] for kind in ("calls", "judge", "stdio_8", "plain_unisolated_python")
+    ]
+    assert min(rates) > 0
 
 
 @pytest.mark.filterwarnings("ignore:unclosed <socket")  # the docker SDK's, where it cannot connect
