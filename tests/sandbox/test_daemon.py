@@ -293,7 +293,7 @@ def test_what_is_no_json_number_is_refused_by_name(number: str, path: str) -> No
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf])
-def test_no_limit_is_above_the_ceiling_for_want_of_a_number(number: float) -> None:
+def test_no_limit_is_above_the_ceiling_for_want_of_a_number(number: Any) -> None:
     service = create_app({IMAGE: FakePool()}).state.service
     for limit in fields(Limits):
         if limit.name != "scratch_bytes":  # the pool's
@@ -316,7 +316,7 @@ def test_a_refusal_that_quotes_what_is_no_text_is_a_refusal() -> None:
 
 
 def test_what_is_larger_than_the_documented_bounds_is_refused_where_it_stands() -> None:
-    large = [
+    large: list[tuple[dict[str, Any], str]] = [
         ({"program": "#" * (MAX_SOURCE + 1)}, "program"),
         ({"work": {"kind": "judge", "judge": "script", "test": "#" * (MAX_SOURCE + 1)}}, "work.judge.test"),
         ({"work": {"kind": "stdio", "inputs": [""] * (MAX_TESTS + 1)}}, "work.stdio.inputs"),
