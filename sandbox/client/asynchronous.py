@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from types import TracebackType
@@ -12,7 +12,8 @@ from typing import Any
 
 import httpx
 
-from sandbox.client.dispatch import Dispatcher, Route, Wish, new_key, open_daemon
+from sandbox.client.dispatch import Dispatcher, Route, Wish, new_key
+from sandbox.client.endpoint import message_of, open_daemon
 from sandbox.client.errors import DaemonError
 from sandbox.protocol import Job, Outcome, Status
 from sandbox.transfer import job_to_json, outcome_from_json
@@ -24,9 +25,9 @@ Row = dict[str, Any]
 class AsyncClient:
     """Use it in `async with`, on one event loop.
 
-    `priority` (0 to 9) and `deadline_seconds` go with every request: what has not started by then ends as `infra`.
-    Where no daemon has been heard of for `patience_seconds`, what has waited as long ends so too. `batch` items
-    travel together, in up to `requests` requests to each daemon at once.
+    `priority` (0 to 9) goes with every request. What has not started `deadline_seconds` after it was asked for, here
+    or there, ends as `infra`. Where no daemon has been heard of for `patience_seconds`, what has waited as long ends
+    so too. `batch` items travel together, in up to `requests` requests to each daemon at once.
     """
 
     def __init__(
@@ -43,14 +44,14 @@ class AsyncClient:
         if not urls:
             raise DaemonError("no address of a daemon was given")
         self._dispatcher = Dispatcher(
-            [open_daemon(url, token, requests) for url in urls], batch, requests, patience_seconds
+            [open_daemon(url, token, requests) for url in urls],
+            batch,
+            requests,
+            patience_seconds,
+            deadline_seconds,
         )
-        ordering: dict[str, object] = {"priority": priority}
-        if deadline_seconds is not None:
-            ordering["deadline_seconds"] = deadline_seconds
-        tail = b"]," + json.dumps(ordering).encode()[1:]
-        self._run = Route("/v1/run", lambda texts: b'{"jobs":[' + b",".join(texts) + tail)
-        self._grade = Route("/v1/grade", partial(_grade_body, tail))
+        self._run = Route("/v1/run", partial(_run_body, priority))
+        self._grade = Route("/v1/grade", partial(_grade_body, priority))
         self.backend = ""
 
     async def __aenter__(self) -> AsyncClient:
@@ -71,8 +72,9 @@ class AsyncClient:
                 response.raise_for_status()
                 self.backend = self.backend or str(response.json()["backend"])
             except httpx.HTTPStatusError as error:
+                message = await message_of(error.response)
                 await self.close()
-                raise DaemonError(f"{daemon.url}: {error.response.text[:300]}") from None
+                raise DaemonError(daemon.refusal(error.response.status_code, message)) from None
             except (httpx.HTTPError, ValueError, KeyError) as error:
                 problems.append(f"{daemon.url}: {type(error).__name__}: {error}")
                 daemon.rest()
@@ -94,11 +96,6 @@ class AsyncClient:
 
     async def run(self, job: Job) -> Outcome:
         return await self.submit(job)
-
-    async def run_all(self, jobs: Iterable[Job]) -> AsyncIterator[Outcome]:
-        """Outcomes as they finish; `Outcome.job_id` tells whose they are."""
-        for done in asyncio.as_completed([self.submit(job) for job in jobs]):
-            yield await done
 
     async def grade(self, tasks: Iterable[Row], completions: Iterable[Mapping[str, str]]) -> list[Row]:
         """Verdicts, in order. `tasks`: rows of the native format (tasks/README.md). A completion has `task_id`, and
@@ -152,11 +149,22 @@ def _text(data: object) -> bytes:
     return json.dumps(data, separators=(",", ":")).encode()
 
 
-def _grade_body(tail: bytes, texts: Sequence[tuple[bytes, bytes]]) -> bytes:
+def _run_body(priority: int, texts: Sequence[bytes], seconds_left: float | None) -> bytes:
+    return b'{"jobs":[' + b",".join(texts) + b"]," + _ordering(priority, seconds_left)
+
+
+def _grade_body(priority: int, texts: Sequence[tuple[bytes, bytes]], seconds_left: float | None) -> bytes:
     """Each task stands in a request once."""
-    rows = dict.fromkeys(row for row, _ in texts)
+    rows = b",".join(dict.fromkeys(row for row, _ in texts))
     completions = b",".join(completion for _, completion in texts)
-    return b'{"tasks":[' + b",".join(rows) + b'],"completions":[' + completions + tail
+    return (
+        b'{"tasks":[' + rows + b'],"completions":[' + completions + b"]," + _ordering(priority, seconds_left)
+    )
+
+
+def _ordering(priority: int, seconds_left: float | None) -> bytes:
+    """The end of a body."""
+    return _text({"priority": priority, "deadline_seconds": seconds_left})[1:]
 
 
 def _infra_verdict(task_id: str, reason: str) -> Row:

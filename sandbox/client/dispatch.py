@@ -8,11 +8,9 @@ queue ─> batch ─POST─> daemon with the least to do ─lines─> each item'
 from __future__ import annotations
 
 import asyncio
-import json
-import random
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
@@ -21,22 +19,20 @@ from uuid import uuid4
 
 import httpx
 
+from sandbox.client.endpoint import Daemon, lines_of, message_of
 from sandbox.client.errors import DaemonError
 from sandbox.errors import PoolClosedError
 
-_SILENCE_SECONDS = 30.0  # a daemon that has nothing to say sends an empty line every ten seconds
-_CONNECT_SECONDS = 5.0
-_PAUSE_SECONDS = (0.1, 5.0)  # after the first failure of a daemon in a row, and the most
 _ATTEMPTS = 5  # answers that were a daemon's fault; outages and refusals do not count
 _AGAIN = ("draining", "cancelled")  # faults of an item that are no word on it
 
 
 @dataclass(frozen=True)
 class Route:
-    """A path, and how a request's body is made of its items' texts."""
+    """A path, and how a request's body is made of its items' texts and the seconds left to start them in."""
 
     path: str
-    body: Callable[[Sequence[Any]], bytes]
+    body: Callable[[Sequence[Any], float | None], bytes]
 
 
 @dataclass(eq=False, kw_only=True)
@@ -76,30 +72,13 @@ class Wish:
             self.future.set_result(result)
 
 
-@dataclass(eq=False)
-class Daemon:
-    url: str
-    http: httpx.AsyncClient
-    requests: int = 0
-    items: int = 0
-    failures: int = 0  # in a row
-    rest_until: float = 0.0
-
-    def rest(self, seconds: float | None = None) -> None:
-        """Leave it alone: as long as it asks, or ever longer where it only fails."""
-        if seconds is None:
-            self.failures += 1
-            first, most = _PAUSE_SECONDS
-            seconds = min(first * 2 ** (self.failures - 1), most)
-        self.rest_until = time.monotonic() + seconds * random.uniform(0.8, 1.2)
-
-
 @dataclass
 class Dispatcher:
     daemons: list[Daemon]
     batch: int  # items in a request, at most
     requests: int  # at once, to one daemon
     patience: float  # seconds of silence from all daemons, after which an item is given up
+    deadline: float | None  # seconds in which an item has to start, from when it was asked for
     _queue: deque[Wish] = field(default_factory=deque)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _wake: asyncio.TimerHandle | None = None
@@ -129,6 +108,7 @@ class Dispatcher:
             return
         now = time.monotonic()
         self._give_up(now)
+        self._end_late(now)
         while self._queue:
             daemon = self._idlest(now)
             if daemon is None:
@@ -149,9 +129,11 @@ class Dispatcher:
     def _return_later(self, now: float) -> None:
         if self._wake:
             self._wake.cancel()
-        resting = [each.rest_until for each in self.daemons if each.rest_until > now]
-        if resting:
-            self._wake = asyncio.get_running_loop().call_later(min(resting) - now + 0.001, self._pump)
+        moments = [each.rest_until for each in self.daemons if each.rest_until > now]
+        if self.deadline is not None:
+            moments.append(self._queue[0].asked_at + self.deadline)
+        if moments:
+            self._wake = asyncio.get_running_loop().call_later(min(moments) - now + 0.001, self._pump)
 
     def _next_batch(self) -> list[Wish]:
         """The next items that may travel together, without those that nobody waits for any more."""
@@ -178,6 +160,18 @@ class Dispatcher:
             else:
                 wish.give_up(f"no daemon answered in time: {wish.reason}")
         self._queue = kept
+
+    def _end_late(self, now: float) -> None:
+        """As the daemon ends what has not started by its deadline. Who asked first stands first, nearly always."""
+        while self._queue and self.deadline is not None and now >= self._queue[0].asked_at + self.deadline:
+            self._queue.popleft().give_up("the request's deadline passed before the job started")
+
+    def _seconds_left(self, wishes: Sequence[Wish]) -> float | None:
+        """Of those who travel together all have as long as the last one, as a request has one deadline."""
+        if self.deadline is None:
+            return None
+        left = max(wish.asked_at for wish in wishes) + self.deadline - time.monotonic()
+        return max(left, 0.001)  # 0 is refused
 
     async def _send(self, daemon: Daemon, wishes: list[Wish]) -> None:
         waiting = dict(enumerate(wishes))
@@ -215,13 +209,13 @@ class Dispatcher:
         """One request. What is answered leaves `waiting`; what it would not answer goes to `again`."""
         wishes = list(waiting.values())
         route = wishes[0].route
-        body = route.body([wish.text for wish in wishes])
+        body = route.body([wish.text for wish in wishes], self._seconds_left(wishes))
         async with daemon.http.stream("POST", route.path, content=body) as response:
             if response.status_code != 200:
                 await self._refused(daemon, response, wishes)
                 return
             daemon.failures, whole = 0, False
-            async with aclosing(_lines(response)) as lines:
+            async with aclosing(lines_of(response)) as lines:
                 async for line in lines:
                     self._heard_at = time.monotonic()
                     if not line:
@@ -253,12 +247,13 @@ class Dispatcher:
 
     async def _refused(self, daemon: Daemon, response: httpx.Response, wishes: list[Wish]) -> None:
         """Not one of `wishes` was started; they stay with whoever asked."""
-        message = _message(await response.aread())
-        status = response.status_code
+        message, status = await message_of(response), response.status_code
         for wish in wishes:
-            wish.reason = f"{daemon.url}: {status}: {message}"
+            wish.reason = daemon.refusal(status, message)
         if status in (429, 503):
             daemon.rest(float(response.headers.get("retry-after", 1)))
+            if status == 429:  # it is there, and busy: no silence until it may be asked again
+                self._heard_at = max(self._heard_at, daemon.rest_until)
         elif status in (400, 409, 413, 422):
             for wish in wishes:
                 if len(wishes) == 1:
@@ -273,46 +268,6 @@ class Dispatcher:
         else:
             for wish in wishes:
                 wish.fail(DaemonError(wish.reason))
-
-
-async def _lines(response: httpx.Response) -> AsyncGenerator[dict[str, Any], None]:
-    """The JSON objects of an answer; an empty one for an empty line, which says that the daemon is alive."""
-    rest = b""
-    async for piece in response.aiter_raw():
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            try:
-                yield json.loads(line or b"{}")
-            except ValueError as error:
-                raise httpx.RemoteProtocolError(f"a line that is not JSON: {error}") from None
-
-
-def _message(body: bytes) -> str:
-    try:
-        return str(json.loads(body)["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return body[:200].decode(errors="replace")
-
-
-def open_daemon(url: str, token: str | None, requests: int) -> Daemon:
-    """`http://HOST:PORT`, `https://...` or `unix:///PATH`. Raises `DaemonError` for anything else."""
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    headers["Content-Type"] = "application/json"
-    limits = httpx.Limits(max_connections=requests + 2, max_keepalive_connections=requests + 2)
-    path = url.removeprefix("unix://")
-    if path != url:
-        transport, base = httpx.AsyncHTTPTransport(uds=path, limits=limits), "http://daemon"
-    elif url.startswith(("http://", "https://")):
-        transport, base = httpx.AsyncHTTPTransport(limits=limits), url
-    else:
-        raise DaemonError(f"{url!r} is not the address of a daemon: use http://, https:// or unix:///PATH")
-    http = httpx.AsyncClient(
-        base_url=base,
-        headers=headers,
-        transport=transport,
-        timeout=httpx.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS),
-    )
-    return Daemon(url, http)
 
 
 def new_key() -> str:

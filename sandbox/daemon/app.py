@@ -85,7 +85,7 @@ class Service:
         self.scheduler.check(job)
         for limit in fields(Limits):
             asked, most = getattr(job.limits, limit.name), getattr(self.settings.ceiling, limit.name)
-            if asked > most and limit.name != "scratch_bytes":
+            if not asked <= most and limit.name != "scratch_bytes":  # NaN is not, either
                 raise ValueError(f"limits.{limit.name}: {asked} is above this daemon's {most}")
 
     def image(self, job: Job) -> str:

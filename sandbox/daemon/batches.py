@@ -226,8 +226,7 @@ class Batch:
         self._wake.set()
 
     def listen(self, entry: Entry, index: int) -> None:
-        if not entry.begun:
-            entry.begun = True
+        if not entry.begun:  # by whichever of its batches comes to it first: another's client may go before
             self._new.append(entry)
         if self not in entry.listeners:
             self._entries.append(entry)
@@ -245,7 +244,8 @@ class Batch:
         for number, entry in enumerate(self._new):
             if number % _BEGUN_AT_ONCE == _BEGUN_AT_ONCE - 1:
                 await asyncio.sleep(0)
-            self._begin(entry)
+            if not entry.begun and entry.text is None:
+                self._begin(entry)
         sent = 0
         while sent < self._expected:
             try:
@@ -274,6 +274,7 @@ class Batch:
                 entry.ticket.expire()
 
     def _begin(self, entry: Entry) -> None:
+        entry.begun = True
         try:
             future = entry.item.start(entry.ticket)
         except Exception as error:  # noqa: BLE001 - delivered to whoever asked, and logged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import time
@@ -71,11 +72,23 @@ class BoundedRequest(Request):
     async def json(self) -> Any:
         body = await self.body()
         try:
-            return codec.load(body.decode(), max_bytes=len(body))
+            return _load(body.decode())
         except UnicodeDecodeError as error:
             raise RequestError(400, "not_utf8", f"the body is not UTF-8 at byte {error.start}") from None
         except codec.CodecError as error:
             raise RequestError(400, "not_json", f"the body cannot be read: {error}") from None
+
+
+def _load(text: str) -> Any:
+    """Raises `CodecError`."""
+    value = codec.load(text.strip(" \t\r\n"), max_bytes=len(text))
+    if "NaN" in text or "Infinity" in text:  # perhaps inside a string, where they are welcome
+        json.loads(text, parse_constant=_refuse)
+    return value
+
+
+def _refuse(constant: str) -> None:
+    raise codec.CodecError(f'{constant} is not JSON; values have {{"float": "nan"}}, "inf" and "-inf"')
 
 
 def install(app: FastAPI) -> None:
@@ -86,6 +99,7 @@ def install(app: FastAPI) -> None:
 
 
 def _answer(status: int, code: str, message: str, headers: Any = None) -> Response:
+    message = message.encode(errors="backslashreplace").decode()  # it may quote lone surrogates: no UTF-8
     return JSONResponse({"error": {"code": code, "message": message}}, status_code=status, headers=headers)
 
 

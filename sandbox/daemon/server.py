@@ -8,7 +8,8 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -46,25 +47,18 @@ class Place:
                 "file with --tokens, or bind to 127.0.0.1"
             )
 
-    def sockets(self) -> list[socket.socket]:
-        """Bound sockets. Raises `ServeError`."""
-        found = []
-        try:
+    @contextmanager
+    def sockets(self) -> Iterator[list[socket.socket]]:
+        """Bound sockets, for as long as it lasts. Raises `ServeError`."""
+        with ExitStack() as held:
+            found = []
             if self.unix is not None:
-                found.append(_unix_socket(self.unix))
+                found.append(held.enter_context(_unix_socket(self.unix)))
             if self.host is not None:
-                family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-                tcp = socket.socket(family, socket.SOCK_STREAM)
-                found.append(tcp)
-                tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                tcp.bind((self.host, self.port))
-        except OSError as error:
-            for each in found:
-                each.close()
-            raise ServeError(f"cannot listen at {self}: {error.strerror or error}") from None
-        if not found:
-            raise ServeError("neither a host nor a unix socket to listen at")
-        return found
+                found.append(held.enter_context(_tcp_socket(self.host, self.port)))
+            if not found:
+                raise ServeError("nothing to listen at; name a --host or a --unix socket")
+            yield found
 
 
 def _is_loopback(host: str) -> bool:
@@ -74,23 +68,60 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _unix_socket(path: Path) -> socket.socket:
+@contextmanager
+def _tcp_socket(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except (OSError, OverflowError) as error:  # OverflowError: no number of a port
+            remedy = "another --port (0: any free one) or --host"
+            raise _cannot_listen(_url(host, port), error, remedy) from None
+        yield listener
+
+
+@contextmanager
+def _unix_socket(path: Path) -> Iterator[socket.socket]:
     """Only this user and its group may connect. A socket that nobody listens at is replaced."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        try:
+            _bind(listener, path)
+            ours = _file_at(path)
+        except OSError as error:
+            raise _cannot_listen(str(path), error, "another path with --unix") from None
+        try:
+            yield listener
+        finally:
+            if _file_at(path) == ours:  # not that of a daemon that was started while this one drained
+                path.unlink(missing_ok=True)
+
+
+def _bind(listener: socket.socket, path: Path) -> None:
     if path.is_socket():
         with socket.socket(socket.AF_UNIX) as probe:
             if probe.connect_ex(str(path)) == 0:
-                raise OSError(f"{path} is in use")
+                raise OSError("another process listens there")
         path.unlink()
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o117)
     try:
         listener.bind(str(path))
-    except OSError:
-        listener.close()
-        raise
     finally:
         os.umask(before)
-    return listener
+
+
+def _file_at(path: Path) -> tuple[int, ...]:
+    """Tells a file from all others that were or will be at its path: the number of an inode is used again."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_mtime_ns
+
+
+def _cannot_listen(where: str, error: Exception, remedy: str) -> ServeError:
+    problem = getattr(error, "strerror", None) or error
+    return ServeError(f"cannot listen at {where}: {problem}; choose {remedy}")
 
 
 class JsonLines(logging.Formatter):
@@ -146,8 +177,7 @@ def serve(
     allowed = token_file.read(tokens) if tokens else Tokens()
     place.check(allowed)
     start_logging()
-    sockets = place.sockets()
-    try:
+    with place.sockets() as sockets:
         pools = open_pools(slots, backend, limits or Limits(), images, languages)
         app = create_app(pools, settings=settings, tokens=allowed, routers=routers)
         config = uvicorn.Config(
@@ -161,11 +191,6 @@ def serve(
         )
         line = f"listening at {', '.join(map(_name, sockets))}"
         Server(config, app.state.service, lambda: ready(line)).run(sockets)
-    finally:
-        for each in sockets:
-            each.close()
-        if place.unix is not None and place.unix.is_socket():
-            place.unix.unlink()
 
 
 def open_pools(
@@ -200,5 +225,8 @@ def _name(listener: socket.socket) -> str:
     address = listener.getsockname()
     if listener.family == socket.AF_UNIX:
         return f"unix:{address}"
-    host = f"[{address[0]}]" if ":" in address[0] else address[0]
-    return f"http://{host}:{address[1]}"
+    return _url(address[0], address[1])
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

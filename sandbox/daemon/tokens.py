@@ -25,7 +25,10 @@ _FIELDS: dict[str, type] = {"sha256": str, "jobs": int, "jobs_per_minute": int, 
 
 
 class TokenFileError(SandboxError):
-    """The token file cannot be used: what is wrong, where."""
+    """The token file cannot be used: what is wrong, where, what helps."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(f"{where}: {problem}. See `Tokens` in docs/serving.md.")
 
 
 @dataclass
@@ -91,22 +94,24 @@ def read(path: Path) -> Tokens:
     try:
         data = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise TokenFileError(f"{path}: cannot be read: {error}") from None
+        raise TokenFileError(f"{path}", f"cannot be read: {error}") from None
     tables = data.get("tokens")
     if not isinstance(tables, dict) or not tables:
-        raise TokenFileError(f"{path}: holds no [tokens.NAME] table")
+        raise TokenFileError(f"{path}", "holds no [tokens.NAME] table")
     return Tokens([_caller(path, name, fields) for name, fields in tables.items()])
 
 
 def _caller(path: Path, name: str, fields: Any) -> Caller:
     where = f"{path}: [tokens.{name}]"
     if not isinstance(fields, dict):
-        raise TokenFileError(f"{where} is not a table")
+        raise TokenFileError(where, "is not a table")
     for key, value in fields.items():
         if key not in _FIELDS:
-            raise TokenFileError(f"{where}: unknown key {key!r}; there are: {', '.join(_FIELDS)}")
+            raise TokenFileError(where, f"unknown key {key!r}; there are: {', '.join(_FIELDS)}")
         if type(value) is not _FIELDS[key] or (isinstance(value, int) and value < 0):
-            raise TokenFileError(f"{where}: {key} = {value!r} is not a {_FIELDS[key].__name__} of 0 or more")
+            raise TokenFileError(where, f"{key} = {value!r} is not a {_FIELDS[key].__name__} of 0 or more")
     if not re.fullmatch("[0-9a-f]{64}", fields.get("sha256", "")):
-        raise TokenFileError(f"{where}: sha256 is not the 64 hexadecimal digits of a token's hash")
+        raise TokenFileError(
+            where, "sha256 is not the 64 hexadecimal digits of a token's hash (`printf %s TOKEN | sha256sum`)"
+        )
     return Caller(name, **fields)

@@ -28,7 +28,13 @@ POLICIES = {
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     root = tmp_path / "study"
-    description = {"schema": 1, "name": "study", "seeds": SEEDS, "once": [], "arms": {"grpo": [], "grpo_n": []}}
+    description = {
+        "schema": 1,
+        "name": "study",
+        "seeds": SEEDS,
+        "once": [],
+        "arms": {"grpo": [], "grpo_n": []},
+    }
     root.mkdir()
     (root / "study.json").write_text(
         json.dumps(description | {"final": {"tasks": TASKS} | dict.fromkeys(SAMPLED, SAMPLES)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -179,6 +180,17 @@ def test_the_doctor_tells_of_a_backend_that_finds_no_room(
     assert "No space left on device" in "".join(told(f"backend {backend}"))
     (check,) = doctor._trials(backend)
     assert not check.good and "No space left on device" in check.found and check.remedy
+
+
+def test_the_benchmark_ends_with_its_figures(backend: str) -> None:
+    ran = CliRunner().invoke(app, ["bench", "--backend", backend, "--slots", "1", "--programs", "10"])
+    assert ran.exit_code == 0, ran.output
+    figures = json.loads(ran.stdout.splitlines()[-1])
+    assert figures["slots"] == 1
+    rates = [
+        figures[f"{kind}_per_second"] for kind in ("calls", "judge", "stdio_8", "plain_unisolated_python")
+    ]
+    assert min(rates) > 0
 
 
 @pytest.mark.filterwarnings("ignore:unclosed <socket")  # the docker SDK's, where it cannot connect

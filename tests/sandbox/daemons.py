@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -59,23 +60,24 @@ class FakePool:
 
 
 @contextmanager
-def running(app: FastAPI, port: int = 0) -> Iterator[tuple[str, Server]]:
-    """`app` served in a thread; its address and its server."""
-    (listener,) = Place(port=port).sockets()
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=5
-    )
-    started = threading.Event()
-    server = Server(config, app.state.service, started.set)
-    thread = threading.Thread(target=server.run, args=([listener],))
-    thread.start()
-    try:
-        assert started.wait(20)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}", server
-    finally:
-        server.handle_exit(15, None)
-        thread.join()
-        listener.close()
+def running(app: FastAPI, port: int = 0, unix: Path | None = None) -> Iterator[tuple[str, Server]]:
+    """`app` served in a thread, at `port` or at the socket `unix`; its address and its server."""
+    place = Place(host=None, unix=unix) if unix else Place(port=port)
+    with place.sockets() as (listener,):
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=5
+        )
+        started = threading.Event()
+        server = Server(config, app.state.service, started.set)
+        thread = threading.Thread(target=server.run, args=([listener],))
+        address = f"unix://{unix}" if unix else f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread.start()
+        try:
+            assert started.wait(20)
+            yield address, server
+        finally:
+            server.handle_exit(15, None)
+            thread.join()
 
 
 def call(job_id: str = "j", program: str = "def f(x):\n    return x + 1\n", *arguments: object) -> Job:

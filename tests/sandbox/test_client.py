@@ -6,7 +6,8 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 
@@ -15,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sandbox
-from sandbox.client import AsyncClient, DaemonError
+from sandbox.client import AsyncClient, DaemonError, asynchronous
 from sandbox.daemon.app import Settings, create_app
+from sandbox.daemon.schedule import expired
 from sandbox.daemon.tokens import Caller, Tokens
 from sandbox.errors import PoolClosedError
 from sandbox.inside.codec import Opaque
@@ -199,14 +201,82 @@ def test_a_long_queue_is_no_outage() -> None:
             assert future.result(10).status is Status.OK
 
 
+def test_being_busy_with_others_is_no_outage() -> None:
+    pool = FakePool(slots=1, auto=False)
+    with (
+        running(create_app({IMAGE: pool}, settings=Settings(queue=1))) as (url, server),
+        sandbox.connect(url) as other,
+        sandbox.connect(url, patience_seconds=2) as client,
+    ):
+        requests = server.config.app.state.service.metrics.requests  # type: ignore[union-attr]
+        held = other.submit(call("held"))
+        until(lambda: pool.waiting)
+        future = client.submit(call("late"))
+        until(
+            lambda: requests.labels("/v1/run", "429")._value.get() >= 4
+        )  # it has waited longer than its patience
+        pool.auto = True
+        pool.finish("held")
+        assert held.result(30).status is Status.OK
+        assert future.result(30).status is Status.OK
+
+
+def test_time_in_the_clients_queue_counts_against_the_deadline(pool: FakePool, url: str) -> None:
+    pool.auto = False
+    with sandbox.connect(url, batch=1, requests=1, deadline_seconds=2.0) as client:
+        first, second = client.submit(call("runs")), client.submit(call("waits"))
+        until(lambda: pool.waiting)
+        late = second.result(30)
+        assert (late.status, late.detail) == (Status.INFRA, expired(call()).detail)
+        pool.finish("runs")
+        assert first.result(30).status is Status.OK
+    assert [job.id for job in pool.jobs] == ["runs"]
+
+
+def test_an_outage_does_not_outlast_the_deadline() -> None:
+    with running(create_app({IMAGE: FakePool()})) as (url, _):
+        client = sandbox.connect(url, patience_seconds=20, deadline_seconds=0.5)
+    outcome = client.run(call("a"))
+    assert (outcome.status, outcome.detail) == (Status.INFRA, expired(call()).detail)
+    client.close()
+
+
+def test_a_request_says_how_much_of_the_deadline_is_left(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    asked: list[float] = []
+
+    def body(priority: int, texts: Sequence[bytes], seconds_left: float) -> bytes:
+        asked.append(seconds_left)
+        return run_body(priority, texts, seconds_left)
+
+    run_body = asynchronous._run_body
+    monkeypatch.setattr(asynchronous, "_run_body", body)
+    with sandbox.connect(url, deadline_seconds=60.0) as client:
+        early = client._client.job_wish(call("early"), Future())
+        early.asked_at -= 40
+        client._put([early])
+        assert early.future.result().status is Status.OK
+    assert 0 < asked[0] <= 20
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["10.0.0.5:8000", "http://", "http://host:port", "https://host:70000", "http://[::1:8000", "ftp://host"],
+)
+def test_what_is_no_address_is_said_with_what_is(address: str) -> None:
+    with pytest.raises(DaemonError, match="is not the address of a daemon: use http://HOST:PORT"):
+        sandbox.connect(address)
+
+
 def test_what_cannot_be_used_is_said_at_once(url: str) -> None:
-    with pytest.raises(DaemonError, match="not the address of a daemon"):
-        sandbox.connect("10.0.0.5:8000")
     with pytest.raises(DaemonError, match="no daemon answers .*coderl sandbox serve"):
         sandbox.connect(f"http://127.0.0.1:{free_port()}")
     with running(create_app({IMAGE: FakePool()}, tokens=Tokens([Caller("a", secret("a"))]))) as (guarded, _):
-        with pytest.raises(DaemonError, match="valid token"):
+        with pytest.raises(DaemonError, match=f"^{guarded} refuses the token: .* CODERL_TOKEN"):
             sandbox.connect(guarded, "wrong")
+        with pytest.raises(
+            DaemonError, match=f"^{guarded} asks for a token, and none was given: .* CODERL_TOKEN"
+        ):
+            sandbox.connect(guarded)
         with sandbox.connect(guarded, "a") as client:
             assert client.run(call()).status is Status.OK
 
@@ -215,7 +285,8 @@ def test_with_an_event_loop(url: str, pool: FakePool) -> None:
     async def use() -> set[str]:
         async with AsyncClient([url], priority=7) as client:
             assert (await client.run(call("one"))).job_id == "one"
-            return {outcome.job_id async for outcome in client.run_all(call(f"{n}") for n in range(40))}
+            outcomes = await asyncio.gather(*[client.run(call(f"{n}")) for n in range(40)])
+            return {outcome.job_id for outcome in outcomes}
 
     assert asyncio.run(use()) == {f"{n}" for n in range(40)}
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
+import math
+import re
 from collections.abc import Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from coderl import grading_service
 from sandbox.daemon import tokens as token_file
-from sandbox.daemon.app import Settings, create_app
-from sandbox.daemon.server import Place, ServeError
+from sandbox.daemon.app import Settings, create_app, run_item
+from sandbox.daemon.models import MAX_SOURCE, MAX_TESTS, JobModel
 from sandbox.daemon.tokens import Caller, TokenFileError, Tokens
-from sandbox.protocol import MIB, Limits, Status
-from tests.sandbox.daemons import FakePool, running, until, wire
+from sandbox.protocol import MIB, Job, Limits, Status
+from tests.sandbox.daemons import FakePool, call, running, until, wire
 
 IMAGE = "sha256:" + 64 * "a"
 OTHER = "sha256:" + 64 * "b"
@@ -161,6 +166,29 @@ def test_whoever_leaves_does_not_take_what_another_waits_for(http: httpx.Client,
     assert pool.cancelled == []
 
 
+def test_whoever_leaves_before_it_began_does_not_leave_another_waiting() -> None:
+    service = create_app({IMAGE: FakePool()}).state.service
+    caller = service.tokens.caller(None)
+
+    async def use() -> list[dict[str, Any]]:
+        first, second = (
+            service.batches.open(
+                caller,
+                [run_item(service, 0, JobModel.model_validate(wire("a", key="k")))],
+                priority=5,
+                deadline_seconds=None,
+            )
+            for _ in range(2)
+        )
+        first.close()
+        async with asyncio.timeout(20):
+            answer = b"".join([piece async for piece in second.lines()])
+        return [json.loads(line) for line in answer.splitlines()]
+
+    answer, end = asyncio.run(use())
+    assert (answer["outcome"]["status"], end) == ("ok", {"done": 1})
+
+
 def test_a_fault_of_ours_is_not_recorded(http: httpx.Client, pool: FakePool) -> None:
     first = Posted(http, wire("a", key="k"))
     until(lambda: "a" in pool.waiting)
@@ -187,7 +215,11 @@ def test_the_cache_answers_the_same_question_for_the_same_image_only(
     ("content", "status", "code"),
     [
         (b"{", 400, "not_json"),
-        (b'{"jobs": [NaN]}', 422, "invalid"),
+        (b'{"jobs": [NaN]}', 400, "not_json"),
+        (b'{"jobs": [-Infinity]}', 400, "not_json"),
+        (b" \n", 400, "not_json"),
+        (b'{"jobs": []} {}', 400, "not_json"),
+        ('{"jobs": []}\u00a0'.encode(), 400, "not_json"),
         (b"\xff\xfe{}", 400, "not_utf8"),
         (b'{"jobs": "\x00"}', 400, "not_json"),
         (b"[" * 100_000, 400, "not_json"),
@@ -196,6 +228,8 @@ def test_the_cache_answers_the_same_question_for_the_same_image_only(
         (json.dumps({"jobs": []}).encode(), 422, "invalid"),
         (json.dumps({"jobs": [wire("a", program=7)]}).encode(), 422, "invalid"),
         (json.dumps({"jobs": [wire("a\x00")]}).encode(), 422, "invalid"),
+        (json.dumps({"jobs": [wire("\ud800")]}).encode(), 422, "invalid"),
+        (json.dumps({"jobs": [wire("a", **{"\ud800": 1})]}).encode(), 422, "invalid"),
         (json.dumps({"jobs": [wire("a", language="cobol")]}).encode(), 422, "invalid"),
         (json.dumps({"jobs": [wire("a", limits={"memory_bytes": 1 << 60})]}).encode(), 422, "invalid"),
         (json.dumps({"jobs": [wire("a", limits={"cpu_seconds": -1})]}).encode(), 422, "invalid"),
@@ -221,6 +255,78 @@ def test_bad_input_is_a_precise_refusal(http: httpx.Client, content: bytes, stat
     assert (response.status_code, response.json()["error"]["code"]) == (status, code), response.text
     assert "Traceback" not in response.text and len(response.text) < 3000
     assert response.json()["error"]["message"]
+
+
+def test_white_space_around_a_body_is_json_too(http: httpx.Client, pool: FakePool) -> None:
+    pool.auto = True
+    body = b" \t\r\n" + json.dumps({"jobs": [wire("a", program="NaN, Infinity")]}).encode() + b"\r\n"
+    response = http.post("/v1/run", content=body, headers={"content-type": "application/json"})
+    assert lines(response)[-1] == {"done": 1}
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("path", ["/v1/run", "/v1/grade"])
+def test_what_is_no_json_number_is_refused_by_name(number: str, path: str) -> None:
+    pool = FakePool()
+    row: dict[str, object] = {
+        "id": "add",
+        "prompt": "",
+        "entry_point": "add",
+        "tests": {"call": [{"args": ["?"], "expected": "?", "compare": {"tolerance": "?"}}]},
+        **dict.fromkeys(("cpu_seconds", "memory_bytes"), "?"),
+    }
+    limits = {each.name: "?" for each in fields(Limits)}
+    bodies: dict[str, dict[str, Any]] = {
+        "/v1/run": {"jobs": [wire("a", limits=limits, work={"kind": "calls", "calls": [{"args": ["?"]}]})]},
+        "/v1/grade": {"tasks": [row], "completions": [{"task_id": "add", "program": "x"}]},
+    }
+    text = json.dumps({**bodies[path], "priority": "?", "deadline_seconds": "?"})
+    places = [match.start() for match in re.finditer(r'"\?"', text)]
+    assert len(places) >= 7
+    app = create_app({IMAGE: pool}, routers=[grading_service.make_router])
+    with running(app) as (url, _), httpx.Client(base_url=url, timeout=30) as http:
+        for place in places:
+            content = (text[:place] + number + text[place + 3 :]).replace('"?"', "1")
+            refused = http.post(path, content=content, headers={"content-type": "application/json"})
+            assert (refused.status_code, refused.json()["error"]["code"]) == (400, "not_json"), content
+            assert f"{number} is not JSON" in refused.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_no_limit_is_above_the_ceiling_for_want_of_a_number(number: Any) -> None:
+    service = create_app({IMAGE: FakePool()}).state.service
+    for limit in fields(Limits):
+        if limit.name != "scratch_bytes":  # the pool's
+            with pytest.raises(ValueError, match=limit.name):
+                service.check(replace(call(), limits=replace(Limits(), **{limit.name: number})))
+
+
+def test_a_refusal_that_quotes_what_is_no_text_is_a_refusal() -> None:
+    class Refusing(FakePool):
+        def check(self, job: Job) -> None:
+            raise ValueError(f"job {job.id}: refused")
+
+    row = {"id": "\ud800", "prompt": "", "tests": {"stdio": [{"stdin": "", "stdout": ""}]}}
+    app = create_app({IMAGE: Refusing()}, routers=[grading_service.make_router])
+    with running(app) as (url, _), httpx.Client(base_url=url, timeout=30) as http:
+        body = json.dumps({"tasks": [row], "completions": [{"task_id": "x", "program": "x"}]})
+        refused = http.post("/v1/grade", content=body, headers={"content-type": "application/json"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "invalid"), refused.text
+    assert refused.json()["error"]["message"] == r"body.tasks.0: job \ud800: refused"
+
+
+def test_what_is_larger_than_the_documented_bounds_is_refused_where_it_stands() -> None:
+    large: list[tuple[dict[str, Any], str]] = [
+        ({"program": "#" * (MAX_SOURCE + 1)}, "program"),
+        ({"work": {"kind": "judge", "judge": "script", "test": "#" * (MAX_SOURCE + 1)}}, "work.judge.test"),
+        ({"work": {"kind": "stdio", "inputs": [""] * (MAX_TESTS + 1)}}, "work.stdio.inputs"),
+    ]
+    with running(create_app({IMAGE: FakePool()})) as (url, _), httpx.Client(base_url=url, timeout=30) as http:
+        for changed, where in large:
+            refused = post(http, wire("a", **changed))
+            assert (refused.status_code, refused.json()["error"]["code"]) == (422, "invalid")
+            assert f"body.jobs.0.{where}: " in refused.json()["error"]["message"]
+        assert lines(post(http, wire("a", program="#" * MAX_SOURCE)))[-1] == {"done": 1}
 
 
 def test_a_refusal_says_where(http: httpx.Client) -> None:
@@ -275,8 +381,8 @@ def test_tokens_and_their_quotas() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "holds no"),
-        ("[tokens.a]\nsha256 = 'x'", "64 hexadecimal"),
+        ("", "holds no .*docs/serving.md"),
+        ("[tokens.a]\nsha256 = 'x'", "64 hexadecimal .*sha256sum.*docs/serving.md"),
         ("[tokens.a]\nsha = 'x'", "unknown key 'sha'"),
         ("[tokens.a]\njobs = -1", "not a int of 0 or more"),
         ("[tokens", "cannot be read"),
@@ -287,30 +393,6 @@ def test_a_token_file_that_makes_no_sense_is_refused(tmp_path: Path, text: str, 
     path.write_text(text)
     with pytest.raises(TokenFileError, match=problem):
         token_file.read(path)
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "example.org"])
-def test_others_are_not_let_in_without_a_token(host: str) -> None:
-    with pytest.raises(ServeError, match="--tokens"):
-        Place(host=host).check(Tokens())
-    Place(host=host).check(Tokens([Caller("a", secret("a"))]))
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", None])
-def test_the_loopback_needs_no_token(host: str | None) -> None:
-    Place(host=host).check(Tokens())
-
-
-def test_a_unix_socket_is_for_its_user_and_group_and_replaces_a_dead_one(tmp_path: Path) -> None:
-    place = Place(host=None, unix=tmp_path / "s.sock")
-    (first,) = place.sockets()
-    assert place.unix is not None and place.unix.stat().st_mode & 0o777 == 0o660
-    first.listen()
-    with pytest.raises(ServeError, match="in use"):
-        place.sockets()
-    first.close()
-    (second,) = place.sockets()
-    second.close()
 
 
 def test_draining_finishes_what_runs_and_takes_nothing_new() -> None:

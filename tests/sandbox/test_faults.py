@@ -1,7 +1,6 @@
-"""Whatever breaks around a batch, every job ends with its true outcome, recorded once, and nothing is left behind.
+"""Whatever breaks around a batch, every job ends with its true outcome, a key is run once, and nothing is left behind.
 
-`make test PYTEST_ARGS="-m stress"` runs this, in one to two minutes on a busy machine (9 of 9 times all of it passed);
-`python -m tests.conformance.faults` is the same with more jobs.
+`make test PYTEST_ARGS="-m stress"` runs this, in minutes; `python -m tests.conformance.faults` is the same with more jobs.
 """
 
 from __future__ import annotations
