@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from transformers import PreTrainedModel
@@ -33,7 +33,7 @@ class Probe:
     staleness: (
         float  # standard errors by which the sampler is nearer to the previous policy than to its own; 0: not
     )
-    seconds: float = 0.0
+    seconds: float = field(default=0.0, compare=False)  # that it took
 
 
 def measure(

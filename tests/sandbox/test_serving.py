@@ -91,7 +91,9 @@ def log() -> Iterator[io.StringIO]:
     handler.setFormatter(JsonLines())
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+    logger.propagate = False  # what pytest keeps of the log must be UTF-8
     yield stream
+    logger.propagate = True
     logger.removeHandler(handler)
     logger.setLevel(level)
 
