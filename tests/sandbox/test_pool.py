@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
@@ -153,8 +154,15 @@ def test_a_backend_that_opens_no_more_cells_is_our_fault(two: Pool, monkeypatch:
     assert two.run(job()).tests[0].value == 42
 
 
-def test_an_outage_that_ends_costs_no_job(two: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    open_cell, refusals = two._backend.open_cell, [BackendError("the engine restarts")] * 3
+@pytest.mark.parametrize(
+    "error",
+    [BackendError("the engine restarts"), OSError(errno.ENOSPC, "No space left on device")],
+    ids=["engine", "disk"],
+)
+def test_an_outage_that_ends_costs_no_job(
+    two: Pool, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    open_cell, refusals = two._backend.open_cell, [error] * 3
 
     def refuse_at_first(role: Role, limits: Limits) -> Cell:
         if refusals:

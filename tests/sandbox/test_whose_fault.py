@@ -82,20 +82,6 @@ def test_what_fails_once_costs_only_a_retry(
     assert (outcome.status, outcome.attempts) == (Status.OK, 2)
 
 
-def test_a_full_disk_that_is_freed_costs_no_job(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    open_cell, refusals = pool._backend.open_cell, [OSError(errno.ENOSPC, "No space left on device")] * 3
-
-    def refuse_at_first(role: Role, limits: Limits) -> Cell:
-        if refusals:
-            raise refusals.pop()
-        return open_cell(role, limits)
-
-    monkeypatch.setattr(outage, "RETRY_SECONDS", 0.05)
-    monkeypatch.setattr(pool._backend, "open_cell", refuse_at_first)
-    outcome = run_failing(pool, monkeypatch, LOST)
-    assert (outcome.tests[0].value, outcome.attempts, refusals) == (42, 2, [])
-
-
 @pytest.mark.docker
 def test_an_engine_that_refuses_another_memory_limit_is_our_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     from docker.errors import APIError
