@@ -54,9 +54,8 @@ def examine(report: Callable[[str], None] = lambda line: None) -> Iterator[Check
     """All checks, as they are made; `report` is told what takes long."""
     yield from _engine()
     yield _cgroups()
-    yield _disk(
-        "disk of the temporary folder", tempfile.gettempdir
-    )  # which fails where none can be written to
+    # Fails where no temporary folder can be written to.
+    yield _disk("disk of the temporary folder", tempfile.gettempdir)
     working = []
     for name in OPENERS:
         check, works = _backend(name, report)
