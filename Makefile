@@ -27,7 +27,7 @@ check: setup ## lint, formatting, strict types
 
 bench: setup ## run the benchmarks, an hour or so; each ends with its figures as one line of JSON
 	@for each in $(BENCHES); do \
-		echo "== $$each"; OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.$$each || exit 1; \
+		echo "== $$each"; $(BIN)/python -m tests.bench.$$each || exit 1; \
 	done
 
 lock: setup ## write requirements/cpu.lock.txt anew from what .venv holds

@@ -62,7 +62,12 @@ class SamplerConfig(Section):
     max_tokens: int = Field(64, ge=1, description="tokens a completion")
     max_prompt_tokens: int = Field(192, ge=1, description="longer prompts are left out, and counted")
     max_sequences: int = Field(256, ge=1, description="sequences that vLLM runs at once")
-    kv_cache_gib: int = Field(1, ge=1, description="CPU only")
+    kv_cache_gib: int = Field(1, ge=1, description="CPU only; of each process")
+    processes: int = Field(
+        1,
+        ge=1,
+        description="CPU only: engines that sample side by side, each with memory of its own; 1: in this process",
+    )
     gpu_memory_fraction: float = Field(0.35, gt=0, lt=1, description="GPU only")
     urls: list[str] = Field(
         [],
@@ -72,8 +77,14 @@ class SamplerConfig(Section):
         "folder", description="how weights reach servers: files in transfer_folder, or between GPUs"
     )
     transfer_folder: str = Field(
-        "/dev/shm", description="folder that the learner and all servers see under this name"
+        "/dev/shm", description="folder that the learner and all servers (or processes) see under this name"
     )
+
+    @model_validator(mode="after")
+    def _check_place(self) -> SamplerConfig:
+        if self.urls and self.processes > 1:
+            raise ValueError("urls and processes are two ways to sample: name one of them")
+        return self
 
 
 class LearnerConfig(Section):
@@ -92,7 +103,11 @@ class LearnerConfig(Section):
     beta2: float = Field(0.95, ge=0, lt=1)
     gradient_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
     minibatches: int = Field(1, ge=1, description="optimizer steps a batch; more than one is off-policy")
-    tokens_per_microbatch: int = Field(16384, ge=1, description="padded tokens a forward pass")
+    tokens_per_microbatch: int | None = Field(
+        None,
+        ge=1,
+        description="padded tokens a forward pass; none: 16384 on a GPU, 2048 on a CPU, for its caches",
+    )
     gradient_checkpointing: bool = Field(
         False, description="keep each layer's input only and run it again in the backward pass: less memory"
     )

@@ -20,6 +20,7 @@ from torch.utils import _pytree as pytree
 from coderl import warmup
 from coderl.config import RunConfig
 from coderl.display import Display
+from coderl.engines import ProcessSampler
 from coderl.opening import open_run
 from coderl.runfolder import require_free
 from coderl.train import Run
@@ -101,14 +102,15 @@ def _measure(run: Run, evaluations: int) -> Estimate:
     step = batch.seconds_sample + batch.seconds_grade + published - started
     sampled = (batch.seconds_sample + batch.seconds_grade) / len(batch.rollouts)
     gpu = torch.cuda.is_available()
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    memory += run.sampler.memory_bytes if isinstance(run.sampler, ProcessSampler) else 0
     return Estimate(
         seconds_sample=batch.seconds_sample,
         seconds_grade=batch.seconds_grade,
         seconds_learn=learned - started,
         seconds_publish=published - learned,
         hours_total=(config.train.steps * step + evaluations * sampled) / 3600,
-        memory_gib=(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + (0 if gpu else moments))
-        / GIB,
+        memory_gib=(memory + (0 if gpu else moments)) / GIB,
         device_memory_gib=(_device_bytes() + moments) / GIB if gpu else None,
         checkpoint_gib=(weights + _bytes(learner.state()) + moments) / GIB,
         parameters=parameters,

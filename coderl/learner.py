@@ -32,6 +32,8 @@ from coderl.references import References
 from coderl.scoring import Scores, TokenRow, check_scoring, microbatches, score
 from coderl.types import Batch, Rollout
 
+MICROBATCH_TOKENS = {"cuda": 16384, "cpu": 2048}  # by the model's device
+
 
 @dataclass(frozen=True, slots=True)
 class Update:
@@ -227,7 +229,8 @@ class Learner:
 
     def _microbatches(self, rows: Sequence[TokenRow]) -> Iterator[list[int]]:
         config = self.config.learner
-        return microbatches(rows, config.tokens_per_microbatch, share_prompts=config.share_prompts)
+        tokens = config.tokens_per_microbatch or MICROBATCH_TOKENS[self.model.device.type]
+        return microbatches(rows, tokens, share_prompts=config.share_prompts)
 
     def _needed(self, rollout: Rollout) -> bool:
         """Whether a completion has to run through the model at all."""

@@ -48,6 +48,18 @@ def publish(llm: LLM, weights: Weights) -> None:
         raise RuntimeError(CACHE_KEPT)
 
 
+def save_weights(weights: Weights, folder: Path) -> Path:
+    """The file that was written. Tied weights stand in it twice, under both names.
+
+    Raises:
+        OSError, SafetensorError: it could not be written.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights}
+    file = folder / "model.safetensors"
+    save_file(tensors, file, metadata={"format": "pt"})
+    return file
+
+
 class Transfer(Protocol):
     """Replaces the weights of all servers.
 
@@ -122,9 +134,7 @@ class FolderTransfer:
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
     def send(self, weights: Weights) -> None:
-        """Tied weights stand in the file twice, under both names."""
-        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights}
-        save_file(tensors, self._folder / "model.safetensors", metadata={"format": "pt"})
+        save_weights(weights, self._folder)
         where = {"weights_path": str(self._folder)}
         self._servers.post("/collective_rpc", {"method": "reload_weights", "kwargs": where})
         self._servers.forget_prefixes()

@@ -1,5 +1,5 @@
-"""Sampling completions with vLLM, in this process (or on servers: servers.py), one request a completion so that
-each can be graded the moment it finishes.
+"""Sampling completions with vLLM, in this process (or in several: engines.py; or on servers: servers.py), one request a
+completion so that each can be graded the moment it finishes.
 
 Every completion has its own seed, derived from (run seed, step, task, sample): a resumed run
 samples exactly what the uninterrupted one would have.
@@ -75,18 +75,22 @@ def require_sampler(config: SamplerConfig) -> None:
 
 
 def open_sampler(model: Path, policy: Policy, config: SamplerConfig, seed: int) -> Sampler:
-    """An engine in this process, or the servers of `sampler.urls`; it holds the policy's weights.
+    """An engine in this process, engines in `sampler.processes` others, or the servers of `sampler.urls`.
+
+    They hold the policy's weights.
 
     Raises:
         ModelError: vLLM cannot load the model; a server does not answer, or is not set up for training.
         PublishError: a server did not take the weights.
     """
-    if not config.urls:
-        dtype = policy.model.dtype
-        return EngineSampler(model, config, stop_token_ids=policy.stop_token_ids, dtype=dtype, seed=seed)
+    from coderl.engines import ProcessSampler
     from coderl.servers import ServerSampler
 
-    servers = ServerSampler(config, stop_token_ids=policy.stop_token_ids)
+    stop = policy.stop_token_ids
+    if not config.urls:
+        kind = EngineSampler if config.processes == 1 else ProcessSampler
+        return kind(model, config, stop_token_ids=stop, dtype=policy.model.dtype, seed=seed)
+    servers = ServerSampler(config, stop_token_ids=stop)
     servers.publish(policy.model.state_dict().items(), version=0)
     return servers
 
@@ -196,6 +200,8 @@ def _start(model: Path, config: SamplerConfig, dtype: torch.dtype, seed: int) ->
     options: dict[str, Any] = {"dtype": str(dtype).removeprefix("torch.")}
     if gpu:
         options["gpu_memory_utilization"] = config.gpu_memory_fraction
+    else:  # for half a prompt vLLM turns a request's generator back, which those on a CPU cannot be
+        options["enable_chunked_prefill"] = False
     try:
         with warnings.catch_warnings():  # of vLLM's own start: nothing that a user of coderl can act on
             warnings.simplefilter("ignore")

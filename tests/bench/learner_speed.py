@@ -4,7 +4,7 @@
 
 Each round takes one update of each arm, in turn; with and without `learner.share_prompts`, and GRPO-N with the KL term
 that training adds to it. The demo's model and batch: 32 prompts x 16 completions, 10 of which pass. Ratios are of CPU
-seconds, which other work on the machine does not change much; wall-clock seconds stand beside them. Set OMP_NUM_THREADS=1.
+seconds, on one thread, which other work on the machine does not change much; wall-clock seconds stand beside them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import json
 import statistics
 import sys
 import time
+
+import torch
 
 from coderl import config as configuration
 from coderl import warmup
@@ -36,6 +38,7 @@ ARMS = {
 
 
 def main(rounds: int) -> None:
+    torch.set_num_threads(1)
     arms: dict[str, tuple[Learner, RunConfig, Batch]] = {}
     seconds: dict[str, list[float]] = {}
     cpu: dict[str, list[float]] = {}

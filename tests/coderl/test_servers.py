@@ -67,6 +67,7 @@ def url(folder: Path) -> Iterator[str]:
         "32",
         "--logprobs-mode",
         "processed_logprobs",
+        "--no-enable-chunked-prefill",
     ]
     address = f"http://127.0.0.1:{port}"
     output = folder.parent / "server.log"

@@ -1,0 +1,63 @@
+"""One of the processes that engines.py starts: an engine, and its half of the conversation.
+
+Told (model, config, options), it starts the engine; then it is told ("sample", requests, temperature) and ("publish",
+file, version). It answers with completions and at the end None, or with an error. ("stop",) ends sampling early and has
+no answer of its own. It ends when its connection does.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from safetensors.torch import load_file
+
+from coderl.errors import CoderlError
+from coderl.sampler import EngineSampler, Request
+
+
+def main(descriptor: int) -> None:
+    # A terminal's Ctrl-C reaches all processes; whether to stop is for the one that started this to say.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    connection = Connection(descriptor)
+    try:
+        model, config, options = connection.recv()
+        sampler = EngineSampler(model, config, **options)
+        connection.send(None)
+        while True:
+            _follow(sampler, connection, *connection.recv())
+    except CoderlError as error:  # of its start
+        connection.send(error)
+    except (EOFError, OSError):  # whoever started it is gone
+        return
+
+
+def _follow(sampler: EngineSampler, connection: Connection, what: str, *arguments: Any) -> None:
+    if what == "stop":  # too late: all was sampled
+        return
+    try:
+        if what == "sample":
+            _sample(sampler, connection, *arguments)
+        elif what == "publish":
+            file, version = arguments
+            sampler.publish(load_file(file).items(), version)
+    except CoderlError as error:
+        connection.send(error)
+    else:
+        connection.send(None)
+
+
+def _sample(
+    sampler: EngineSampler, connection: Connection, requests: Sequence[Request], temperature: float | None
+) -> None:
+    for completion in sampler.sample(requests, temperature=temperature):
+        connection.send(completion)
+        if connection.poll():  # told to stop, or nobody is there
+            return
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
