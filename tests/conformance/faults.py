@@ -3,7 +3,8 @@
     python -m tests.conformance.faults [--jobs 2000] [--backend docker] [--fault fill_scratch]
 
 While the jobs run: a supervisor is killed, a container (or sandbox) is killed, the Docker engine is restarted (a private
-one), the daemon is killed and started again, the scratch disk fills up, the client's connections are dropped.
+one), the daemon is killed and started again, the disk that cells are made on fills up (bubblewrap's scratch folder, the
+engine's data), the client's connections are dropped.
 Every job must end with its true outcome, or as `infra` where its fault can cause that; what is asked again under its key
 is not run again; nothing may be left behind. Needs root. Ends with one JSON line; exit status 1 where something was wrong.
 """
@@ -18,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,8 @@ import sandbox
 from sandbox.client import Client
 from sandbox.outage import PATIENCE_SECONDS
 from sandbox.protocol import Call, Calls, Job, Outcome, Status
-from tests.conformance.private_engine import PrivateEngine
-from tests.conformance.stage import SLOTS, Stage, small_disk
+from tests.conformance.private_engine import PrivateEngine, private_engine, small_disk
+from tests.conformance.stage import SLOTS, Stage
 
 # It sleeps so that jobs are under way when a fault comes, however fast the machine.
 PROGRAM = """
@@ -45,6 +47,7 @@ def f():
     import os
     return os.urandom(8).hex()
 """
+_SCRATCH_MIB, _SCRATCH_FILES = 16, 512
 _KEYED = 8  # items that are asked again under their keys, for each fault
 # Jobs that may end as `infra`. Where a cell is lost, its job is tried again, and jobs wait for another cell; a second
 # loss, of the job that runs in a slot or the one begun ahead, can only come with the engine. What the daemon or the
@@ -75,7 +78,7 @@ def run(
 ) -> dict[str, Any]:
     """Runs `jobs` jobs, a share under each fault; the figures, and what was wrong."""
     started = time.monotonic()
-    with small_disk(folder / "scratch"):
+    with small_disk(folder / "scratch", _SCRATCH_MIB, _SCRATCH_FILES):
         stage = Stage(backend, folder, engine)
         try:
             with sandbox.connect(stage.proxy.url, patience_seconds=600) as client:
@@ -176,17 +179,11 @@ def main() -> int:
     parser.add_argument("--fault", choices=tuple(MAY_FAIL), action="append", help="only this one; repeatable")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as folder:
-        engine = PrivateEngine(Path(folder)) if options.backend == "docker" else None
-        try:
-            if engine:
-                engine.start()
-                engine.copy_images()
+        own = private_engine(Path(folder)) if options.backend == "docker" else nullcontext()
+        with own as engine:
             report = run(
                 options.jobs, options.backend, Path(folder), engine, options.fault or tuple(MAY_FAIL)
             )
-        finally:
-            if engine:
-                engine.stop()
     print(json.dumps(report))
     return 0 if passed(report) else 1
 

@@ -1,11 +1,12 @@
-"""A Docker engine of our own: it can be stopped and started without anyone else noticing."""
+"""A Docker engine of our own: it can be stopped and started, and its disk filled, without anyone else noticing."""
 
 from __future__ import annotations
 
 import socket
 import subprocess
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,31 @@ from requests.exceptions import RequestException
 from sandbox import image
 
 _START_SECONDS = 60.0
+_DISK_MIB, _DISK_FILES = 2048, 65536  # of its own: the sandbox's images take a third
+
+
+@contextmanager
+def private_engine(folder: Path) -> Iterator[PrivateEngine]:
+    """One that runs, and has the sandbox's images. Needs root."""
+    engine = PrivateEngine(folder)
+    with small_disk(engine.disk, _DISK_MIB, _DISK_FILES):
+        try:
+            engine.start()
+            engine.copy_images()
+            yield engine
+        finally:
+            engine.stop()
+
+
+@contextmanager
+def small_disk(folder: Path, mib: int, files: int) -> Iterator[None]:
+    folder.mkdir()
+    size = f"size={mib}m,nr_inodes={files}"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 class PrivateEngine:
@@ -23,6 +49,7 @@ class PrivateEngine:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.disk = folder / "data"
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"unix://{folder}/docker.sock"
 
@@ -34,7 +61,7 @@ class PrivateEngine:
                 [
                     # In a network of its own: an engine without a bridge removes the machine's docker0.
                     *("unshare", "--net", "dockerd"),
-                    *("--host", self.url, "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"),
+                    *("--host", self.url, "--data-root", str(self.disk), "--exec-root", f"{folder}/exec"),
                     *("--pidfile", f"{folder}/pid", "--bridge=none", "--iptables=false", "--ip6tables=false"),
                 ],
                 stdout=log,

@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,6 @@ from tests.bench.daemons import DaemonProcess, daemon_process
 from tests.conformance.private_engine import PrivateEngine
 
 SLOTS = 2
-_SCRATCH_MIB = 16
-_SCRATCH_FILES = 512
 _FULL_SECONDS = 1.5  # a cell is replaced in less, where there is room
 _VICTIM_SECONDS = 20.0  # for a cell to be there that can be killed
 _GONE_SECONDS = 20.0  # for cells to end with their daemon
@@ -89,6 +87,7 @@ class Stage:
         self.engine = engine
         self.proxy = Proxy()
         self.scratch = folder / "scratch"
+        self._disk = engine.disk if engine else self.scratch  # what cells are made on
         self._environment = {"TMPDIR": str(self.scratch)}
         if engine:
             self._environment["DOCKER_HOST"] = engine.url
@@ -133,7 +132,7 @@ class Stage:
     def fill_scratch(self) -> None:
         """Nothing can be made on the disk just when a cell has to be replaced; some time later it can."""
         deadline = time.monotonic() + _VICTIM_SECONDS
-        with filled(self.scratch):
+        with filled(self._disk):
             while True:
                 self.kill_cell()
                 time.sleep(_FULL_SECONDS)
@@ -216,27 +215,29 @@ def processes_of(scratch: Path) -> list[int]:
 
 @contextmanager
 def filled(folder: Path) -> Iterator[None]:
-    """No file can be made in `folder`, also where others are deleted meanwhile: we hold them."""
-    filler = folder / "filler"
+    """No file can be made in `folder`, also where others are deleted meanwhile: ours take their places."""
+    filler, done = folder / "filler", threading.Event()
     filler.mkdir()
-    held = [os.open(path, os.O_PATH | os.O_NOFOLLOW) for path in folder.rglob("*")]
+
+    def fill() -> None:
+        for number in itertools.count():
+            while not done.is_set():
+                try:
+                    (filler / f"{number}").touch()
+                    break
+                except OSError:  # full
+                    full.set()
+                    time.sleep(0.001)
+            if done.is_set():
+                return
+
+    full = threading.Event()
+    thread = threading.Thread(target=fill)
+    thread.start()
     try:
-        with suppress(OSError):  # full
-            for number in itertools.count():
-                (filler / f"{number}").touch()
+        full.wait()
         yield
     finally:
-        for descriptor in held:
-            os.close(descriptor)
+        done.set()
+        thread.join()
         shutil.rmtree(filler)
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[None]:
-    folder.mkdir()
-    size = f"size={_SCRATCH_MIB}m,nr_inodes={_SCRATCH_FILES}"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -17,7 +17,7 @@ from sandbox.errors import NoBackendError
 from sandbox.probe import open_backend
 from sandbox.protocol import Limits
 from tests.conformance import faults
-from tests.conformance.private_engine import PrivateEngine
+from tests.conformance.private_engine import PrivateEngine, private_engine
 
 
 @pytest.fixture
@@ -31,13 +31,8 @@ def folder() -> Iterator[Path]:
 def engine(folder: Path) -> Iterator[PrivateEngine]:
     if shutil.which("dockerd") is None:
         pytest.skip("no dockerd here to start a private engine with")
-    private = PrivateEngine(folder)
-    try:
-        private.start()
-        private.copy_images()
+    with private_engine(folder) as private:
         yield private
-    finally:
-        private.stop()
 
 
 pytestmark = pytest.mark.stress
