@@ -1,7 +1,8 @@
 """Which modules a supervisor imports ahead, so that the processes that it forks find them.
 
 Each costs every fork its pages; so at the start only those that most programs use. The rest, and what is large and
-only in a judge's image, is imported once a program or test names it: the host sends the names, never the text.
+only in a judge's image, is imported once a program or test names it: the host sends the names, never the text. Not
+`hashlib` and what needs it: OpenSSL's library would cost all later forks more than it costs the few programs.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ ALWAYS = (
     "math operator os re string struct sys time types typing"
 ).split()
 _LATER = frozenset(
-    "array ast calendar cmath csv dataclasses datetime decimal difflib enum fractions hashlib inspect numbers pprint "
-    "queue random secrets statistics textwrap threading traceback unicodedata unittest uuid".split()
+    "array ast calendar cmath csv dataclasses datetime decimal difflib enum fractions inspect numbers pprint "
+    "queue random statistics textwrap threading traceback unicodedata unittest uuid".split()
 )
 _LARGE = frozenset({"numpy", "pytest"})
 _IMPORTS = re.compile(r"^[ \t]*(?:import|from)[ \t]+(\w+(?:[ \t]*,[ \t]*\w+)*)", re.MULTILINE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -44,6 +45,21 @@ def test_a_program_that_names_a_module_changes_nothing_for_the_next(pool: Pool) 
     )
     assert run_calls(pool, first, 0).tests[0].value == 1
     assert run_calls(pool, again, 0).tests[0].value == [1, False]
+
+
+def test_no_process_counts_references_to_what_its_supervisor_imported(pool: Pool) -> None:
+    program = (
+        "import json, random, sys, typing\n"
+        "class Own: pass\n"
+        "def f(x):\n"
+        "    theirs = [json.dumps, json.dumps.__code__.co_consts, random, typing.List, vars(sys)]\n"
+        "    return sys.version_info < (3, 12), sys.getrefcount(Own), [sys.getrefcount(each) for each in theirs]\n"
+    )
+    for _ in range(2):  # `random` is imported later than the others
+        found: Any = run_calls(pool, program, 0).tests[0].value
+        before_they_were, own, counts = found
+        assert own < 100
+        assert before_they_were or min(counts) > 2**29, counts
 
 
 def test_a_program_that_forks_still_gets_what_modules_do_after_a_fork(pool: Pool) -> None:
