@@ -15,7 +15,7 @@ from sandbox.errors import BackendError, CellLost, JobCancelledError, PoolClosed
 from sandbox.outage import Opener
 from sandbox.protocol import Call, Calls, Job, Judge, Limits, Outcome, Status, Stdio, TestOutcome
 
-RUNS_PER_CELL = 2000
+RUNS_PER_CELL = 20_000
 _ATTEMPTS = 2
 
 _log = logging.getLogger(__name__)
