@@ -19,6 +19,7 @@ Ends with one JSON line: medians over the rounds, of ratios too.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import resource
@@ -267,6 +268,8 @@ def main() -> None:
         contests = contests_of(tasks, pool, tag, options.evalplus, open_now)
         contests = {name: contests[name] for name in options.only or contests}
         judged(pool, tasks)  # cells open, caches fill
+        gc.collect()
+        gc.freeze()  # as the daemon does once it has started
         figures = measure(contests, options.rounds)
         memory = supervisors_mib()
     print(
