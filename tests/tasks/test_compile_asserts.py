@@ -42,6 +42,7 @@ def only(source: str) -> CallTest:
         ("assert f(float('inf')) == [0] * 3", (float("inf"),), [0, 0, 0]),
         ("assert f('a' 'b') == 'x' + 'y', f'{f(1)} is wrong'", ("ab",), "xy"),
         ("xs = [1, 2]\nassert f(xs) == 3", ([1, 2],), 3),
+        ("print\nassert f(1) == 3", (1,), 3),
     ],
 )
 def test_a_literal_assert_is_one_call(source: str, args: tuple[object, ...], expected: object) -> None:
@@ -115,6 +116,9 @@ def test_loops_over_literals_make_one_unit_of_many_calls() -> None:
         "assert f(1) == f(2)",
         "assert f(f(1)) == 2",
         "assert f(1) == 2 and f(2) == 3",
+        "f\nassert f(1) == 2",
+        "g\nassert f(1) == 2",
+        "print = f\nprint\nassert f(1) == 2",
         "assert f(1) != 2",
         "assert f(1) in [1, 2]",
         "assert f(1) == x",
