@@ -1,10 +1,28 @@
-"""The docker backend's image, which may be built in two ways."""
+"""The docker backend's images: the two ways of building the usual one, and one with more packages."""
 
 from __future__ import annotations
 
+import json
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import httpx
+import pytest
+
+import sandbox
 from sandbox import image
+from sandbox.backends.engine import connect
+from sandbox.errors import ImageError, NoBackendError
+from sandbox.image import extra
+from sandbox.pool import Pool
+from sandbox.probe import open_image
+from sandbox.protocol import Limits, Status
+from tests.bench.daemons import daemon_process
+from tests.sandbox.conftest import run_calls
+
+PROGRAM = "def f(x):\n    import sortedcontainers\n    return list(sortedcontainers.SortedList(x))\n"
+NUMPY = "def f(x):\n    import numpy\n    return int(numpy.arange(x).sum())\n"
 
 
 def test_both_ways_of_building_the_image_take_the_same_debian() -> None:
@@ -12,3 +30,55 @@ def test_both_ways_of_building_the_image_take_the_same_debian() -> None:
     dockerfile = Path(image.__file__).with_name("Dockerfile").read_text()
     (base,) = [line for line in dockerfile.splitlines() if line.startswith("ARG BASE=")]
     assert base.endswith(f"-{image._SUITE}")
+
+
+@pytest.fixture(scope="module")
+def with_packages() -> str:
+    """The id of a program image with numpy and sortedcontainers, fetched from PyPI."""
+    try:
+        with closing(connect()) as client:
+            return extra.build(client, ["numpy", "sortedcontainers==2.4.0"])
+    except (NoBackendError, ImageError) as error:
+        pytest.skip(f"no image with packages can be built here: {error}")
+
+
+@pytest.mark.docker
+def test_programs_find_the_packages_of_their_image(with_packages: str) -> None:
+    with Pool(open_image(with_packages, Limits()), 1) as pool:
+        assert run_calls(pool, PROGRAM, [3, 1, 2]).tests[0].value == [1, 2, 3]
+        outcome = run_calls(pool, NUMPY, 5)
+        assert outcome.tests[0].value == 10
+        assert outcome.image == with_packages
+    with sandbox.open_pool(1, "docker") as usual:
+        outcome = run_calls(usual, PROGRAM, [1])
+        assert outcome.status is Status.EXCEPTION
+        assert outcome.error is not None and outcome.error.type == "ModuleNotFoundError"
+
+
+@pytest.mark.docker
+def test_a_daemon_runs_a_job_in_the_image_that_it_names_if_that_is_allowed(with_packages: str) -> None:
+    job = {"program": PROGRAM, "work": {"kind": "calls", "calls": [{"function": "f", "args": [[2, 1]]}]}}
+    with daemon_process("--backend", "docker", "--slots", "1", "--image", with_packages) as daemon:
+
+        def asked(named: str | None) -> httpx.Response:
+            body = {"jobs": [job | ({"image": named} if named else {})]}
+            return httpx.post(f"{daemon.url}/v1/run", json=body, timeout=60)
+
+        def outcome(named: str | None) -> Any:
+            return json.loads(asked(named).text.splitlines()[0])["outcome"]
+
+        assert set(httpx.get(f"{daemon.url}/v1/info").json()["images"]) >= {with_packages}
+        assert outcome(with_packages)["tests"][0]["value"] == [1, 2]
+        assert outcome(None)["error"]["type"] == "ModuleNotFoundError"
+        refused = asked("sha256:" + "0" * 64)
+        assert refused.status_code == 422 and "image" in refused.text
+
+
+@pytest.mark.docker
+def test_a_package_that_is_not_there_and_an_image_that_is_not_there_are_said_by_name(
+    with_packages: str,
+) -> None:
+    with closing(connect()) as client, pytest.raises(ImageError, match="coderl-no-such-package"):
+        extra.build(client, ["coderl-no-such-package==9.9"])
+    with pytest.raises(ImageError, match="the engine has no image sha256:0000"):
+        open_image("sha256:" + "0" * 64, Limits())
