@@ -66,7 +66,7 @@ class SamplerConfig(Section):
     processes: int = Field(
         1,
         ge=1,
-        description="CPU only: engines that sample side by side, each with memory of its own; 1: in this process",
+        description="CPU only: engines that sample side by side, each with memory of its own; 1: one, in this process",
     )
     gpu_memory_fraction: float = Field(0.35, gt=0, lt=1, description="GPU only")
     urls: list[str] = Field(

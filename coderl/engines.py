@@ -48,13 +48,8 @@ class ProcessSampler:
         """Start `config.processes` engines on a transformers folder, side by side.
 
         Raises:
-            ModelError: vLLM cannot load the model; there is a GPU, which engines cannot share.
+            ModelError: vLLM cannot load the model.
         """
-        if torch.cuda.is_available():
-            raise ModelError(
-                "sampler.processes is for processors: on GPUs leave it at 1, or start a vLLM server on each and name "
-                "them in sampler.urls (docs/multi-node.md)"
-            )
         self.policy_version = 0
         self._folder = Path(tempfile.mkdtemp(prefix="coderl-weights-", dir=config.transfer_folder))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)

@@ -75,7 +75,7 @@ def require_sampler(config: SamplerConfig) -> None:
 
 
 def open_sampler(model: Path, policy: Policy, config: SamplerConfig, seed: int) -> Sampler:
-    """An engine in this process, engines in `sampler.processes` others, or the servers of `sampler.urls`.
+    """An engine in this process, on CPUs engines in `sampler.processes` others, or the servers of `sampler.urls`.
 
     They hold the policy's weights.
 
@@ -88,7 +88,8 @@ def open_sampler(model: Path, policy: Policy, config: SamplerConfig, seed: int) 
 
     stop = policy.stop_token_ids
     if not config.urls:
-        kind = EngineSampler if config.processes == 1 else ProcessSampler
+        several = config.processes > 1 and not torch.cuda.is_available()
+        kind = ProcessSampler if several else EngineSampler
         return kind(model, config, stop_token_ids=stop, dtype=policy.model.dtype, seed=seed)
     servers = ServerSampler(config, stop_token_ids=stop)
     servers.publish(policy.model.state_dict().items(), version=0)

@@ -99,6 +99,16 @@ def test_weights_that_cannot_be_written_say_where(folder: Path, policy: Policy, 
     assert len(list(sampler.sample(REQUESTS))) == len(REQUESTS)
 
 
+def test_on_a_gpu_the_engine_is_in_this_process(
+    folder: Path, policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened_here = []
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("coderl.sampler.EngineSampler", lambda *given, **options: opened_here.append(given))
+    open_sampler(folder, policy, CONFIG, seed=0)
+    assert opened_here == [(folder, CONFIG)]
+
+
 def test_servers_and_processes_are_not_mixed() -> None:
     with pytest.raises(ConfigError, match="urls and processes are two ways to sample"):
         run_config(sampler__urls='["http://localhost:1"]', sampler__processes=2)
