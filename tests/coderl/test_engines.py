@@ -67,13 +67,15 @@ def test_a_killed_process_is_one_clear_error_and_the_others_end_with_the_sampler
     assert not weights.exists()
 
 
-def test_it_outlives_an_interrupt_from_the_terminal_and_ends_with_its_starter(
-    folder: Path, policy: Policy
+def test_it_outlives_an_interrupt_and_weights_that_cannot_be_written_and_ends_with_its_starter(
+    folder: Path, policy: Policy, tmp_path: Path
 ) -> None:
-    sampler = opened(folder, policy)
-    pids = processes(sampler)
-    for pid in pids:
+    sampler = opened(folder, policy, CONFIG.model_copy(update={"transfer_folder": str(tmp_path)}))
+    for pid in processes(sampler):  # as a terminal's Ctrl-C does
         os.kill(pid, signal.SIGINT)
+    sampler._folder.rmdir()
+    with pytest.raises(PublishError, match=r"cannot be written to .*sampler\.transfer_folder"):
+        sampler.publish(policy.model.state_dict().items(), version=1)
     assert len(list(sampler.sample(REQUESTS))) == len(REQUESTS)
     for engine in sampler._engines:
         engine.connection.close()  # as where the starter was killed
@@ -89,14 +91,6 @@ def test_a_model_that_vllm_cannot_load_is_its_own_error(tmp_path: Path, folder: 
     (damaged / "config.json").write_text('{"model_type": "nothing"}')
     with pytest.raises(ModelError, match="vLLM cannot load the model in .*model"):
         opened(damaged, policy)
-
-
-def test_weights_that_cannot_be_written_say_where(folder: Path, policy: Policy, tmp_path: Path) -> None:
-    sampler = opened(folder, policy, CONFIG.model_copy(update={"transfer_folder": str(tmp_path)}))
-    sampler._folder.rmdir()
-    with pytest.raises(PublishError, match=r"cannot be written to .*sampler\.transfer_folder"):
-        sampler.publish(policy.model.state_dict().items(), version=1)
-    assert len(list(sampler.sample(REQUESTS))) == len(REQUESTS)
 
 
 def test_on_a_gpu_the_engine_is_in_this_process(
