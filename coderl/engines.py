@@ -15,7 +15,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import weakref
 from collections.abc import Collection, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
@@ -27,7 +26,7 @@ from safetensors import SafetensorError
 
 from coderl.config import SamplerConfig
 from coderl.errors import CoderlError, ModelError, PublishError, SamplerError
-from coderl.publish import Weights, save_weights
+from coderl.publish import Weights, make_weights_folder, save_weights
 from coderl.sampler import Completion, Request
 
 END_SECONDS = 10.0  # for a process to end once its connection is closed
@@ -48,17 +47,17 @@ class ProcessSampler:
         """Start `config.processes` engines on a transformers folder, side by side.
 
         Raises:
+            ConfigError: `config.transfer_folder` cannot be used.
             ModelError: vLLM cannot load the model.
         """
         self.policy_version = 0
-        self._folder = Path(tempfile.mkdtemp(prefix="coderl-weights-", dir=config.transfer_folder))
+        self._folder = make_weights_folder(Path(config.transfer_folder))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._engines = [_Engine(config.processes) for _ in range(config.processes)]
         options = {"stop_token_ids": list(stop_token_ids), "dtype": dtype, "seed": seed}
         for engine in self._engines:
             engine.send(model, config, options)
-        for engine in self._engines:
-            engine.answer(ModelError)
+        _finish(self._engines, ModelError)
 
     @property
     def memory_bytes(self) -> int:
@@ -76,8 +75,7 @@ class ProcessSampler:
             ) from error
         for engine in self._engines:
             engine.send("publish", file, version)
-        for engine in self._engines:
-            engine.answer(PublishError)
+        _finish(self._engines, PublishError)
         self.policy_version = version
 
     def sample(
@@ -95,11 +93,10 @@ class ProcessSampler:
                 working[engine.connection] = engine
             while working:
                 for ready in wait(list(working)):
-                    answer = working[ready].take(SamplerError)
-                    if answer is None:
-                        del working[ready]
-                    else:
-                        yield answer
+                    engine = working.pop(ready)
+                    if (completion := engine.take(SamplerError)) is not None:
+                        working[ready] = engine
+                        yield completion
         finally:  # an interrupted consumer must not leave requests behind
             _stop(working.values())
 
@@ -130,13 +127,11 @@ class _Engine:
         with contextlib.suppress(OSError):  # it has ended: its answer will say so
             self.connection.send(message)
 
-    def answer(self, error: type[CoderlError]) -> None:
-        """Wait until it has done what it was told. Raises what it raised, or `error` where it ended."""
-        while self.take(error) is not None:
-            continue
-
     def take(self, error: type[CoderlError]) -> Completion | None:
-        """A completion, or None where it has done what it was told. Raises as `answer` does."""
+        """A completion; or None where it has done what it was told.
+
+        Raises what it raised, after which it says no more, or `error` where it ended.
+        """
         try:
             message = self.connection.recv()
         except (EOFError, OSError):
@@ -162,13 +157,25 @@ def _shares(requests: Sequence[Request], engines: int) -> list[list[Request]]:
     return shares
 
 
+def _finish(engines: Collection[_Engine], error: type[CoderlError]) -> None:
+    """Wait until all have done what they were told. Raises what one of them raised, or `error` where it ended."""
+    raised = None
+    for engine in engines:
+        try:
+            while engine.take(error) is not None:
+                continue
+        except CoderlError as problem:
+            raised = problem
+    if raised:
+        raise raised
+
+
 def _stop(engines: Collection[_Engine]) -> None:
     """Make engines that are sampling forget about it, and wait until they have."""
     for engine in engines:
         engine.send("stop")
-    for engine in engines:
-        with contextlib.suppress(CoderlError):  # another one is on its way
-            engine.answer(SamplerError)
+    with contextlib.suppress(CoderlError):  # another one is on its way
+        _finish(engines, SamplerError)
 
 
 def _end(process: subprocess.Popen[bytes], connection: Connection) -> None:

@@ -24,6 +24,8 @@ import httpx
 import torch
 from safetensors.torch import save_file
 
+from coderl.errors import ConfigError
+
 if TYPE_CHECKING:
     from vllm import LLM
     from vllm.distributed.weight_transfer.base import ParamMeta, TrainerWeightTransferEngine
@@ -46,6 +48,16 @@ def publish(llm: LLM, weights: Weights) -> None:
         raise
     if not llm.reset_prefix_cache():
         raise RuntimeError(CACHE_KEPT)
+
+
+def make_weights_folder(folder: Path) -> Path:
+    """A folder of its own in `sampler.transfer_folder`. Raises `ConfigError`."""
+    try:
+        return Path(tempfile.mkdtemp(prefix="coderl-weights-", dir=folder)).resolve()
+    except OSError as error:
+        raise ConfigError(
+            f"sampler.transfer_folder {folder} cannot be written to: {error.strerror}; name another folder"
+        ) from error
 
 
 def save_weights(weights: Weights, folder: Path) -> Path:
@@ -130,7 +142,7 @@ class FolderTransfer:
 
     def __init__(self, servers: Servers, folder: Path) -> None:
         self._servers = servers
-        self._folder = Path(tempfile.mkdtemp(prefix="coderl-weights-", dir=folder)).resolve()
+        self._folder = make_weights_folder(folder)
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
     def send(self, weights: Weights) -> None:

@@ -103,6 +103,11 @@ def test_on_a_gpu_the_engine_is_in_this_process(
     assert opened_here == [(folder, CONFIG)]
 
 
+def test_a_transfer_folder_that_is_not_there_is_one_clear_error(folder: Path, policy: Policy) -> None:
+    with pytest.raises(ConfigError, match=r"sampler\.transfer_folder /absent cannot be written to: No such"):
+        opened(folder, policy, CONFIG.model_copy(update={"transfer_folder": "/absent"}))
+
+
 def test_servers_and_processes_are_not_mixed() -> None:
     with pytest.raises(ConfigError, match="urls and processes are two ways to sample"):
         run_config(sampler__urls='["http://localhost:1"]', sampler__processes=2)

@@ -119,6 +119,14 @@ def test_an_abandoned_iteration_leaves_no_request_behind(sampler: Sampler, polic
     assert len(draw(sampler, policy)) == 8
 
 
+def test_a_prompt_that_is_too_long_is_a_sampler_error_after_which_others_are_sampled(
+    sampler: Sampler, policy: Policy
+) -> None:
+    with pytest.raises(SamplerError, match="vLLM failed while sampling"):
+        list(sampler.sample([*asked(policy, 4), Request(4, [5] * 500, 0)]))
+    assert len(draw(sampler, policy)) == 8
+
+
 def test_a_refused_request_is_a_sampler_error_and_leaves_none_behind(
     sampler: Sampler, policy: Policy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
