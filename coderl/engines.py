@@ -159,15 +159,15 @@ def _shares(requests: Sequence[Request], engines: int) -> list[list[Request]]:
 
 def _finish(engines: Collection[_Engine], error: type[CoderlError]) -> None:
     """Wait until all have done what they were told. Raises what one of them raised, or `error` where it ended."""
-    raised = None
+    raised: list[CoderlError] = []
     for engine in engines:
         try:
             while engine.take(error) is not None:
                 continue
         except CoderlError as problem:
-            raised = problem
+            raised.append(problem)
     if raised:
-        raise raised
+        raise raised.pop()  # nothing here keeps it: with its traceback it would keep the processes
 
 
 def _stop(engines: Collection[_Engine]) -> None:
