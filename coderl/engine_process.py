@@ -11,11 +11,13 @@ import signal
 import sys
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from coderl.errors import CoderlError
+from coderl.errors import CoderlError, PublishError
 from coderl.sampler import EngineSampler, Request
 
 
@@ -42,8 +44,7 @@ def _follow(sampler: EngineSampler, connection: Connection, what: str, *argument
         if what == "sample":
             _sample(sampler, connection, *arguments)
         elif what == "publish":
-            file, version = arguments
-            sampler.publish(load_file(file).items(), version)
+            _publish(sampler, *arguments)
     except CoderlError as error:
         connection.send(error)
     else:
@@ -57,6 +58,17 @@ def _sample(
         connection.send(completion)
         if connection.poll():  # told to stop, or nobody is there
             return
+
+
+def _publish(sampler: EngineSampler, file: Path, version: int) -> None:
+    try:
+        weights = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise PublishError(
+            f"a sampling process cannot read the weights of version {version} from {file}: {error}. See that nothing "
+            "removes files in sampler.transfer_folder, then continue with --resume"
+        ) from error
+    sampler.publish(weights.items(), version)
 
 
 if __name__ == "__main__":

@@ -163,6 +163,7 @@ class EngineSampler:
                 max_tokens=self.config.max_tokens,
                 seed=request.seed,
                 logprobs=0,
+                flat_logprobs=True,  # no object for each of them
                 stop_token_ids=self._stop,
                 detokenize=False,
                 output_kind=RequestOutputKind.FINAL_ONLY,
@@ -185,8 +186,9 @@ def _completion(done: Any) -> Completion:
     """From vLLM's RequestOutput."""
     output = done.outputs[0]
     tokens = list(output.token_ids)
-    logprobs = [entry[token].logprob for entry, token in zip(output.logprobs, tokens, strict=True)]
-    return Completion(int(done.request_id), tokens, logprobs, output.finish_reason == "length")
+    flat = output.logprobs  # of each position the sampled token alone
+    assert flat.token_ids == tokens
+    return Completion(int(done.request_id), tokens, list(flat.logprobs), output.finish_reason == "length")
 
 
 def _start(model: Path, config: SamplerConfig, dtype: torch.dtype, seed: int) -> LLM:

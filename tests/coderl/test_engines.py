@@ -76,6 +76,10 @@ def test_it_outlives_an_interrupt_and_weights_that_cannot_be_written_and_ends_wi
     sampler._folder.rmdir()
     with pytest.raises(PublishError, match=r"cannot be written to .*sampler\.transfer_folder"):
         sampler.publish(policy.model.state_dict().items(), version=1)
+    for engine in sampler._engines:
+        engine.send("publish", sampler._folder / "absent", 1)
+        with pytest.raises(PublishError, match=r"cannot read the weights of version 1 from .*absent"):
+            engine.take(PublishError)
     assert len(list(sampler.sample(REQUESTS))) == len(REQUESTS)
     for engine in sampler._engines:
         engine.connection.close()  # as where the starter was killed
