@@ -78,10 +78,8 @@ class _Compiler:
                 self._assert(node)
             case ast.Expr(value=ast.Constant()) | ast.Pass():
                 pass
-            case ast.Expr(value=ast.Name(id=name)) if self._is_builtin(
-                name
-            ):  # HumanEval/129 has a lone `print`
-                pass
+            case ast.Expr(value=ast.Name(id=name)) if self._is_builtin(name):
+                pass  # HumanEval/129 has a lone `print`
             case ast.Assign(targets=[target]):
                 self._bind(target, self._literal(node.value))
             case ast.For(orelse=[]):

@@ -26,9 +26,7 @@ def make_all() -> None:
     while found:
         each = found.pop()
         number = count(id(each))
-        if (
-            number.value == forever
-        ):  # and only then: what is so from the start may lie in pages that nobody wrote to
+        if number.value == forever:  # not written again: it may lie in a page that nobody wrote to
             continue
         number.value = forever
         found += gc.get_referents(each)
