@@ -1,7 +1,8 @@
 """Checkpoints: written aside, synced, renamed; so a folder named `step-N` is always whole.
 
-`step-N/` is a transformers folder (model and tokenizer), where LoRA is trained its adapter in `adapter/`, and
-`state.pt`: optimizer, random states, position in the data, and the collapse monitor.
+`step-N/` is a transformers folder (model and tokenizer), where LoRA is trained its adapter in `adapter/`; `learner/`:
+optimizer, and whatever else of the learner grows with the model (shards.py); and `state.pt`: random states, position in
+the data, and the monitors.
 """
 
 from __future__ import annotations
@@ -65,10 +66,14 @@ def load_state(checkpoint: Path) -> dict[str, Any]:
         what = (
             "is missing" if isinstance(error, FileNotFoundError) else f"is damaged ({type(error).__name__})"
         )
-        raise RunFolderError(
-            f"{file} {what}; remove the folder {checkpoint}, and --resume takes the checkpoint before it"
-        ) from error
+        raise unusable(checkpoint, f"{file} {what}") from error
     return state
+
+
+def unusable(checkpoint: Path, why: str) -> RunFolderError:
+    return RunFolderError(
+        f"{why}; remove the folder {checkpoint}, and --resume takes the checkpoint before it"
+    )
 
 
 def prune(folder: Path, keep: int, protect: Path | None = None) -> None:

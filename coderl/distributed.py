@@ -1,8 +1,7 @@
 """The learner on several processes: FSDP2 shards weights, gradients and optimizer; each rank runs its share of rows.
 
-Every rank calls the learner's methods in the same order with the same batch (coderl/ranks.py). State is gathered
-whole, up to 14 bytes a parameter in rank 0's host memory, so a checkpoint says nothing of how many processes wrote it.
-With one process (or none initialised) all of this does nothing.
+Every rank calls the learner's methods in the same order with the same batch (coderl/ranks.py). What they
+hold goes to disk as it is (coderl/shards.py). With one process (or none initialised) all of this does nothing.
 """
 
 from __future__ import annotations
@@ -46,18 +45,6 @@ def whole(tree: Any) -> Any:
     return pytree.tree_map(lambda x: x.full_tensor() if isinstance(x, DTensor) else x, tree)
 
 
-def collected(tree: Any) -> Any:
-    """`tree` with every sharded tensor gathered, one after the other, into rank 0's host memory; None on others."""
-
-    def collect(value: Any) -> Any:
-        if not isinstance(value, DTensor):
-            return value
-        tensor = value.full_tensor()
-        return tensor.cpu() if rank() == 0 else None
-
-    return pytree.tree_map(collect, tree)
-
-
 def sharded_like(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
     """A whole tensor cut as `parameter` is."""
     if not isinstance(parameter, DTensor) or value.shape != parameter.shape:
@@ -69,16 +56,6 @@ def load_weights(model: PreTrainedModel, weights: dict[str, torch.Tensor]) -> No
     """Load whole weights into a model that may be sharded."""
     own = model.state_dict()
     model.load_state_dict({name: sharded_like(value, own[name]) for name, value in weights.items()})
-
-
-def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Load whole optimizer state for parameters that may be sharded."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    moments = {
-        index: {name: sharded_like(value, parameters[index]) for name, value in values.items()}
-        for index, values in state["state"].items()
-    }
-    optimizer.load_state_dict({**state, "state": moments})
 
 
 def largest(count: int) -> int:

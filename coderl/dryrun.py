@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils import _pytree as pytree
 
 from coderl import warmup
 from coderl.config import RunConfig
@@ -37,7 +36,7 @@ class Estimate:
     seconds_learn: float
     seconds_publish: float
     hours_total: float  # all steps and evaluations, without the built-in model's warm-up
-    memory_gib: float  # highest so far, plus what the optimizer will still allocate
+    memory_gib: float  # at its highest
     device_memory_gib: float | None  # the same of the GPU, vLLM's share included
     checkpoint_gib: float
     parameters: int
@@ -97,8 +96,6 @@ def _measure(run: Run, evaluations: int) -> Estimate:
     published = time.monotonic()
     parameters = sum(p.numel() for p in learner.model.parameters())
     weights = sum(p.numel() * p.element_size() for p in learner.model.parameters())
-    masters = sum(m.nbytes for m in learner.masters.tensors)
-    moments = 2 * masters  # AdamW's, made at the first real step
     step = batch.seconds_sample + batch.seconds_grade + published - started
     sampled = (batch.seconds_sample + batch.seconds_grade) / len(batch.rollouts)
     gpu = torch.cuda.is_available()
@@ -110,9 +107,9 @@ def _measure(run: Run, evaluations: int) -> Estimate:
         seconds_learn=learned - started,
         seconds_publish=published - learned,
         hours_total=(config.train.steps * step + evaluations * sampled) / 3600,
-        memory_gib=(memory + (0 if gpu else moments)) / GIB,
-        device_memory_gib=(_device_bytes() + moments) / GIB if gpu else None,
-        checkpoint_gib=(weights + _bytes(learner.state()) + moments) / GIB,
+        memory_gib=memory / GIB,
+        device_memory_gib=_device_bytes() / GIB if gpu else None,
+        checkpoint_gib=(weights + sum(t.nbytes for t in learner.tensors().values())) / GIB,
         parameters=parameters,
         completion_tokens_mean=sum(len(r.tokens) for r in batch.rollouts) / len(batch.rollouts),
     )
@@ -123,12 +120,6 @@ def _evaluation_samples(config: RunConfig, tasks: int) -> int:
     ends = 3 if config.train.control and config.model.path is None else 2
     between = (config.train.steps - 1) // config.eval.every if config.eval.every else 0
     return tasks * (ends * config.eval.final_samples + between * config.eval.samples)
-
-
-def _bytes(tree: Any) -> int:
-    """Of all tensors in it; tied ones count once, as they are written."""
-    tensors = [x for x in pytree.tree_leaves(tree) if isinstance(x, torch.Tensor)]
-    return sum({t.untyped_storage().data_ptr(): t.nbytes for t in tensors}.values())
 
 
 def _device_bytes() -> int:

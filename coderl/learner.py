@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from coderl import distributed, objectives
+from coderl import distributed, objectives, shards
 from coderl.config import RunConfig
 from coderl.controller import RateController, learning_rate
 from coderl.errors import NonFiniteError
@@ -32,7 +32,9 @@ from coderl.references import References
 from coderl.scoring import Scores, TokenRow, check_scoring, microbatches, score
 from coderl.types import Batch, Rollout
 
-MICROBATCH_TOKENS = {"cuda": 16384, "cpu": 2048}  # by the model's device
+GPU_MICROBATCH_TOKENS = 16384
+CPU_MICROBATCH_TOKENS = 2048  # what they make fits its caches
+TENSORS = "learner"  # folder of a checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,12 @@ class Learner:
             betas=(learner.beta1, learner.beta2),
             weight_decay=learner.weight_decay,
         )
+        for tensor in self.masters.tensors:  # as its first step would: a checkpoint is read into them
+            self.optimizer.state[tensor] = {
+                "step": torch.tensor(0.0),
+                "exp_avg": torch.zeros_like(tensor),
+                "exp_avg_sq": torch.zeros_like(tensor),
+            }
 
     def named_weights(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Weights by checkpoint name, for the sampler.
@@ -97,10 +105,29 @@ class Learner:
             yield name, distributed.whole(tensor)
 
     def save(self, folder: Path) -> None:
-        """Write a transformers folder, with the adapter merged in; and the adapter beside it, in `adapter/`."""
+        """Write a transformers folder, with the adapter merged in; beside it the adapter, in `adapter/`, and all that
+        `state` leaves out, in `learner/`.
+
+        Raises:
+            OSError: the disk is full or not writable.
+        """
         self.policy.save(folder, dict(self.named_weights()))
         if self.adapter is not None:
             self.adapter.save(folder / "adapter")
+        self.save_tensors(folder / TENSORS)
+
+    def save_tensors(self, folder: Path) -> None:
+        """Write what was learned beside the weights, on all ranks."""
+        shards.save(self.tensors(), folder)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """What was learned beside the weights, by name, live."""
+        named = self.references.tensors()
+        for i, tensor in enumerate(self.masters.tensors):
+            named |= {f"optimizer.{i}.{name}": value for name, value in self.optimizer.state[tensor].items()}
+            if self.saves_masters:
+                named[f"masters.{i}"] = tensor.detach()
+        return named
 
     def probe(self, batch: Batch, seed: int) -> Probe:
         """Measure a fixed random subset of all completions, before the update."""
@@ -229,7 +256,8 @@ class Learner:
 
     def _microbatches(self, rows: Sequence[TokenRow]) -> Iterator[list[int]]:
         config = self.config.learner
-        tokens = config.tokens_per_microbatch or MICROBATCH_TOKENS[self.model.device.type]
+        usual = CPU_MICROBATCH_TOKENS if self.model.device.type == "cpu" else GPU_MICROBATCH_TOKENS
+        tokens = config.tokens_per_microbatch or usual
         return microbatches(rows, tokens, share_prompts=config.share_prompts)
 
     def _needed(self, rollout: Rollout) -> bool:
@@ -309,23 +337,29 @@ class Learner:
 
     def state(self) -> dict[str, Any]:
         return {
-            "masters": self.masters.state() if self.saves_masters else None,
-            "optimizer": distributed.collected(self.optimizer.state_dict()),
             "batches": self.batches,
             "torch_rng": torch.get_rng_state(),
             "controller": self.controller.state() if self.controller else None,
-            **self.references.state(),
         }
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        if state["masters"] is not None:
-            self.masters.load_state(state["masters"])
-        distributed.load_optimizer(self.optimizer, state["optimizer"])
+    def load(self, folder: Path, state: dict[str, Any]) -> None:
+        """Go on from what `save` wrote to `folder`, whose weights are loaded already, and from `state`.
+
+        The configuration may have changed since: what the learner had no use for begins with these weights.
+
+        Raises:
+            OSError: `folder` is not whole, or of another model.
+        """
+        masters = {f"masters.{i}": tensor.detach() for i, tensor in enumerate(self.masters.tensors)}
+        missing = shards.load(masters | self.tensors(), folder / TENSORS)
+        if any(name.startswith("optimizer.") for name in missing):
+            raise OSError("the optimizer's state is not in it")
+        self.masters.round()
+        self.references.loaded()
         self.batches = state["batches"]
         torch.set_rng_state(state["torch_rng"])
         if self.controller and state["controller"]:
             self.controller.factor = state["controller"]["factor"]
-        self.references.load_state(state)
 
 
 def _gradient_stats(logp_BT: torch.Tensor, rollouts: Sequence[Rollout], scale: int) -> LossStats:

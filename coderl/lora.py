@@ -6,7 +6,7 @@ the model is the warm one, so no copy of that is needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -122,8 +122,8 @@ class _Earlier(_Changed):
         self._parameters = {name: model.get_parameter(name) for name in weights}
         self.load_state_dict(weights)
 
-    def state_dict(self) -> dict[str, torch.Tensor]:
-        return self._weights
+    def named_parameters(self) -> Iterable[tuple[str, torch.Tensor]]:
+        return self._weights.items()
 
     def load_state_dict(self, weights: dict[str, torch.Tensor]) -> None:
         self._weights = {name: tensor.clone() for name, tensor in weights.items()}

@@ -13,8 +13,6 @@ from collections.abc import Iterable
 
 import torch
 
-from coderl import distributed
-
 
 class Masters:
     """`tensors`: what an optimizer is given, one for each of `parameters`, sharded where that one is."""
@@ -42,16 +40,6 @@ class Masters:
         for parameter, master in zip(self._parameters, self.tensors, strict=True):
             if parameter is not master:
                 parameter.copy_(master)
-
-    def state(self) -> list[torch.Tensor]:
-        """Whole tensors, in order, on rank 0."""
-        return [distributed.collected(master.detach()) for master in self.tensors]
-
-    @torch.no_grad()
-    def load_state(self, state: list[torch.Tensor]) -> None:
-        for master, value in zip(self.tensors, state, strict=True):
-            master.copy_(distributed.sharded_like(value, master))
-        self.round()
 
 
 class _GradientTo:

@@ -17,6 +17,7 @@ from coderl.config import RunConfig
 from coderl.data import fitting, load_data, within
 from coderl.display import Display
 from coderl.evaluate import pass_rate
+from coderl.learner import TENSORS
 from coderl.metrics import Metrics, require_wandb
 from coderl.model import load_policy, require_model
 from coderl.ranks import make_learner
@@ -130,7 +131,10 @@ def _reload(run: Run, last: Path) -> None:
     state = checkpoint.load_state(last)
     run.step = run.saved_step = int(state["step"])
     run.evaluated_step = state["evaluated_step"]
-    run.learner.load_state(state["learner"])
+    try:
+        run.learner.load(last, state["learner"])
+    except OSError as error:
+        raise checkpoint.unusable(last, f"{last / TENSORS} cannot be read: {error}") from error
     run.monitor = CollapseMonitor.from_state(state["monitor"])
     run.stages = StageMonitor.from_state(state["stages"])
     run.schedule.load_state(state["schedule"])

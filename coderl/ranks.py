@@ -23,7 +23,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from coderl import checkpoint
 from coderl.config import RunConfig
 from coderl.errors import ConfigError, TrainingError
 from coderl.learner import Learner, Update
@@ -102,13 +101,13 @@ class LeadingLearner(Learner):
         with self._leading("named_weights"):
             return iter(list(super().named_weights()))
 
-    def state(self) -> dict[str, Any]:
-        with self._leading("state"):
-            return super().state()
+    def save_tensors(self, folder: Path) -> None:
+        with self._leading("save_tensors", folder):
+            super().save_tensors(folder)
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        with self._leading("load_state"):
-            super().load_state(state)
+    def load(self, folder: Path, state: dict[str, Any]) -> None:
+        with self._leading("load", folder, state):
+            super().load(folder, state)
 
     @contextlib.contextmanager
     def _leading(self, method: str, *arguments: Any) -> Iterator[None]:
@@ -138,13 +137,11 @@ def follow(config: RunConfig) -> None:
         )
         while (command := _Commands.receive()) is not None:
             method, learner.objective, arguments = command
-            if method == "load_state":
-                arguments = (checkpoint.load_state(start)["learner"],)
             result = getattr(learner, method)(*arguments)
             if method == "named_weights":
                 deque(result, maxlen=0)
-    except TrainingError:
-        return  # a loss that is not finite: rank 0 has it too, and says so
+    except (TrainingError, OSError):
+        return  # a loss that is not finite, a full disk: rank 0 has it too, and says so
     except RuntimeError as error:
         raise TrainingError(f"rank {dist.get_rank()} lost the others: {error}") from error
 

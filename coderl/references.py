@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -46,17 +45,17 @@ class References:
             slow.lerp_(weights[name].to(slow), 1 - decay)
         self._sums.round()
 
-    def state(self) -> dict[str, Any]:
-        return {
-            "average": self._sums.state() if self._sums is not None else None,
-            "previous": self.previous.state_dict() if self.previous is not None else None,
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """What a checkpoint holds of them, by name; they may be read in place, then `loaded` is called."""
+        sums = self._sums.tensors if self._sums is not None else []
+        previous = self.previous.named_parameters() if self.previous is not None else ()
+        return {f"average.{i}": tensor.detach() for i, tensor in enumerate(sums)} | {
+            f"previous.{name}": tensor.detach() for name, tensor in previous
         }
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        if self.previous is not None and state["previous"]:
-            self.previous.load_state_dict(state["previous"])
-        if self._sums is not None and state["average"]:
-            self._sums.load_state(state["average"])
+    def loaded(self) -> None:
+        if self._sums is not None:
+            self._sums.round()
 
 
 def _frozen(model: PreTrainedModel) -> PreTrainedModel:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,7 +12,7 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 from coderl import config as configuration
 from coderl import objectives
 from coderl.config import RunConfig
-from coderl.learner import Learner
+from coderl.learner import TENSORS, Learner
 from coderl.model import Policy
 from coderl.scoring import TokenRow, score
 from coderl.types import Batch, Group, Rollout
@@ -44,6 +46,12 @@ def run_config(**values: Any) -> RunConfig:
 
 def tiny_learner(config: RunConfig, seed: int = 0) -> Learner:
     return Learner(tiny_policy(seed), config, warm=tiny_policy(seed).model)
+
+
+def go_on(learner: Learner, other: Learner, folder: Path) -> None:
+    """`learner` goes on from where `other` is, by way of `folder`; it has its weights already."""
+    other.save_tensors(folder / TENSORS)
+    learner.load(folder, copy.deepcopy(other.state()))
 
 
 def sampled_batch(learner: Learner, step: int, groups: int = 8, samples: int = 8, tokens: int = 8) -> Batch:

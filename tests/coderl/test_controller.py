@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import random
 import statistics
+from pathlib import Path
 
 import pytest
 import torch
 
 from coderl.config import LearnerConfig
 from coderl.controller import LEAST, MOST, RateController, learning_rate
-from tests.coderl.batches import run_config, sampled_batch, tiny_learner
+from tests.coderl.batches import go_on, run_config, sampled_batch, tiny_learner
 
 
 @pytest.mark.parametrize("wrong_by", [0.15, 1.0, 100.0])
@@ -83,7 +83,7 @@ def test_a_model_s_steps_come_to_meet_the_target(rate: float) -> None:
     assert 0.5e-3 < statistics.median(late) < 2e-3
 
 
-def test_the_controller_goes_on_from_a_checkpoint() -> None:
+def test_the_controller_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
     config = run_config(learner__learning_rate=1e-3, learner__kl_target=1e-3)
     whole = tiny_learner(config)
     for step in (1, 2):
@@ -92,7 +92,7 @@ def test_the_controller_goes_on_from_a_checkpoint() -> None:
         whole.update(batch)
     resumed = tiny_learner(config)
     resumed.model.load_state_dict(whole.model.state_dict())
-    resumed.load_state(copy.deepcopy(whole.state()))  # as a file would be
+    go_on(resumed, whole, tmp_path)
     batch = sampled_batch(whole, 3)
     assert whole.probe(batch, seed=3) == resumed.probe(batch, seed=3)
     assert whole.update(batch).learning_rate == resumed.update(batch).learning_rate != 1e-3

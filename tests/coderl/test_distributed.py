@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import datetime
 import itertools
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as multiprocessing
+from safetensors.torch import load_file
 
-from coderl import distributed, scoring
+from coderl import distributed, scoring, shards
 from coderl.config import RunConfig
-from coderl.learner import Learner, Update
+from coderl.learner import TENSORS, Learner, Update
 from coderl.types import Batch
 from tests.coderl.batches import VOCABULARY, run_config, sampled_batch, tiny_learner, tiny_policy
 
@@ -86,31 +88,60 @@ def as_a_rank(rank: int, folder: Path) -> None:
     learner = tiny_learner(config())
     steps = batches()
     first = learn(learner, steps[:2])
+    learner.save_tensors(folder / "two" / TENSORS)
     saved = {"weights": dict(learner.named_weights()), "learner": learner.state()}
     if rank == 0:
-        torch.save(saved, folder / "state.pt")
+        torch.save(saved, folder / "two" / "state.pt")
     records = first + learn(learner, steps[2:])
     weights = dict(learner.named_weights())
+    resumed = learn(gone_on(folder / "one"), steps[2:])
+    with pytest.raises(OSError, match="rank 1: .*absent"):  # on both, though it is one that cannot read
+        shards.load({}, folder / ("absent" if rank == 1 else "one/learner"))
     sharded = sum(p.to_local().numel() for p in learner.model.parameters())  # type: ignore[attr-defined]
     reduced = moved(reduced_learner(), steps)
-    result = {"records": records, "weights": weights, "held": sharded, "reduced": reduced}
+    result = {
+        "records": records,
+        "resumed": resumed,
+        "weights": weights,
+        "held": sharded,
+        "reduced": reduced,
+    }
     torch.save(result, folder / f"rank{rank}.pt")
     dist.destroy_process_group()
 
 
+def gone_on(checkpoint: Path) -> Learner:
+    """A new learner, from what another one saved."""
+    state = torch.load(checkpoint / "state.pt", weights_only=True)
+    learner = tiny_learner(config())
+    distributed.load_weights(learner.model, state["weights"])
+    learner.load(checkpoint, state["learner"])
+    return learner
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("learners")
+
+
+@pytest.fixture(scope="module")
+def one(path: Path) -> dict[str, Any]:
+    """What one process learned, which saved what it had after two batches in `path`/one."""
+    learner = tiny_learner(config())
+    records = learn(learner, batches()[:2])
+    learner.save_tensors(path / "one" / TENSORS)
+    torch.save(
+        {"weights": dict(learner.named_weights()), "learner": learner.state()}, path / "one" / "state.pt"
+    )
+    records += learn(learner, batches()[2:])
+    return {"records": records, "weights": dict(learner.named_weights())}
+
+
+@pytest.fixture(scope="module")
+def folder(path: Path, one: dict[str, Any]) -> Path:
     """What two processes left behind."""
-    path = tmp_path_factory.mktemp("two")
     multiprocessing.spawn(as_a_rank, args=(path,), nprocs=2)  # type: ignore[attr-defined, no-untyped-call]
     return path
-
-
-@pytest.fixture(scope="module")
-def one() -> dict[str, Any]:
-    learner = tiny_learner(config())
-    records = learn(learner, batches())
-    return {"records": records, "weights": dict(learner.named_weights())}
 
 
 def assert_same(records: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
@@ -135,8 +166,53 @@ def test_two_processes_learn_what_one_does_in_bfloat16(folder: Path) -> None:
 
 
 def test_one_process_goes_on_from_what_two_wrote(folder: Path, one: dict[str, Any]) -> None:
-    state = torch.load(folder / "state.pt", weights_only=True)
-    resumed = tiny_learner(config())
-    distributed.load_weights(resumed.model, state["weights"])
-    resumed.load_state(copy.deepcopy(state["learner"]))
-    assert_same(learn(resumed, batches()[2:]), one["records"][2:])
+    assert len(list((folder / "two" / TENSORS).iterdir())) == 2  # each wrote its own part
+    assert_same(learn(gone_on(folder / "two"), batches()[2:]), one["records"][2:])
+
+
+def test_two_processes_go_on_from_what_one_wrote(folder: Path, one: dict[str, Any]) -> None:
+    for rank in (0, 1):
+        two = torch.load(folder / f"rank{rank}.pt", weights_only=True)
+        assert_same(two["resumed"], one["records"][2:])
+
+
+@pytest.mark.parametrize("part", [0, 1])
+@pytest.mark.parametrize("kept", [None, 0, 100, 5000])
+def test_a_damaged_part_is_an_error(folder: Path, tmp_path: Path, part: int, kept: int | None) -> None:
+    shutil.copytree(folder / "two", tmp_path / "two")
+    file = sorted((tmp_path / "two" / TENSORS).iterdir())[part]
+    whole = file.read_bytes()
+    file.unlink()
+    if kept is not None:
+        file.write_bytes(whole[:kept])
+    with pytest.raises(OSError, match="is missing|Size mismatch|Error while deserializing header"):
+        gone_on(tmp_path / "two")
+
+
+def test_much_is_written_a_file_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "FILE_BYTES", 100)
+    saved = {name: torch.rand(size) for name, size in (("a", 21), ("b", 5), ("c", 5), ("d", 60), ("e", 1))}
+    shards.save(saved, tmp_path)
+    files = [set(load_file(file)) for file in sorted(tmp_path.iterdir())]
+    assert files == [{"a"}, {"b", "c"}, {"d"}, {"e"}]
+    loaded = {name: torch.zeros_like(tensor) for name, tensor in saved.items()}
+    assert shards.load(loaded, tmp_path) == set()
+    assert all(torch.equal(loaded[name], saved[name]) for name in saved)
+
+
+def test_ctrl_c_while_writing_is_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("coderl.shards.HuggingFaceStorageWriter.write_data", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        shards.save({"a": torch.ones(3)}, tmp_path)
+
+
+def test_tensors_of_another_shape_are_an_error_and_others_are_named(tmp_path: Path) -> None:
+    shards.save({"a": torch.ones(3)}, tmp_path)
+    with pytest.raises(OSError, match=r"Size.*\[3\].*\[4\]"):
+        shards.load({"a": torch.zeros(4)}, tmp_path)
+    tensors = {"a": torch.zeros(3), "b": torch.zeros(2)}
+    assert shards.load(tensors, tmp_path) == {"b"}
+    assert tensors["a"].tolist() == [1, 1, 1] and tensors["b"].tolist() == [0, 0]

@@ -19,6 +19,7 @@ import sandbox
 from coderl import checkpoint, rollouts, train
 from coderl.display import Display
 from coderl.errors import NonFiniteError, PublishError, RunFolderError, SamplerError, SandboxOutageError
+from coderl.learner import TENSORS
 from coderl.opening import open_run
 from coderl.sampler import EngineSampler
 from coderl.session import explained
@@ -149,7 +150,7 @@ def test_an_infinite_gradient_leaves_the_weights_alone(
 
 
 def test_a_batch_that_was_half_learned_is_not_saved(
-    after_a_step: Run, monkeypatch: pytest.MonkeyPatch
+    after_a_step: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Its weights belong to no step."""
     learner = after_a_step.learner
@@ -157,6 +158,7 @@ def test_a_batch_that_was_half_learned_is_not_saved(
         update={"learner": learner.config.learner.model_copy(update={"minibatches": 2})}
     )
     kept = learner.state(), weights(after_a_step)
+    learner.save_tensors(tmp_path / TENSORS)
     steps = iter([1.0, float("inf")])
     parameter = next(learner.model.parameters())
     with monkeypatch.context() as patch:
@@ -170,7 +172,7 @@ def test_a_batch_that_was_half_learned_is_not_saved(
     with torch.no_grad():
         for parameter, value in zip(learner.model.parameters(), kept[1], strict=True):
             parameter.copy_(value)
-    learner.load_state(kept[0])
+    learner.load(tmp_path, kept[0])
 
 
 def test_a_sampler_that_crashes(after_a_step: Run, monkeypatch: pytest.MonkeyPatch) -> None:

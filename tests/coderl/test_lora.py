@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from coderl.errors import ModelError
 from coderl.learner import Learner
 from coderl.scoring import TokenRow, score
 from coderl.types import Batch
-from tests.coderl.batches import run_config, sampled_batch, tiny_policy
+from tests.coderl.batches import go_on, run_config, sampled_batch, tiny_policy
 
 OPTIONS: dict[str, Any] = {"lora__rank": 4, "learner__learning_rate": 1e-2}
 
@@ -58,11 +57,11 @@ def test_a_checkpoint_goes_on_exactly_and_others_can_load_both_forms(tmp_path: P
     batches = [sampled_batch(whole, step) for step in (1, 2)]
     whole.update(batches[0])
     resumed = adapted(**options)
-    resumed.load_state(copy.deepcopy(whole.state()))
+    go_on(resumed, whole, tmp_path)
     for each in (whole, resumed):
         each.probe(batches[1], seed=0)
         each.update(batches[1])
-    for ours, theirs in zip(resumed.masters.state(), whole.masters.state(), strict=True):
+    for ours, theirs in zip(resumed.masters.tensors, whole.masters.tensors, strict=True):
         assert torch.equal(ours, theirs)
     whole.policy.tokenizer = whole.model.generation_config  # anything that has save_pretrained
     whole.save(tmp_path)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from coderl.learner import Learner
-from tests.coderl.batches import run_config, sampled_batch, tiny_policy
+from tests.coderl.batches import go_on, run_config, sampled_batch, tiny_policy
 
 RATE = 1e-5  # bfloat16's next value after 0.02 is 1.2e-4 away
 
 
-def learner(dtype: torch.dtype) -> Learner:
+def learner(dtype: torch.dtype, **options: Any) -> Learner:
     policy = tiny_policy()
     for each in (torch.bfloat16, dtype):  # the same weights either way
         torch.nn.Module.to(policy.model, each)
@@ -21,6 +23,7 @@ def learner(dtype: torch.dtype) -> Learner:
         learner__learning_rate=RATE,
         objective__kl_coef=1e-3,
         objective__kl_reference="average",
+        **options,
     )
     return Learner(policy, config, warm=copy.deepcopy(policy.model))
 
@@ -57,14 +60,29 @@ def test_updates_too_small_for_bfloat16_add_up_as_in_float32() -> None:
     assert torch.corrcoef(torch.stack([slow, expected]))[0, 1] > 0.8  # rounded to bfloat16
 
 
-def test_what_was_added_up_survives_a_checkpoint() -> None:
+def test_what_was_added_up_survives_a_checkpoint(tmp_path: Path) -> None:
     whole = learner(torch.bfloat16)
     batch = sampled_batch(whole, 1)
     for _ in range(3):
         whole.update(batch)
     resumed = learner(torch.bfloat16)
-    resumed.load_state(copy.deepcopy(whole.state()))
+    go_on(resumed, whole, tmp_path)
     for each in (whole, resumed):
         each.update(batch)
     assert torch.equal(flat(resumed.masters.tensors), flat(whole.masters.tensors))
     assert torch.equal(flat(resumed.model.parameters()), flat(whole.model.parameters()))
+
+
+def test_a_run_goes_on_with_other_options_and_in_another_precision(tmp_path: Path) -> None:
+    before = learner(torch.float32, learner__kl_target=0)
+    batch = sampled_batch(before, 1)
+    before.update(batch)
+    resumed = learner(torch.bfloat16)
+    resumed.model.load_state_dict(before.model.state_dict())
+    go_on(resumed, before, tmp_path)
+    assert before.references.previous is None and resumed.references.previous is not None
+    moments = [
+        torch.cat([each.optimizer.state[t]["exp_avg"].flatten() for t in each.masters.tensors])
+        for each in (before, resumed)
+    ]
+    assert torch.equal(*moments) and moments[0].abs().sum() > 0

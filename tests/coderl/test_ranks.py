@@ -16,6 +16,8 @@ import pytest
 
 from coderl import checkpoint, config, train
 from coderl.display import Display
+from coderl.errors import RunFolderError
+from coderl.learner import TENSORS
 from coderl.opening import open_run
 from tasks import native
 from tests.coderl import vllm_stub
@@ -135,6 +137,16 @@ def test_two_go_on_and_write_what_one_does(broken: Path, one: Path) -> None:
     names = ["model.safetensors", "config.json", "tokenizer.json"]
     sizes = [[(path / n).stat().st_size for n in names] for path in map(_last, (broken, one))]
     assert sizes[0] == sizes[1]
+
+
+def test_a_checkpoint_that_is_not_whole_is_one_clear_error(broken: Path) -> None:
+    copy = broken.with_name("damaged")
+    shutil.copytree(broken, copy)
+    last = checkpoint.latest(copy / "checkpoints")
+    assert last is not None
+    next((last / TENSORS).iterdir()).unlink()
+    with pytest.raises(RunFolderError, match=f"{last / TENSORS} cannot be read.*remove the folder {last}"):
+        on_one(["name=damaged"], resume=copy)
 
 
 def _last(run: Path) -> Path:
