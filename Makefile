@@ -2,6 +2,8 @@
 BIN := .venv/bin
 # What `make test` passes to pytest, e.g. `make test PYTEST_ARGS="-x tests/tasks"`.
 PYTEST_ARGS ?=
+# Python compiles what .venv holds when it is first imported; where this is set it would do so each time.
+unexport PYTHONDONTWRITEBYTECODE
 # What `make bench` runs, from tests/bench/.
 BENCHES ?= sandbox_speed http_rate http_load seccomp learner_speed learner_memory trl_step ahead codet read_rows report_page
 
@@ -17,7 +19,7 @@ demo: setup ## train a small model from nothing, then write its report (about 6 
 	$(BIN)/coderl train --config configs/demo.toml
 
 test: setup ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: setup ## lint, formatting, strict types
 	$(BIN)/ruff check .

@@ -29,8 +29,8 @@ LOG = VENV / "coderl-setup.log"
 LOCK = ROOT / "requirements" / "cpu.lock.txt"
 UNFINISHED = "unfinished"
 
-ENVIRONMENT_GIB = 5  # free space asked for where .venv goes: it takes 3.2 GiB with torch's CPU build
-TEMPORARY_GIB = 2  # and for pip's temporary files: the downloads, together
+ENVIRONMENT_GIB = 3.5  # free space asked for where .venv goes: it takes 2.8 GiB with torch's CPU build
+TEMPORARY_GIB = 1  # and for pip's temporary files: the downloads, together 0.4 GiB
 
 CPU_TORCH = "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make setup"
 
@@ -134,6 +134,7 @@ def pip(what: str, *arguments: str) -> None:
         "pip",
         "install",
         "--no-input",
+        "--no-compile",  # Python does, what is imported: less than half of it
         "--progress-bar",
         "off",
     ]
@@ -178,17 +179,17 @@ def explain(what: str, log: str) -> str:
 
 
 def describe_torch() -> str:
-    """One line on the torch that pip chose. Importing transformers proves that nothing it finds is broken."""
+    """One line on the torch that pip chose. The imports prove that it, transformers and vLLM load together."""
     program = (
-        "import torch, transformers; "
+        "import torch, transformers, vllm; vllm.LLM; "
         "print(torch.__version__, 'for CUDA ' + torch.version.cuda if torch.version.cuda else 'for CPU')"
     )
     ran = subprocess.run([str(VENV / "bin" / "python"), "-c", program], capture_output=True, text=True)
     if ran.returncode != 0:
         raise SetupError(
-            f"the environment is installed but torch and transformers do not load:\n{ran.stderr.strip()[-2000:]}"
+            f"the environment is installed but torch, transformers and vLLM do not load:\n{ran.stderr.strip()[-2000:]}"
         )
-    found = ran.stdout.strip()
+    found = ran.stdout.splitlines()[-1]
     advice = f"; a smaller build for CPU: `make clean` and `{CPU_TORCH}`" if "CUDA" in found else ""
     return f"torch {found}{advice}"
 
@@ -210,7 +211,7 @@ def require_ours() -> None:
         )
 
 
-def require_space(folder: Path, gib: int, remedy: str) -> None:
+def require_space(folder: Path, gib: float, remedy: str) -> None:
     free = shutil.disk_usage(folder).free / 2**30
     if free < gib:
         raise SetupError(f"{folder} has {free:.1f} GiB free and {gib} GiB are needed. {remedy}")
