@@ -68,6 +68,11 @@ class SamplerConfig(Section):
         ge=1,
         description="CPU only: engines that sample side by side, each with memory of its own; 1: one, in this process",
     )
+    share_prefixes: bool = Field(
+        False,
+        description="CPU only: the completions of a prompt are one sequence for as long as they draw the same tokens; "
+        "faster the more they have in common, and as random as otherwise",
+    )
     gpu_memory_fraction: float = Field(0.35, gt=0, lt=1, description="GPU only")
     urls: list[str] = Field(
         [],
@@ -84,6 +89,8 @@ class SamplerConfig(Section):
     def _check_place(self) -> SamplerConfig:
         if self.urls and self.processes > 1:
             raise ValueError("urls and processes are two ways to sample: name one of them")
+        if self.urls and self.share_prefixes:
+            raise ValueError("share_prefixes is not for servers: leave it at false, or name no urls")
         return self
 
 

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from coderl.errors import CoderlError, PublishError
-from coderl.sampler import EngineSampler, Request
+from coderl.sampler import EngineSampler, Request, start_engine
 
 
 def main(descriptor: int) -> None:
@@ -27,7 +27,7 @@ def main(descriptor: int) -> None:
     connection = Connection(descriptor)
     try:
         model, config, options = connection.recv()
-        sampler = EngineSampler(model, config, **options)
+        sampler = start_engine(model, config, **options)
         connection.send(None)
         while True:
             _follow(sampler, connection, *connection.recv())

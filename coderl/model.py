@@ -20,6 +20,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from coderl import attention
 from coderl.config import ModelConfig, WarmupConfig
 from coderl.errors import ModelError
 from tasks.types import Task
@@ -84,6 +85,8 @@ def load_policy(folder: Path, config: ModelConfig) -> Policy:
             "one before it"
         ) from error
     torch.nn.Module.to(model, "cuda" if gpu else "cpu")
+    if dtype == torch.bfloat16 and not gpu:
+        attention.in_float32(model)
     return Policy(model, tokenizer, _stop_token_ids(model, tokenizer))
 
 

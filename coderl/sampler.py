@@ -12,7 +12,7 @@ import hashlib
 import importlib.util
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -89,11 +89,19 @@ def open_sampler(model: Path, policy: Policy, config: SamplerConfig, seed: int) 
     stop = policy.stop_token_ids
     if not config.urls:
         several = config.processes > 1 and not torch.cuda.is_available()
-        kind = ProcessSampler if several else EngineSampler
-        return kind(model, config, stop_token_ids=stop, dtype=policy.model.dtype, seed=seed)
+        start = ProcessSampler if several else start_engine
+        return start(model, config, stop_token_ids=stop, dtype=policy.model.dtype, seed=seed)
     servers = ServerSampler(config, stop_token_ids=stop)
     servers.publish(policy.model.state_dict().items(), version=0)
     return servers
+
+
+def start_engine(model: Path, config: SamplerConfig, **options: Any) -> EngineSampler:
+    """An engine in this process, of the kind that `config` asks for."""
+    from coderl.branching import BranchingSampler
+
+    kind = BranchingSampler if config.share_prefixes and not torch.cuda.is_available() else EngineSampler
+    return kind(model, config, **options)
 
 
 class EngineSampler:
@@ -116,7 +124,8 @@ class EngineSampler:
         self.config = config
         self.policy_version = 0
         self._stop = list(stop_token_ids)
-        self._llm = _start(model, config, dtype, seed)
+        self._requested: list[str] = []
+        self._llm = _start(model, config, dtype, seed, self._logits_processors)
 
     def publish(self, weights: Weights, version: int) -> None:
         """Sample from `weights` from now on.
@@ -141,22 +150,24 @@ class EngineSampler:
         Raises:
             SamplerError: the engine failed.
         """
-        engine = self._llm.llm_engine
         try:
             with _failing_as_sampler_error():
-                self._add(requests, self.config.temperature if temperature is None else temperature)
-            while engine.has_unfinished_requests():
+                self._begin(requests, self.config.temperature if temperature is None else temperature)
+            while self._llm.llm_engine.has_unfinished_requests():
                 with _failing_as_sampler_error():
-                    finished = list(engine.step())
-                for done in finished:
-                    yield _completion(done)
+                    finished = self._step()
+                yield from finished
         finally:  # an interrupted consumer must not leave requests behind
-            engine.abort_request([str(r.key) for r in requests])
+            self._abandon()
 
-    def _add(self, requests: Sequence[Request], temperature: float) -> None:
+    def _logits_processors(self) -> list[Any]:
+        """The classes that vLLM is to start with."""
+        return []
+
+    def _begin(self, requests: Sequence[Request], temperature: float) -> None:
         from vllm import SamplingParams, TokensPrompt
-        from vllm.sampling_params import RequestOutputKind
 
+        self._requested = [str(request.key) for request in requests]
         for request in requests:
             parameters = SamplingParams(
                 temperature=temperature,
@@ -164,12 +175,26 @@ class EngineSampler:
                 seed=request.seed,
                 logprobs=0,
                 flat_logprobs=True,  # no object for each of them
-                stop_token_ids=self._stop,
-                detokenize=False,
-                output_kind=RequestOutputKind.FINAL_ONLY,
+                **self._usual(),
             )
             prompt = TokensPrompt(prompt_token_ids=request.prompt_tokens)
             self._llm.llm_engine.add_request(str(request.key), prompt, parameters)
+
+    def _usual(self) -> dict[str, Any]:
+        """What all requests have in common."""
+        from vllm.sampling_params import RequestOutputKind
+
+        return {
+            "stop_token_ids": self._stop,
+            "detokenize": False,
+            "output_kind": RequestOutputKind.FINAL_ONLY,
+        }
+
+    def _step(self) -> list[Completion]:
+        return [_completion(done) for done in self._llm.llm_engine.step()]
+
+    def _abandon(self) -> None:
+        self._llm.llm_engine.abort_request(self._requested)
 
 
 @contextlib.contextmanager
@@ -191,7 +216,13 @@ def _completion(done: Any) -> Completion:
     return Completion(int(done.request_id), tokens, list(flat.logprobs), output.finish_reason == "length")
 
 
-def _start(model: Path, config: SamplerConfig, dtype: torch.dtype, seed: int) -> LLM:
+def _start(
+    model: Path,
+    config: SamplerConfig,
+    dtype: torch.dtype,
+    seed: int,
+    logits_processors: Callable[[], list[Any]],
+) -> LLM:
     # In-process: the learner's tensors are handed over without a copy between processes.
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
@@ -216,6 +247,7 @@ def _start(model: Path, config: SamplerConfig, dtype: torch.dtype, seed: int) ->
                 max_model_len=config.max_prompt_tokens + config.max_tokens,
                 max_num_seqs=config.max_sequences,
                 logprobs_mode="processed_logprobs",
+                logits_processors=logits_processors(),
                 disable_log_stats=True,
                 use_tqdm_on_load=False,
                 seed=seed % 2**31,

@@ -1,13 +1,15 @@
 """Seconds of a whole training step, ours against TRL's GRPOTrainer: same model, tasks, batch and graders.
 
-    python -m tests.bench.trl_step [rounds] [model folder]
+    python -m tests.bench.trl_step [rounds] [float32 | bfloat16] [model folder]
 
 The demo's warm model, but with fewer wrong demonstrations for a pass rate near 0.6 (made anew, a minute or so,
 unless a folder is given), and its batch: 32 prompts x 16 completions of at most 64 tokens. In each round TRL takes a
 step, then we take one with GRPO and one with GRPO-N, on the same policy; learning rates are so small that the pass rate
-stays where it is. We sample with `sampler.processes=2`, and share prompts. TRL samples with transformers' `generate`:
+stays where it is. We sample in two processes; `sampler.share_prefixes` and `learner.share_prompts` are on, which compute
+what a group has in common once, so the ratio depends on how much that is. TRL samples with transformers' `generate`:
 its colocated vLLM loads weights with `model.load_weights`, which vLLM's CPU build cannot after start. So the learner's
 part (everything after sampling and grading) is also held apart. Both may use all cores: leave OMP_NUM_THREADS alone.
+In bfloat16 both compute in it and keep the weights that they step on in float32: TRL by autocast, we by copies.
 """
 
 from __future__ import annotations
@@ -32,16 +34,18 @@ RATE = 1e-9
 WRONG_RATE = 0.3
 
 
-def main(rounds: int, model: Path | None) -> None:
+def main(rounds: int, dtype: str, model: Path | None) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         model = model or warm_model.make(folder, f"warmup.wrong_rate={WRONG_RATE}")
         overrides = [
             f'runs="{folder}"',
             f'model.path="{model}"',
+            f"model.dtype={dtype}",
             f"learner.learning_rate={RATE}",
             "learner.share_prompts=true",
             "sampler.processes=2",
+            "sampler.share_prefixes=true",
             f"train.steps={10 * rounds}",
             "train.show_samples_every=0",
         ]
@@ -114,6 +118,7 @@ def compare(run: train.Run, model: Path, rounds: int) -> dict[str, Any]:
     return {
         "bench": "trl_step",
         "rounds": rounds,
+        "dtype": run.config.model.dtype,
         "pass_rate": statistics.fmean(pass_rates),
         "trl_sampling": "transformers generate",
         "seconds": of_wall,
@@ -146,7 +151,7 @@ def trl_trainer(run: train.Run, model: Path, steps: int) -> Any:
         args=GRPOConfig(
             output_dir=str(run.folder.path / "trl"),
             use_cpu=True,
-            bf16=False,
+            bf16=config.model.dtype == "bfloat16",
             max_steps=steps,
             per_device_train_batch_size=batch // 4,
             gradient_accumulation_steps=4,
@@ -167,4 +172,5 @@ def trl_trainer(run: train.Run, model: Path, steps: int) -> Any:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5, Path(sys.argv[2]) if len(sys.argv) > 2 else None)
+    rounds, dtype, *folder = [*sys.argv[1:], *["5", "float32"][len(sys.argv) - 1 :]]
+    main(int(rounds), dtype, Path(folder[0]) if folder else None)

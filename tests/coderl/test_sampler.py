@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from coderl.branching import BranchingSampler
 from coderl.config import ModelConfig, SamplerConfig
 from coderl.display import Display
 from coderl.errors import ModelError, SamplerError
@@ -40,9 +41,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_qwen2(tmp_path_factory.mktemp("model") / "qwen2")
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["in this process", "two processes"])
+KINDS: dict[str, dict[str, Any]] = {
+    "in this process": {},
+    "two processes": {"processes": 2},
+    "shared prefixes": {"share_prefixes": True},
+    "two processes, shared prefixes": {"processes": 2, "share_prefixes": True},
+}
+
+
+@pytest.fixture(scope="module", params=list(KINDS.values()), ids=list(KINDS))
 def sampler(folder: Path, request: pytest.FixtureRequest) -> Sampler:
-    config = CONFIG.model_copy(update={"processes": request.param})
+    config = CONFIG.model_copy(update=request.param)
     return open_sampler(folder, load_policy(folder, ModelConfig()), config, seed=0)
 
 
@@ -146,6 +155,21 @@ def test_a_refused_request_is_a_sampler_error_and_leaves_none_behind(
         with pytest.raises(SamplerError, match="vLLM failed while sampling: ValueError: prompt too long"):
             draw(sampler, policy)
     assert not engine.has_unfinished_requests()
+    assert len(draw(sampler, policy)) == 8
+
+
+def test_a_sequence_that_vllm_ends_by_itself_is_a_sampler_error(
+    sampler: Sampler, policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not isinstance(sampler, BranchingSampler):
+        pytest.skip("only of those that share prefixes in this process")
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            sampler._branches, "grow", lambda branches, _: [policy.stop_token_ids[0]] * len(branches)
+        )
+        with pytest.raises(SamplerError, match="ended a sequence by itself, because of stop"):
+            draw(sampler, policy)
+    assert not sampler._llm.llm_engine.has_unfinished_requests() and not sampler._running
     assert len(draw(sampler, policy)) == 8
 
 

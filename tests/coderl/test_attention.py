@@ -1,0 +1,60 @@
+"""In bfloat16 on a CPU attention is computed in float32, and nothing else about the model changes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from coderl.attention import NAME
+from coderl.config import ModelConfig
+from coderl.model import load_policy
+from coderl.scoring import TokenRow, check_scoring, score
+from tests.coderl.tiny import save_tiny_qwen2
+
+ROWS = [TokenRow([1, 2, 3], [4, 5, 6, 7]), TokenRow([1, 2, 3], [8, 9])]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_qwen2(tmp_path_factory.mktemp("model") / "qwen2")
+
+
+def gradients(model: PreTrainedModel, share: bool) -> torch.Tensor:
+    model.zero_grad()
+    score(model, ROWS, share_prompts=share).logp_BT.sum().backward()
+    return torch.cat([p.grad.float().flatten() for p in model.parameters() if p.grad is not None])
+
+
+@pytest.mark.parametrize("share", [False, True])
+def test_it_attends_in_float32_and_gradients_are_as_near_to_exact_ones(
+    folder: Path, share: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dtypes = []
+    attend = torch.nn.functional.scaled_dot_product_attention
+
+    def noted(query: torch.Tensor, *rest: object, **options: object) -> torch.Tensor:
+        dtypes.append(query.dtype)
+        return attend(query, *rest, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", noted)
+    exact = load_policy(folder, ModelConfig()).model
+    ours = load_policy(folder, ModelConfig(dtype="bfloat16")).model
+    plain = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+    check_scoring(ours, share_prompts=share)
+    wanted, got, usual = (gradients(model, share) for model in (exact, ours, plain))
+    assert dtypes.count(torch.bfloat16) == len(plain.model.layers)
+    assert ours.dtype == torch.bfloat16 and set(dtypes) == {torch.float32, torch.bfloat16}
+    assert (got - wanted).norm() <= 1.1 * (usual - wanted).norm()
+    assert (got - wanted).norm() < 0.05 * wanted.norm()
+
+
+def test_a_saved_model_says_nothing_of_it(folder: Path, tmp_path: Path) -> None:
+    policy = load_policy(folder, ModelConfig(dtype="bfloat16"))
+    assert policy.model.config._attn_implementation == NAME
+    policy.save(tmp_path)
+    assert NAME not in json.dumps(json.loads((tmp_path / "config.json").read_text()))
+    assert AutoModelForCausalLM.from_pretrained(tmp_path).config._attn_implementation == "sdpa"
