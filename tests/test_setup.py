@@ -1,6 +1,6 @@
 """`make setup` where things are missing, broken or interrupted.
 
-The scripts run for real, in a copy of their folder whose lock names two tiny packages made here, so that no network
+The scripts run for real, in a copy of their folder whose lock names three tiny packages made here, so that no network
 is needed; what they look for on the machine is put in front of them as small stand-in commands.
 """
 
@@ -54,7 +54,9 @@ def clone(tmp_path: Path) -> Path:
     folder = tmp_path / "clone"
     shutil.copytree(REPOSITORY / "scripts", folder / "scripts")
     (folder / "requirements").mkdir()
-    (folder / "requirements" / "cpu.lock.txt").write_text("torch==2.13.0\ntransformers==5.19.0\n")
+    (folder / "requirements" / "cpu.lock.txt").write_text(
+        "torch==2.13.0\ntransformers==5.19.0\nvllm==0.32.0\n"
+    )
     (folder / "pyproject.toml").write_text(PYPROJECT)
     (folder / "backend.py").write_text(BACKEND)
     wheels = tmp_path / "wheels"
@@ -62,6 +64,7 @@ def clone(tmp_path: Path) -> Path:
     version = "class version: cuda = None\n__version__ = '2.13.0'\n"
     write_wheel(wheels, "torch", "2.13.0", version)
     write_wheel(wheels, "transformers", "5.19.0", "")
+    write_wheel(wheels, "vllm", "0.32.0", "LLM = None\n")
     return folder
 
 
@@ -105,7 +108,8 @@ def test_it_makes_an_environment_once(clone: Path) -> None:
     assert python.parent.stat().st_ino == inode, "made again without need"
 
     write_wheel(clone.parent / "wheels", "transformers", "5.19.1", "")
-    (clone / "requirements" / "cpu.lock.txt").write_text("torch==2.13.0\ntransformers==5.19.1\n")
+    lock = clone / "requirements" / "cpu.lock.txt"
+    lock.write_text(lock.read_text().replace("5.19.0", "5.19.1"))
     third = set_up(clone)
     assert third.returncode == 0 and "making it again" in third.stderr
     listed = subprocess.run([python, "-m", "pip", "freeze"], capture_output=True, text=True).stdout
