@@ -5,7 +5,7 @@ PYTEST_ARGS ?=
 # Python compiles what .venv holds when it is first imported; where this is set it would do so each time.
 unexport PYTHONDONTWRITEBYTECODE
 # What `make bench` runs, from tests/bench/.
-BENCHES ?= sandbox_speed http_rate http_load seccomp learner_speed learner_memory trl_step ahead codet read_rows report_page
+BENCHES ?= sandbox_speed http_rate http_load seccomp learner_speed learner_memory sampler_speed trl_step ahead codet read_rows report_page
 
 .PHONY: help setup demo test check bench lock clean
 

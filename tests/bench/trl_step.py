@@ -1,6 +1,6 @@
 """Seconds of a whole training step, ours against TRL's GRPOTrainer: same model, tasks, batch and graders.
 
-    python -m tests.bench.trl_step [rounds] [float32 | bfloat16] [model folder]
+    python -m tests.bench.trl_step [rounds] [bfloat16 | float32] [model folder]
 
 The demo's warm model, but with fewer wrong demonstrations for a pass rate near 0.6 (made anew, a minute or so,
 unless a folder is given), and its batch: 32 prompts x 16 completions of at most 64 tokens. In each round TRL takes a
@@ -172,5 +172,5 @@ def trl_trainer(run: train.Run, model: Path, steps: int) -> Any:
 
 
 if __name__ == "__main__":
-    rounds, dtype, *folder = [*sys.argv[1:], *["5", "float32"][len(sys.argv) - 1 :]]
+    rounds, dtype, *folder = [*sys.argv[1:], *["5", "bfloat16"][len(sys.argv) - 1 :]]
     main(int(rounds), dtype, Path(folder[0]) if folder else None)
