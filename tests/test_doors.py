@@ -21,7 +21,7 @@ DOORS = {
     "coderl": ("sandbox", "tasks", "analysis"),
     "analysis": (),
 }
-VLLM_FILES = {"coderl/sampler.py", "coderl/publish.py"}
+VLLM_FILES = {"coderl/branching.py", "coderl/sampler.py", "coderl/publish.py"}
 # What the judge's image has besides Python, and the one file that loads it.
 JUDGE_IMAGE = {"sandbox/inside/judge_pytest.py": "pytest"}
 
