@@ -15,7 +15,7 @@ help: ## list the commands
 setup: ## make .venv and see that programs can be isolated here
 	@sh scripts/setup.sh
 
-demo: setup ## train a small model from nothing, then write its report (about 6 minutes on 2 cores)
+demo: setup ## train a small model from nothing, then write its report (3 to 5 minutes on 2 cores)
 	$(BIN)/coderl train --config configs/demo.toml
 
 test: setup ## run the tests
