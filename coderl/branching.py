@@ -64,7 +64,10 @@ class Branches:
 
     def grow(self, branches: Sequence[Branch], logits_BV: torch.Tensor) -> list[int]:
         """Let each completion of `branches` draw its next token. Returns: those that the branches go on with."""
-        uniforms = [torch.tensor([self._uniforms[m][len(b.tokens)] for m in b.members]) for b in branches]
+        uniforms = [
+            torch.tensor([self._uniforms[m][len(b.tokens)] for m in b.members], dtype=torch.float64)
+            for b in branches
+        ]
         uniforms_BM = torch.nn.utils.rnn.pad_sequence(uniforms, batch_first=True).to(logits_BV.device)
         tokens_BM, logp_BM = draw(logits_BV, uniforms_BM, self._temperature)
         rows = zip(branches, tokens_BM.tolist(), logp_BM.tolist(), strict=True)
