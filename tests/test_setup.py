@@ -7,6 +7,7 @@ is needed; what they look for on the machine is put in front of them as small st
 from __future__ import annotations
 
 import os
+import runpy
 import shutil
 import signal
 import subprocess
@@ -155,6 +156,14 @@ def test_an_environment_that_does_not_load_is_not_called_ready(clone: Path) -> N
     write_wheel(clone.parent / "wheels", "transformers", "5.19.0", "raise OSError('libcudart is missing')")
     ran = set_up(clone)
     assert ran.returncode != 0 and "libcudart is missing" in ran.stderr and "is ready" not in ran.stderr
+
+
+def test_too_small_a_disk_is_said_with_a_remedy(tmp_path: Path) -> None:
+    needs = runpy.run_path(str(REPOSITORY / "scripts" / "setup_environment.py"))
+    needs["require_space"](tmp_path, 0.001, "Free some.")
+    message = rf"{tmp_path} has [\d.]+ GiB free and 1000000.0 GiB are needed\. Free some\."
+    with pytest.raises(needs["SetupError"], match=message):
+        needs["require_space"](tmp_path, 1e6, "Free some.")
 
 
 @pytest.mark.parametrize(
