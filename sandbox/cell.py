@@ -13,6 +13,7 @@ from sandbox.inside import wire
 from sandbox.protocol import Limits
 
 Role = Literal["program", "judge"]
+ROLES: tuple[Role, ...] = ("program", "judge")
 ANSWER_SECONDS = 30.0  # a supervisor answers within a millisecond, unless the machine is badly overloaded
 
 

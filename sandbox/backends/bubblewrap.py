@@ -17,6 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from sandbox import packages
 from sandbox.backends.base import (
     BOOT,
     ENVIRONMENT,
@@ -26,12 +27,13 @@ from sandbox.backends.base import (
     as_text,
     unprivileged_uid,
 )
-from sandbox.backends.host import ProcessKeeper, interpreter, interpreter_name, judge_packages
-from sandbox.cell import Cell, Role
+from sandbox.backends.host import ProcessKeeper, interpreter, interpreter_name
+from sandbox.cell import ROLES, Cell, Role
 from sandbox.errors import BackendError, CellLost
 from sandbox.protocol import Limits
 
-_PACKAGES = "/coderl-packages"  # of the judge
+_PACKAGES = "/coderl-packages"
+_BOOT = (BOOT[0], f"import sys; sys.path.append({_PACKAGES!r}); {BOOT[1]}")
 _REMEDY = "Install bubblewrap (Debian, Ubuntu: `sudo apt-get install bubblewrap`)."
 
 
@@ -48,7 +50,7 @@ class BubblewrapBackend:
             raise BackendError("the program bwrap is missing", _REMEDY)
         self._bwrap = found
         self._stage = Stage()
-        self._packages = _package_mounts()
+        self._packages = {role: _package_mounts(role) for role in ROLES}
 
     def image(self, role: Role) -> str:
         return interpreter_name()
@@ -63,9 +65,9 @@ class BubblewrapBackend:
             *(self._bwrap, *_ISOLATION, *(_ROOT_CAPABILITIES if as_root else _USER_NAMESPACE)),
             *_environment(),
             *_mounts(self._stage.code, limits.scratch_bytes),
-            *(self._packages if role == "judge" else ()),
+            *self._packages[role],
             *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"),
-            *(interpreter(), *PYTHON_FLAGS, "-S", *_boot(role), json.dumps(settings)),
+            *(interpreter(), *PYTHON_FLAGS, "-S", *_BOOT, json.dumps(settings)),
         ]
         try:
             with theirs, errors.open("wb") as stderr:
@@ -124,11 +126,11 @@ def _mounts(code: Path, scratch_bytes: int) -> list[str]:
             arguments += ["--ro-bind", name, name]
     if not prefix.startswith("/usr"):
         arguments += [*_folders(Path(prefix).parent), "--ro-bind", prefix, prefix]
-    for packages in (
+    for installed in (
         *Path(prefix, "lib").glob("python*/*-packages"),
         *Path("/usr/lib").glob("python*/*-packages"),
     ):
-        arguments += ["--tmpfs", str(packages)]  # may hold anything, a benchmark's tests among it
+        arguments += ["--tmpfs", str(installed)]  # may hold anything, a benchmark's tests among it
     for name in ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime"):
         arguments += ["--ro-bind-try", name, name]
     tmpfs = ["--perms", "1777", "--size", str(scratch_bytes), "--tmpfs"]
@@ -142,14 +144,9 @@ def _folders(path: Path) -> list[str]:
     return [part for folder in folders for part in ("--perms", "0755", "--dir", str(folder))]
 
 
-def _boot(role: Role) -> tuple[str, ...]:
-    flag, code = BOOT
-    return (flag, f"import sys; sys.path.append({_PACKAGES!r}); {code}") if role == "judge" else BOOT
-
-
-def _package_mounts() -> list[str]:
+def _package_mounts(role: Role) -> list[str]:
     arguments = _folders(Path(_PACKAGES))
-    for name, path in judge_packages().items():
+    for name, path in packages.of_our_own(role).items():
         arguments += ["--ro-bind", str(path), f"{_PACKAGES}/{name}"]
     return arguments
 

@@ -16,10 +16,11 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from sandbox import packages
 from sandbox.backends import leftovers
 from sandbox.backends.base import ENVIRONMENT, PYTHON_FLAGS, Stage, as_text
-from sandbox.backends.host import ProcessKeeper, interpreter, interpreter_name, judge_packages
-from sandbox.cell import Cell, Role
+from sandbox.backends.host import ProcessKeeper, interpreter, interpreter_name
+from sandbox.cell import ROLES, Cell, Role
 from sandbox.errors import BackendError, CellLost
 from sandbox.inside import landlock
 from sandbox.protocol import Limits
@@ -64,9 +65,13 @@ class ConfinedBackend:
         leftovers.remove_orphans(self._scratch, _PREFIX, _owner_of)
         self._linked = self._stage.folder / "packages"
         self._linked.mkdir()
-        for name, path in judge_packages().items():
-            (self._linked / name).symlink_to(path)
-        self._packages = [str(path) for path in self._linked.iterdir()]
+        self._packages: dict[Role, list[str]] = {}
+        for role in ROLES:
+            folder = self._linked / role
+            folder.mkdir()
+            for name, path in packages.of_our_own(role).items():
+                (folder / name).symlink_to(path)
+            self._packages[role] = [str(path) for path in folder.iterdir()]
 
     def image(self, role: Role) -> str:
         return interpreter_name()
@@ -79,11 +84,11 @@ class ConfinedBackend:
             "host": os.getpid(),
             "folder": str(folder),
             "folder_bytes": limits.scratch_bytes,
-            "listable": [str(_module_folder()), str(self._linked)],
-            "readable": [*_readable(), str(self._stage.code), *(self._packages if role == "judge" else ())],
+            "listable": [str(_module_folder()), str(self._linked / role)],
+            "readable": [*_readable(), str(self._stage.code), *self._packages[role]],
         }
         settings = {"role": role, "control_fd": theirs.fileno(), "place": place}
-        boot = _BOOT.format(folders=[str(self._stage.code), str(self._linked)])
+        boot = _BOOT.format(folders=[str(self._stage.code), str(self._linked / role)])
         try:
             with theirs, errors.open("wb") as stderr:
                 process = subprocess.Popen(

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import subprocess
 import sys
 from pathlib import Path
-
-_JUDGE_DISTRIBUTIONS = ("numpy", "pytest", "pytest-timeout", "pluggy", "iniconfig", "packaging", "pygments")
 
 
 class ProcessKeeper:
@@ -41,16 +38,3 @@ def interpreter() -> str:
 
 def interpreter_name() -> str:
     return f"{platform.python_implementation()} {platform.python_version()} of the host"
-
-
-def judge_packages() -> dict[str, Path]:
-    """Files and folders of what test programs import, by name, from our own environment: those, nothing else."""
-    found: dict[str, Path] = {}
-    for name in _JUDGE_DISTRIBUTIONS:
-        try:
-            distribution = importlib.metadata.distribution(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue  # its tests will fail to import it, by name
-        tops = {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}
-        found |= {top: Path(str(distribution.locate_file(top))) for top in sorted(tops)}
-    return found

@@ -1,4 +1,4 @@
-"""The two images of the docker backend: `program`, and `judge` with numpy and pytest.
+"""The two images of the docker backend, `program` and `judge`, with the usual packages.
 
 Built from the Dockerfile here; where no registry answers, from Debian packages on a debootstrap root. The tag
 is a hash of what the image is made from, so building again is free.
@@ -20,15 +20,14 @@ from typing import Any
 
 from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 
-from sandbox.cell import Role
+from sandbox.cell import ROLES, Role
 from sandbox.errors import ImageError
+from sandbox.packages import USUAL
 
 REPOSITORY = "coderl-sandbox"
-ROLES: tuple[Role, ...] = ("program", "judge")
 BUILD_COMMAND = "python -m sandbox.image build"
 _FOLDER = Path(__file__).parent
 _SUITE = "trixie"  # as in the Dockerfile, whatever this system is: programs meet the same interpreter
-_JUDGE_PACKAGES = ("python3-numpy", "python3-pytest", "python3-pytest-timeout")
 _LEFT_OUT = tuple(
     "./proc ./sys ./dev ./var/cache ./var/log ./var/lib/apt/lists ./usr/share/doc ./usr/share/man "
     "./usr/share/locale ./etc/resolv.conf".split()
@@ -42,8 +41,14 @@ Report = Callable[[str], None]
 
 def tag(role: Role) -> str:
     """Of the image that this version of coderl uses, whichever way it was built."""
-    recipe = (_FOLDER / "Dockerfile").read_bytes() + " ".join((_SUITE, *_JUDGE_PACKAGES, *_LEFT_OUT)).encode()
+    made_from = (_SUITE, *USUAL["judge"], *_LEFT_OUT)
+    recipe = (_FOLDER / "Dockerfile").read_bytes() + " ".join(made_from).encode()
     return f"{REPOSITORY}:{role}-{hashlib.sha256(recipe).hexdigest()[:12]}"
+
+
+def debian_packages(role: Role) -> list[str]:
+    """Debian's names of the usual packages."""
+    return [f"python3-{name}" for name in USUAL[role]]
 
 
 def find(client: Any) -> dict[Role, str] | None:
@@ -103,16 +108,18 @@ def one_builder(report: Report) -> Iterator[None]:
 def _build_with_dockerfile(client: Any, report: Report) -> None:
     for role in ROLES:
         report(f"building {tag(role)} from the Dockerfile")
-        client.images.build(path=str(_FOLDER), target=role, tag=tag(role), rm=True)
+        arguments = {each: " ".join(USUAL[each]) for each in ROLES}
+        client.images.build(path=str(_FOLDER), target=role, tag=tag(role), buildargs=arguments, rm=True)
 
 
 def _build_with_debootstrap(report: Report) -> None:
     with debootstrapped(["python3"], report) as root:
-        import_root(root, tag("program"), report)
-        report(f"adding {', '.join(_JUDGE_PACKAGES)}")
-        install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *_JUDGE_PACKAGES]
-        _command([*_ALONE, "chroot", str(root), "env", "DEBIAN_FRONTEND=noninteractive", *install])
-        import_root(root, tag("judge"), report)
+        for role in ROLES:
+            names = debian_packages(role)
+            report(f"adding {', '.join(names)}")
+            install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *names]
+            _command([*_ALONE, "chroot", str(root), "env", "DEBIAN_FRONTEND=noninteractive", *install])
+            import_root(root, tag(role), report)
 
 
 @contextmanager

@@ -41,7 +41,9 @@ def ensure(client: Any, languages: Collection[str], report: Report = lambda line
             except (BuildError, APIError) as error:
                 report(f"the image's packages cannot be had ({' '.join(str(error).split())[:200]})")
                 report("building on a debootstrap root instead")
-                with image.debootstrapped(["python3", *packages], report) as root:
+                with image.debootstrapped(
+                    ["python3", *image.debian_packages("program"), *packages], report
+                ) as root:
                     image.import_root(root, tag, report)
     return str(client.images.get(tag).id)
 
