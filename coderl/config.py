@@ -16,7 +16,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from coderl.errors import ConfigError
-from coderl.objective_config import DEFAULT_OBJECTIVE, NEGATIVE_ONLY, ObjectiveConfig
+from coderl.objective_config import DEFAULT_OBJECTIVE, FORMS, ObjectiveConfig
 
 
 class Section(BaseModel):
@@ -265,7 +265,8 @@ def _steadied(objective: Any, lag: bool) -> Any:
     if not isinstance(objective, dict):
         return objective
     added: dict[str, Any] = {"sampler_correction": "token"} if lag else {}
-    if objective.get("name", DEFAULT_OBJECTIVE) in NEGATIVE_ONLY:  # evidence: docs/stability.md
+    form = FORMS.get(objective.get("name", DEFAULT_OBJECTIVE))
+    if form is not None and form.negative_only:  # evidence: docs/stability.md
         added |= {"kl_coef": 0.1, "kl_kind": "full"}
     return added | objective
 

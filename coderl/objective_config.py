@@ -1,11 +1,13 @@
 """Which objective is trained, and the options that the papers leave open.
 
-An option that is not given takes the objective's own default, from the table `DEFAULTS`; a
-validated `ObjectiveConfig` therefore holds no open option. Formulas: `coderl/objectives.py`.
+Each objective is a row of `FORMS`; a new one is a row more. An option that is not given takes the objective's own
+default from there; a validated `ObjectiveConfig` therefore holds no open option. Formulas: `coderl/objectives.py`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -26,6 +28,21 @@ Name = Literal[
 ]
 Aggregation = Literal["sequence_mean", "token_mean", "constant"]
 
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What an objective is made of, besides the options that a user may set. Formulas: `coderl/objectives.py`."""
+
+    defaults: Mapping[str, Any]  # its own values of the options that the papers leave open
+    baseline: Literal["group", "others", "verdict"] = "group"  # mean of its group, of the others; none
+    negative_only: bool = False  # min(A, 0)
+    ratio: Literal["token", "sequence", "sequence_token"] = "token"
+    surrogate: Literal["clipped", "weighted"] = "clipped"
+    # Without a baseline the verdict decides: A of a passing completion (none: `positive_weight`), of a failing one.
+    passing: float | None = 0.0
+    failing: float = 0.0
+
+
 _GRPO: dict[str, Any] = {
     "eps_low": 0.2,
     "eps_high": 0.2,
@@ -35,30 +52,25 @@ _GRPO: dict[str, Any] = {
     "all_wrong": "zero",
 }
 _GSPO = _GRPO | {"eps_low": 3e-4, "eps_high": 4e-4}  # arXiv 2507.18071, section 5.1
-_NSR = _GRPO | {
-    "aggregation": "token_mean",
-    "scale_by_std": False,
-    "denominator": "kept",
-    "all_wrong": "penalise",
-}
+_NO_STD = _GRPO | {"aggregation": "constant", "scale_by_std": False}
+_DAPO = _GRPO | {"eps_high": 0.28, "aggregation": "token_mean"}
+_CISPO = _GRPO | {"eps_low": 1.0, "eps_high": 4.0, "aggregation": "token_mean"}  # weight in [0, 5]
+_NSR = _NO_STD | {"aggregation": "token_mean", "denominator": "kept", "all_wrong": "penalise"}
 
 DEFAULT_OBJECTIVE: Name = "grpo_n"
-NEGATIVE_ONLY = ("grpo_n", "gspo_n")
-
-# Each objective's own defaults, from its paper where the paper says.
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "grpo": _GRPO,
-    "grpo_n": _GRPO,
-    "gspo": _GSPO,
-    "gspo_token": _GSPO,
-    "gspo_n": _GSPO,
-    "dr_grpo": _GRPO | {"aggregation": "constant", "scale_by_std": False},
-    "dapo": _GRPO | {"eps_high": 0.28, "aggregation": "token_mean"},
-    "cispo": _GRPO | {"eps_low": 1.0, "eps_high": 4.0, "aggregation": "token_mean"},  # weight in [0, 5]
-    "psr": _NSR,
-    "nsr": _NSR,
-    "w_reinforce": _NSR | {"denominator": "sampled"},
-    "rloo": _GRPO | {"aggregation": "constant", "scale_by_std": False},
+FORMS: dict[str, Form] = {
+    "grpo": Form(_GRPO),
+    "grpo_n": Form(_GRPO, negative_only=True),
+    "gspo": Form(_GSPO, ratio="sequence"),
+    "gspo_n": Form(_GSPO, ratio="sequence", negative_only=True),
+    "gspo_token": Form(_GSPO, ratio="sequence_token"),
+    "dr_grpo": Form(_NO_STD),
+    "dapo": Form(_DAPO),
+    "cispo": Form(_CISPO, surrogate="weighted"),
+    "rloo": Form(_NO_STD, baseline="others"),
+    "psr": Form(_NSR, baseline="verdict", passing=1.0),
+    "nsr": Form(_NSR, baseline="verdict", failing=-1.0),
+    "w_reinforce": Form(_NSR | {"denominator": "sampled"}, baseline="verdict", passing=None, failing=-1.0),
 }
 
 
@@ -137,7 +149,8 @@ class ObjectiveConfig(BaseModel):
         if not isinstance(data, dict):
             return data
         # An unknown name fails its own validation.
-        own = DEFAULTS.get(str(data.get("name", DEFAULT_OBJECTIVE)), {})
+        form = FORMS.get(str(data.get("name", DEFAULT_OBJECTIVE)))
+        own = dict(form.defaults) if form else {}
         return own | {key: value for key, value in data.items() if value is not None or key not in own}
 
     @model_validator(mode="after")
@@ -148,9 +161,13 @@ class ObjectiveConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check_spare_shared(self) -> ObjectiveConfig:
-        if self.spare_shared is not None and self.name in ("gspo", "gspo_n"):
+        if self.spare_shared is not None and self.form.ratio == "sequence":
             raise ValueError("spare_shared needs an objective with a ratio for each token, such as grpo_n")
         return self
+
+    @property
+    def form(self) -> Form:
+        return FORMS[self.name]
 
     @property
     def scores_every_row(self) -> bool:
@@ -159,4 +176,4 @@ class ObjectiveConfig(BaseModel):
         Never in -N: what it removes, it removes whole.
         """
         held = self.kl_coef > 0 or self.entropy_coef > 0
-        return held and self.denominator == "sampled" and self.name not in NEGATIVE_ONLY
+        return held and self.denominator == "sampled" and not self.form.negative_only

@@ -18,7 +18,7 @@ Deviations from the papers:
   say which one it takes. Groups whose rewards are all equal get exactly 0, whatever the rounding.
 - psr, nsr, w_reinforce (as their authors' code does, token mean included) and rloo take the clipped token
   ratio when a batch is used for several optimizer steps; with one on-policy step all are plain REINFORCE.
-- psr, nsr and w_reinforce need a verdict: a reward of 1 or more is +1, anything less is -1.
+- psr, nsr and w_reinforce go by the verdict, whatever a shaped reward makes of it.
 - rloo's sum over tokens is divided by max_tokens ("constant"), a factor that Adam removes.
 - k1 carries the ratio, rho (log pi - log ref): without it, its expected gradient on-policy is zero.
 - KL and entropy terms of -N act on the completions that it keeps, as the surrogate does.
@@ -38,56 +38,58 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from coderl.objective_config import NEGATIVE_ONLY, ObjectiveConfig
+from coderl.objective_config import ObjectiveConfig
 
 STD_FLOOR = 1e-4
 MAX_LOG_RATIO = 20.0
-SEQUENCE_RATIO = ("gspo", "gspo_n")
-VERDICT_ONLY = ("psr", "nsr", "w_reinforce")
 
 
 # ---- from rewards to advantages -----------------------------------------------------------------
 
 
-def advantages(config: ObjectiveConfig, rewards: Sequence[float | None]) -> list[float | None]:
+def advantages(
+    config: ObjectiveConfig, rewards: Sequence[float | None], passed: Sequence[bool]
+) -> list[float | None]:
     """The advantages of one group, in order.
 
     A reward of None (a fault of ours) leaves the group before its statistics, and its advantage is
     None. Where fewer than two rewards are left, group-relative advantages are 0.
+
+    Args:
+        rewards: in [0, 1], or lower where a reward is shaped.
+        passed: whether the program passed, which a shaped reward does not tell.
     """
-    graded = [r for r in rewards if r is not None]
-    values = iter(
-        _verdict_advantages(config, graded) if config.name in VERDICT_ONLY else _relative(config, graded)
-    )
+    graded = [(r, p) for r, p in zip(rewards, passed, strict=True) if r is not None]
+    compute = _by_verdict if config.form.baseline == "verdict" else _relative
+    values = iter(compute(config, [r for r, _ in graded], [p for _, p in graded]))
     return [None if r is None else next(values) for r in rewards]
 
 
-def _relative(config: ObjectiveConfig, rewards: Sequence[float]) -> list[float]:
+def _relative(config: ObjectiveConfig, rewards: Sequence[float], passed: Sequence[bool]) -> list[float]:
     """A_i = (r_i - mean r) / (std r + 1e-4), and its relatives."""
     if len(rewards) < 2:
         return [0.0] * len(rewards)
     if min(rewards) == max(rewards):
-        penalty = rewards[0] - 1 if config.all_wrong == "penalise" else 0.0
-        return [min(penalty, 0.0)] * len(rewards)
+        penalised = config.all_wrong == "penalise" and not any(passed)
+        return [rewards[0] - 1 if penalised else 0.0] * len(rewards)
     mean = statistics.fmean(rewards)
     values = [r - mean for r in rewards]
-    if config.name == "rloo":  # r_i - mean of the others = G/(G-1) (r_i - mean r)
+    if config.form.baseline == "others":  # r_i - mean of the others = G/(G-1) (r_i - mean r)
         values = [a * len(rewards) / (len(rewards) - 1) for a in values]
     if config.scale_by_std:
         scale = statistics.stdev(rewards) + STD_FLOOR
         values = [a / scale for a in values]
-    if config.name in NEGATIVE_ONLY:  # A^-_i = min(A_i, 0)
+    if config.form.negative_only:  # A^-_i = min(A_i, 0)
         values = [min(a, 0.0) for a in values]
     return values
 
 
-def _verdict_advantages(config: ObjectiveConfig, rewards: Sequence[float]) -> list[float]:
+def _by_verdict(config: ObjectiveConfig, rewards: Sequence[float], passed: Sequence[bool]) -> list[float]:
     """PSR: A = 1 if passed. NSR: A = -1 if failed. W-REINFORCE: lambda PSR + NSR. The others: 0."""
-    positive = {"psr": 1.0, "nsr": 0.0, "w_reinforce": config.positive_weight}[config.name]
-    negative = 0.0 if config.name == "psr" else -1.0
-    if config.all_wrong == "zero" and all(r < 1 for r in rewards):
-        negative = 0.0
-    return [positive if r >= 1 else negative for r in rewards]
+    positive = config.positive_weight if config.form.passing is None else config.form.passing
+    unpunished = config.all_wrong == "zero" and not any(passed)
+    negative = 0.0 if unpunished else config.form.failing
+    return [positive if p else negative for p in passed]
 
 
 def spared_tokens(
@@ -171,7 +173,7 @@ def row_weights(
             case "constant":
                 return 1 / (n * max_tokens)
 
-    removed = [config.name in NEGATIVE_ONLY and not a for a in advantages]
+    removed = [config.form.negative_only and not a for a in advantages]
     return [
         weight(length) if c and not r else 0.0 for length, c, r in zip(lengths, counts, removed, strict=True)
     ]
@@ -305,11 +307,11 @@ def _ratio(config: ObjectiveConfig, log_ratio_BT: Tensor, logp_BT: Tensor, mask_
     s_i = exp(1/|o_i| sum_t log rho_it)
     gspo_token: s_it = sg[s_i] pi(o_it) / sg[pi(o_it)], with value s_i and one gradient a token
     """
-    if config.name not in (*SEQUENCE_RATIO, "gspo_token"):
+    if config.form.ratio == "token":
         return log_ratio_BT.exp()
     length_B1 = mask_BT.sum(1, keepdim=True).clamp(min=1)
     s_B1 = (log_ratio_BT.sum(1, keepdim=True) / length_B1).exp()
-    if config.name in SEQUENCE_RATIO:
+    if config.form.ratio == "sequence":
         return s_B1
     return s_B1.detach() * (logp_BT - logp_BT.detach()).exp()
 
@@ -319,10 +321,10 @@ def _surrogate(config: ObjectiveConfig, ratio: Tensor, advantage_B1: Tensor, log
 
     clipped:    l = -min(rho A, clip(rho, 1 - eps_low, 1 + eps_high) A)
     dual clip:  l = min(l, c |A|) where A < 0                                   arXiv 1912.09729
-    cispo:      l = -sg[clip(rho, 1 - eps_low, 1 + eps_high)] A log pi
+    weighted:   l = -sg[clip(rho, 1 - eps_low, 1 + eps_high)] A log pi
     """
     clipped = ratio.clamp(1 - config.eps_low, 1 + config.eps_high)
-    if config.name == "cispo":
+    if config.form.surrogate == "weighted":
         return -clipped.detach() * advantage_B1 * logp_BT
     term = -torch.minimum(ratio * advantage_B1, clipped * advantage_B1)
     if config.dual_clip is not None:
@@ -375,7 +377,7 @@ def _stats(
     low = ratio < 1 - config.eps_low
     if config.dual_clip is not None:
         low = low | (ratio > config.dual_clip)
-    if config.name == "cispo":  # its weight is clipped whatever the advantage's sign
+    if config.form.surrogate == "weighted":  # its weight is clipped whatever the advantage's sign
         high = low = low | high
     sums = [
         positive,

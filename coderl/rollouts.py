@@ -98,7 +98,9 @@ class Collector:
 
     def assign_advantages(self, batch: Batch, objective: ObjectiveConfig) -> None:
         for group in batch.groups:
-            advantages = objectives.advantages(objective, [r.reward for r in group.rollouts])
+            advantages = objectives.advantages(
+                objective, [r.reward for r in group.rollouts], [r.passed for r in group.rollouts]
+            )
             if objective.shuffle_advantages:
                 random.Random(f"{self.config.seed}/{batch.step}/{group.task.id}").shuffle(advantages)
             for rollout, advantage in zip(group.rollouts, advantages, strict=True):

@@ -42,6 +42,10 @@ class Rollout:
     spared: list[bool] | None = None  # tokens without a push, see `objectives.spared_tokens`
     solution_class: str | None = None
 
+    @property
+    def passed(self) -> bool:
+        return self.verdict is not None and self.verdict.passed
+
 
 @dataclass(slots=True)
 class Group:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from coderl import objectives
 from coderl.dynamics import plot
 from coderl.dynamics.expected import convergence
 from coderl.dynamics.simulate import Options, Step, simulate, true_stages
@@ -32,7 +31,7 @@ def run(options: Options, out: Path, *, group_sizes: Sequence[int] = (2, 4, 8, 1
     steps = list(simulate(options))
     truth = true_stages(steps)
     judged = judge(steps)
-    enumerable = len(options.rewards) == 3 and options.objective.name not in objectives.VERDICT_ONLY
+    enumerable = len(options.rewards) == 3 and options.objective.form.baseline != "verdict"
     rows = convergence(options, group_sizes) if enumerable else []
     lines: list[dict[str, object]] = [{"kind": "options", **options.model_dump(exclude_none=True)}]
     for step, true, said in zip(steps, truth, judged, strict=True):

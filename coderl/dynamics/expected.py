@@ -21,7 +21,6 @@ import numpy.typing as npt
 
 from coderl import objectives
 from coderl.dynamics.simulate import Options, group_advantages
-from coderl.objective_config import NEGATIVE_ONLY
 
 Vector = npt.NDArray[np.float64]
 
@@ -34,13 +33,13 @@ def theorem_1(p_V: Vector, advantage_V: Vector) -> Vector:
 
 def limit_advantages(options: Options, p_V: Vector) -> Vector:
     """Each action's advantage in an infinite group, for the objectives with a group baseline."""
-    if options.objective.name in objectives.VERDICT_ONLY:
+    if options.objective.form.baseline == "verdict":
         raise ValueError(f"{options.objective.name} has no group baseline: its advantages are fixed already")
     reward_V = np.array(options.rewards)
     advantage_V = reward_V - p_V @ reward_V
     if options.objective.scale_by_std:
         advantage_V = advantage_V / (math.sqrt(p_V @ advantage_V**2) + objectives.STD_FLOOR)
-    if options.objective.name in NEGATIVE_ONLY:
+    if options.objective.form.negative_only:
         advantage_V = np.minimum(advantage_V, 0)
     return np.asarray(advantage_V)
 

@@ -130,8 +130,8 @@ def update(options: Options, logits_V: Tensor, start_V: Tensor, action_PG: Tenso
 
 def group_advantages(options: Options, actions: Sequence[int]) -> list[float]:
     """The advantage of each completion of one group."""
-    rewards = options.rewards
-    values = objectives.advantages(options.objective, [rewards[a] for a in actions])
+    rewards = [options.rewards[a] for a in actions]
+    values = objectives.advantages(options.objective, rewards, [r >= 1 for r in rewards])
     return [0.0 if a is None else a for a in values]
 
 

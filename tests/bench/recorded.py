@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 
-from coderl import objectives
 from coderl.config import RunConfig
 from coderl.model import Policy
 from coderl.types import Batch, Group, Rollout
 from tasks.builtin import demonstrations
 from tasks.types import StdioTest, Task
+from tests.coderl.batches import unshaped_advantages
 
 
 def recorded_batch(policy: Policy, config: RunConfig, pass_rate: float, seed: int = 0) -> Batch:
@@ -40,6 +40,6 @@ def recorded_batch(policy: Policy, config: RunConfig, pass_rate: float, seed: in
 
 def assign(batch: Batch, config: RunConfig) -> None:
     for group in batch.groups:
-        values = objectives.advantages(config.objective, [r.reward for r in group.rollouts])
+        values = unshaped_advantages(config.objective, [r.reward for r in group.rollouts])
         for rollout, value in zip(group.rollouts, values, strict=True):
             rollout.advantage = value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from coderl import objectives
 from coderl.config import RunConfig
 from coderl.learner import TENSORS, Learner
 from coderl.model import Policy
+from coderl.objective_config import ObjectiveConfig
 from coderl.scoring import TokenRow, score
 from coderl.types import Batch, Group, Rollout
 from tasks.types import StdioTest, Task
@@ -91,10 +93,15 @@ def sampled_batch(learner: Learner, step: int, groups: int = 8, samples: int = 8
         )
     for group in batch.groups:
         rewards = [r.reward for r in group.rollouts]
-        advantages = objectives.advantages(learner.config.objective, rewards)
+        advantages = unshaped_advantages(learner.config.objective, rewards)
         for rollout, advantage in zip(group.rollouts, advantages, strict=True):
             rollout.advantage = advantage
     return batch
+
+
+def unshaped_advantages(config: ObjectiveConfig, rewards: Sequence[float | None]) -> list[float | None]:
+    """Of rewards that tell the verdict: 1 is passed."""
+    return objectives.advantages(config, rewards, [r == 1 for r in rewards])
 
 
 def _until_eos(tokens: list[int]) -> list[int]:

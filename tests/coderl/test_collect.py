@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from coderl import objectives, rollouts, train
+from coderl import rollouts, train
 from coderl.data import Data
 from coderl.display import Display, printable
 from coderl.errors import ConfigError
@@ -23,7 +23,7 @@ from coderl.stages import ObjectiveSchedule
 from coderl.types import Batch, Group, Rollout
 from sandbox.protocol import Status
 from tasks.types import StdioTest, Task, Verdict
-from tests.coderl.batches import run_config
+from tests.coderl.batches import run_config, unshaped_advantages
 
 
 def task(name: str) -> Task:
@@ -50,7 +50,7 @@ class Collector:
 
     def assign_advantages(self, batch: Batch, objective: Any) -> None:
         for group in batch.groups:
-            values = objectives.advantages(objective, [r.reward for r in group.rollouts])
+            values = unshaped_advantages(objective, [r.reward for r in group.rollouts])
             for each, value in zip(group.rollouts, values, strict=True):
                 each.advantage = value
 

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from coderl import objectives
-from coderl.objective_config import DEFAULTS, ObjectiveConfig
+from coderl.objective_config import FORMS, ObjectiveConfig
 from coderl.objectives import LossStats, advantages, needs_row, policy_loss, row_weights, soft_overlong
+from tests.coderl.batches import unshaped_advantages
 
 
 def config(name: str = "grpo", **options: Any) -> ObjectiveConfig:
@@ -31,9 +32,9 @@ def test_options_that_are_not_given_are_the_objectives_own() -> None:
 
 
 def test_a_resolved_configuration_loads_back_to_itself() -> None:
-    for name in DEFAULTS:
+    for name in FORMS:
         resolved = config(name)
-        assert None not in [getattr(resolved, option) for option in DEFAULTS[name]]
+        assert None not in [getattr(resolved, option) for option in FORMS[name].defaults]
         assert ObjectiveConfig.model_validate(resolved.model_dump(exclude_none=True)) == resolved
 
 
@@ -78,36 +79,49 @@ SCALED = [d / (STD + 1e-4) for d in (5 / 8, -3 / 8, 1 / 8, -3 / 8)]
     ],
 )
 def test_advantages_of_a_graded_group(name: str, expected: list[float]) -> None:
-    actual = advantages(config(name), REWARDS)
+    actual = unshaped_advantages(config(name), REWARDS)
     assert actual[3] is None
     assert [a for a in actual if a is not None] == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", sorted(set(DEFAULTS) - {"psr", "nsr", "w_reinforce"}))
+@pytest.mark.parametrize("name", sorted(set(FORMS) - {"psr", "nsr", "w_reinforce"}))
 @pytest.mark.parametrize("reward", [0.0, 0.1, 1.0])
 def test_all_equal_groups_get_exactly_zero(name: str, reward: float) -> None:
-    assert advantages(config(name), [reward] * 3) == [0.0] * 3  # 0.1 * 3 / 3 != 0.1 in floats
+    assert unshaped_advantages(config(name), [reward] * 3) == [0.0] * 3  # 0.1 * 3 / 3 != 0.1 in floats
 
 
 @pytest.mark.parametrize("name", ["grpo", "grpo_n", "dr_grpo", "rloo"])
 def test_a_group_with_one_graded_completion_says_nothing(name: str) -> None:
-    assert advantages(config(name, all_wrong="penalise"), [None, 0.0, None]) == [None, 0.0, None]
-    assert advantages(config(name), [None, None]) == [None, None]
+    assert unshaped_advantages(config(name, all_wrong="penalise"), [None, 0.0, None]) == [None, 0.0, None]
+    assert unshaped_advantages(config(name), [None, None]) == [None, None]
 
 
 def test_all_wrong_groups_are_penalised_on_request() -> None:
     for name in ("grpo", "gspo_n", "dr_grpo"):
         penalise = config(name, all_wrong="penalise")
-        assert advantages(penalise, [0.0, None, 0.0]) == [-1.0, None, -1.0]
-        assert advantages(penalise, [0.25] * 2) == [-0.75] * 2
-        assert advantages(penalise, [1.0] * 2) == [0.0] * 2
-    assert advantages(config("nsr"), [0.0, 0.5]) == [-1.0, -1.0]
-    assert advantages(config("nsr", all_wrong="zero"), [0.0, 0.5]) == [0.0, 0.0]
-    assert advantages(config("nsr", all_wrong="zero"), [0.0, 1.0]) == [-1.0, 0.0]
+        assert unshaped_advantages(penalise, [0.0, None, 0.0]) == [-1.0, None, -1.0]
+        assert unshaped_advantages(penalise, [0.25] * 2) == [-0.75] * 2
+        assert unshaped_advantages(penalise, [1.0] * 2) == [0.0] * 2
+    assert unshaped_advantages(config("nsr"), [0.0, 0.5]) == [-1.0, -1.0]
+    assert unshaped_advantages(config("nsr", all_wrong="zero"), [0.0, 0.5]) == [0.0, 0.0]
+    assert unshaped_advantages(config("nsr", all_wrong="zero"), [0.0, 1.0]) == [-1.0, 0.0]
+
+
+def test_a_shaped_reward_does_not_change_what_passed() -> None:
+    """Passing completions that are long earn less than 1, and failing ones may earn something."""
+    rewards, passed = [0.25, 1.0, 0.5], [True, True, False]
+    assert advantages(config("psr"), rewards, passed) == [1.0, 1.0, 0.0]
+    assert advantages(config("nsr"), rewards, passed) == [0.0, 0.0, -1.0]
+    assert advantages(config("w_reinforce"), rewards, passed) == [0.1, 0.1, -1.0]
+    assert advantages(config("nsr", all_wrong="zero"), [0.25, 0.25], [True, False]) == [0.0, -1.0]
+    assert advantages(config("grpo", all_wrong="penalise"), [0.5, 0.5], [True, True]) == [0.0, 0.0]
 
 
 def test_a_reward_of_none_leaves_before_the_statistics() -> None:
-    with_fault, without = advantages(config(), [1.0, None, 0.0, 0.0]), advantages(config(), [1.0, 0.0, 0.0])
+    with_fault, without = (
+        unshaped_advantages(config(), [1.0, None, 0.0, 0.0]),
+        unshaped_advantages(config(), [1.0, 0.0, 0.0]),
+    )
     assert [a for a in with_fault if a is not None] == without
 
 
@@ -402,7 +416,7 @@ def test_a_missing_input_is_named(options: dict[str, Any], argument: str) -> Non
 # ---- safety and statistics ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", sorted(DEFAULTS))
+@pytest.mark.parametrize("name", sorted(FORMS))
 @pytest.mark.parametrize("advantage", [1.0, -1.0])
 @pytest.mark.parametrize("distance", [200.0, -200.0])
 def test_extreme_ratios_give_finite_losses_and_gradients(

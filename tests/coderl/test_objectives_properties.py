@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from coderl.objective_config import DEFAULTS, ObjectiveConfig
-from coderl.objectives import advantages, needs_row, policy_loss, row_weights
+from coderl.objective_config import FORMS, ObjectiveConfig
+from coderl.objectives import needs_row, policy_loss, row_weights
+from tests.coderl.batches import unshaped_advantages
 
 MAX_TOKENS = 6
 Gradients = list[Tensor]  # of each completion's tokens, without padding
@@ -46,7 +47,7 @@ configs = st.builds(
     lambda name, aggregation, denominator, kl: ObjectiveConfig.model_validate(
         {"name": name, "aggregation": aggregation, "denominator": denominator, "kl_coef": kl, "kl_kind": "k2"}
     ),
-    st.sampled_from(sorted(DEFAULTS)),
+    st.sampled_from(sorted(FORMS)),
     st.sampled_from(["sequence_mean", "token_mean", "constant"]),
     st.sampled_from(["sampled", "kept"]),
     st.sampled_from([0.0, 0.1]),
@@ -153,8 +154,8 @@ def test_negative_only_is_its_parent_without_the_positive_rows(
 
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=8), st.sampled_from(["grpo", "gspo"]))
 def test_negative_only_advantages_are_the_negative_part(rewards: list[float | None], parent: str) -> None:
-    whole = advantages(ObjectiveConfig.model_validate({"name": parent}), rewards)
-    negative = advantages(ObjectiveConfig.model_validate({"name": f"{parent}_n"}), rewards)
+    whole = unshaped_advantages(ObjectiveConfig.model_validate({"name": parent}), rewards)
+    negative = unshaped_advantages(ObjectiveConfig.model_validate({"name": f"{parent}_n"}), rewards)
     assert negative == [None if a is None else min(a, 0.0) for a in whole]
 
 
@@ -162,7 +163,7 @@ def test_negative_only_advantages_are_the_negative_part(rewards: list[float | No
     st.lists(st.floats(0, 1), min_size=2, max_size=8), st.sampled_from(["grpo", "dr_grpo", "rloo", "dapo"])
 )
 def test_relative_advantages_sum_to_zero(rewards: list[float], name: str) -> None:
-    values = advantages(ObjectiveConfig.model_validate({"name": name}), rewards)
+    values = unshaped_advantages(ObjectiveConfig.model_validate({"name": name}), rewards)
     assert abs(sum(a for a in values if a is not None)) < 1e-6
 
 

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from coderl.objective_config import ObjectiveConfig
-from coderl.objectives import advantages, policy_loss, row_weights
+from coderl.objectives import policy_loss, row_weights
+from tests.coderl.batches import unshaped_advantages
 
 pytest.importorskip("trl", reason="TRL is a test dependency: pip install 'trl==1.16.*'")
 
@@ -202,4 +203,6 @@ def test_advantages_equal_trl_s_formula() -> None:
     """(r - mean) / (std with Bessel's correction + 1e-4), as TRL computes them from a group's rewards."""
     rewards = torch.tensor([1.0, 0.25, 0.0, 0.0, 0.75], dtype=torch.float64)
     expected = (rewards - rewards.mean()) / (rewards.std() + 1e-4)
-    assert advantages(ObjectiveConfig(name="grpo"), rewards.tolist()) == pytest.approx(expected.tolist())
+    assert unshaped_advantages(ObjectiveConfig(name="grpo"), rewards.tolist()) == pytest.approx(
+        expected.tolist()
+    )
