@@ -252,6 +252,22 @@ class RunConfig(Section):
             data = data | {"stages": {k: _steadied(v, lag) for k, v in stages.items()}}
         return data
 
+    def without_effect(self, *, on_gpu: bool) -> list[str]:
+        """What is set here and changes nothing, each with the reason."""
+        found = []
+        if self.model.path is not None:
+            warmup = WarmupConfig()
+            keys = [f"warmup.{key}" for key, value in self.warmup if value != getattr(warmup, key)]
+            keys += ["train.control"] if self.train.control else []
+            found += [
+                f"{key} has no effect: model.path names a model, which is not warmed up" for key in keys
+            ]
+        if on_gpu:
+            keys = ["processes"] if self.sampler.processes > 1 else []
+            keys += ["share_prefixes"] if self.sampler.share_prefixes else []
+            found += [f"sampler.{key} has no effect on a GPU" for key in keys]
+        return found
+
     @property
     def folder(self) -> Path:
         return Path(self.runs) / self.name

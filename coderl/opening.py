@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+import torch
+
 from coderl import checkpoint, warmup
 from coderl.collapse import CollapseMonitor
 from coderl.config import RunConfig
@@ -61,6 +63,8 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
                 data, lambda task: len(policy.prompt_tokens(task)), config.sampler.max_prompt_tokens
             )
             display.start(config, data, runner.backend)
+            for line in config.without_effect(on_gpu=torch.cuda.is_available()):
+                display.note(line)
             sampler = open_sampler(start, policy, config.sampler, config.seed)
             learner = make_learner(policy, config, start=start, warm=warm)
             collector = Collector(config, policy, sampler, Grader(runner), reward, note=display.note)

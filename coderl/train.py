@@ -206,12 +206,12 @@ def _common_k(config: RunConfig) -> int:
 def check_mismatch(run: Run, probe: Probe) -> None:
     """Stop when sampler and learner disagree on the same tokens: a stale or wrong weight publish.
 
-    In bfloat16 one missed update hides in their rounding, but not from a comparison with the policy before it. Merging
-    an adapter rounds small updates away, which would look the same; and whoever sets a limit expects a difference.
+    In bfloat16 one missed update hides in their rounding, but not from a comparison with the policy before it, whatever
+    limit is set. Merging an adapter there rounds small updates away, which would look the same.
     """
     exact = run.policy.model.dtype == torch.float32
     limit = run.config.learner.max_logprob_difference
-    compares = limit is None and (exact or run.config.lora is None)
+    compares = exact or run.config.lora is None
     if limit is None:
         limit = FLOAT32_MISMATCH if exact else REDUCED_MISMATCH
     if not probe.logprob_diff_mean <= limit:  # also catches NaN

@@ -33,6 +33,20 @@ def test_overrides_are_typed_and_bare_words_are_strings() -> None:
     assert config.model_copy(update={"name": "run"}).train.steps == RunConfig().train.steps
 
 
+def test_a_setting_without_effect_is_named_with_the_reason() -> None:
+    built_in = load(None, ["warmup.steps=10", "train.control=true", "sampler.processes=2"])
+    assert built_in.without_effect(on_gpu=False) == []
+    assert built_in.without_effect(on_gpu=True) == ["sampler.processes has no effect on a GPU"]
+    own = load(None, ["model.path=x", "warmup.steps=10", "train.control=true", "sampler.share_prefixes=true"])
+    assert [line.split(" ")[0] for line in own.without_effect(on_gpu=True)] == [
+        "warmup.steps",
+        "train.control",
+        "sampler.share_prefixes",
+    ]
+    assert "model.path names a model" in own.without_effect(on_gpu=False)[0]
+    assert load(None, ["model.path=x"]).without_effect(on_gpu=True) == []
+
+
 @pytest.mark.parametrize("name", ["grpo_n", "gspo_n"])
 def test_training_holds_negative_only_objectives_to_the_warm_model_unless_told_otherwise(name: str) -> None:
     stage = f"stages.exploration.name={name}"

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
+from coderl.errors import MismatchError
 from coderl.learner import Learner
 from coderl.model import load_policy
+from coderl.probe import Probe
 from coderl.sampler import EngineSampler, Request
-from coderl.train import REDUCED_MISMATCH, STALE
+from coderl.train import REDUCED_MISMATCH, STALE, check_mismatch
 from coderl.types import Batch, Group, Rollout
 from tasks.types import StdioTest, Task
 from tests.coderl.batches import run_config, sampled_batch, tiny_learner
@@ -73,3 +78,15 @@ def test_a_missed_publish_shows_through_bfloat16_s_rounding(tmp_path: Path) -> N
     assert stale.logprob_diff_mean < REDUCED_MISMATCH and stale.staleness > STALE
     sampler.publish(learner.named_weights(), version=1)
     assert learner.probe(batch(2), seed=0).staleness < STALE / 2
+
+
+def test_a_limit_of_ones_own_does_not_hide_a_missed_publish() -> None:
+    model = SimpleNamespace(dtype=torch.float32)
+    config = run_config(learner__max_logprob_difference=1.0)
+    run: Any = SimpleNamespace(config=config, policy=SimpleNamespace(model=model), step=3)
+    seen = Probe(
+        entropy=0.1, kl_warm=0.0, kl_step=None, logprob_diff_mean=0.01, logprob_diff_max=0.1, staleness=0.0
+    )
+    check_mismatch(run, seen)
+    with pytest.raises(MismatchError, match="was not given the new weights"):
+        check_mismatch(run, replace(seen, staleness=STALE + 1))
