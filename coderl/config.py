@@ -161,6 +161,16 @@ class RewardConfig(Section):
     )
 
 
+class GradingConfig(Section):
+    hold_back: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of each training task's tests that the reward does not see; completions that pass the "
+        "rest are graded again on these, and overfit_rate is the share of them that fails; 0: off",
+    )
+
+
 class SandboxConfig(Section):
     backend: Literal["auto", "docker", "bubblewrap", "confined"] = Field(
         "auto", description="auto: the first that works"
@@ -235,6 +245,7 @@ class RunConfig(Section):
     learner: LearnerConfig = LearnerConfig()
     lora: LoraConfig | None = None
     reward: RewardConfig = RewardConfig()
+    grading: GradingConfig = GradingConfig()
     sandbox: SandboxConfig = SandboxConfig()
     eval: EvalConfig = EvalConfig()
     train: TrainConfig = TrainConfig()

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 SAMPLE_LINES = 20
 
 
+def _overfit(fields: dict[str, Any]) -> str:
+    rate = fields["overfit_rate"]
+    return "" if rate is None else f"  overfit {rate:.0%}"
+
+
 def printable(text: str) -> str:
     """`text` without what could steer a terminal: a model's output is not to be trusted with one."""
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
@@ -95,7 +100,7 @@ class Display:
             f"entropy {fields['entropy']:.3f}  kl {fields['kl_warm']:.4f}  compiles {fields['compile_rate']:.0%}  "
             f"rows {fields['learner_rows']}/{fields['rows']}  {fields['seconds_total']:.1f} s "
             f"(sample {fields['seconds_sample']:.1f}, grade +{fields['seconds_grade']:.1f}, "
-            f"learn {fields['seconds_learn']:.1f})"
+            f"learn {fields['seconds_learn']:.1f})" + _overfit(fields)
         )
 
     def samples(self, batch: Batch) -> None:

@@ -84,6 +84,7 @@ def _measure(run: Run, evaluations: int) -> Estimate:
         config.train.samples_per_prompt,
         step=1,
         stream="train",
+        hold_back=run.hold_back,
         on_progress=run.display.sampling,
     )
     for rollout in batch.rollouts:

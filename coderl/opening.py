@@ -16,7 +16,7 @@ import torch
 from coderl import checkpoint, warmup
 from coderl.collapse import CollapseMonitor
 from coderl.config import RunConfig
-from coderl.data import fitting, load_data, within
+from coderl.data import Data, fitting, load_data, within
 from coderl.display import Display
 from coderl.evaluate import pass_rate
 from coderl.learner import TENSORS
@@ -30,6 +30,7 @@ from coderl.sampler import open_sampler, require_sampler
 from coderl.stages import ObjectiveSchedule, StageMonitor
 from coderl.train import Run, evaluate_held_out
 from tasks.grade import Grader
+from tasks.hold_back import HoldBack
 from tasks.rewards import load_reward
 
 ONE_SIGNAL_SECONDS = 1.0  # torchrun passes on what its terminal has sent to all processes already
@@ -69,7 +70,20 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
             learner = make_learner(policy, config, start=start, warm=warm)
             collector = Collector(config, policy, sampler, Grader(runner), reward, note=display.note)
             schedule = ObjectiveSchedule(config.objective, config.stages)
-            run = Run(config, folder, data, policy, learner, sampler, collector, display, metrics, schedule)
+            hold_back = _hold_back(config, data, display)
+            run = Run(
+                config,
+                folder,
+                data,
+                policy,
+                learner,
+                sampler,
+                collector,
+                display,
+                metrics,
+                schedule,
+                hold_back,
+            )
             with _graceful_stop(run), contextlib.closing(run.ahead):
                 if config.data.prefilter_samples:
                     _prefilter(run)
@@ -96,6 +110,14 @@ def _warm_model(config: RunConfig, folder: RunFolder, display: Display, *, rebui
                 warmup.train(state, updates, on_step=on_step)
             state.policy.save(folder.path / "control")
     return warm
+
+
+def _hold_back(config: RunConfig, data: Data, display: Display) -> HoldBack | None:
+    if not config.grading.hold_back:
+        return None
+    hold_back = HoldBack(config.grading.hold_back, config.seed)
+    display.note(hold_back.describe(data.train))
+    return hold_back
 
 
 def _begin(run: Run) -> None:

@@ -157,7 +157,7 @@ def _bare(batch: Batch) -> Batch:
 
 def _bare_rollout(rollout: Rollout, task: Task) -> Rollout:
     return dataclasses.replace(
-        rollout, task=task, text="", program="", blocks=(), verdict=None, block_verdicts=()
+        rollout, task=task, text="", program="", blocks=(), verdict=None, block_verdicts=(), held_back=None
     )
 
 

@@ -20,6 +20,7 @@ def record_step(
     """Write the step down, feed the monitors, and let the schedule choose the next step's objective."""
     fields = {
         **_rewards(batch),
+        **_held_back(batch),
         "entropy": entropy(batch),
         "entropy_probe": probe.entropy,
         "kl_warm": probe.kl_warm,
@@ -72,6 +73,15 @@ def _rewards(batch: Batch) -> dict[str, Any]:
         "signal_rate": sum(g.has_signal for g in batch.groups) / len(batch.groups),
         "infra_count": len(rollouts) - len(passed),
         "completion_tokens_mean": sum(len(r.tokens) for r in rollouts) / len(rollouts),
+    }
+
+
+def _held_back(batch: Batch) -> dict[str, Any]:
+    """Of the passing completions whose task has tests held back, the share that fails those."""
+    passed = [v.passed for r in batch.rollouts if (v := r.held_back_verdict()) is not None]
+    return {
+        "held_back_count": len(passed),
+        "overfit_rate": 1 - sum(passed) / len(passed) if passed else None,
     }
 
 

@@ -20,22 +20,22 @@ from dataclasses import dataclass
 from coderl import objectives
 from coderl.config import RunConfig
 from coderl.errors import SandboxOutageError
+from coderl.gradings import Gradings
 from coderl.model import Policy
 from coderl.objective_config import ObjectiveConfig
 from coderl.sampler import Completion, Request, Sampler, completion_seed
 from coderl.types import Batch, Group, Rollout
 from tasks.builtin import solution_class
 from tasks.errors import TaskError
-from tasks.extract import extract, program_of
+from tasks.extract import extract
 from tasks.grade import Grader
+from tasks.hold_back import HoldBack
 from tasks.rewards import Reward
 from tasks.types import Task, Verdict
 
 # Share of a batch's programs that the sandbox may fail to grade before the run waits rather than learn from the rest.
 MAX_INFRA_SHARE = 0.5
 OUTAGE_PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before each new try; then the last, again and again
-
-Submitted = dict[tuple[str, str], Future[Verdict]]  # by task and program
 
 
 @dataclass(slots=True)
@@ -57,11 +57,13 @@ class Collector:
         step: int,
         stream: str,
         temperature: float | None = None,
+        hold_back: HoldBack | None = None,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> Batch:
         """Sample `samples` completions of each task and grade them all.
 
-        `stream` names the use (`train`, `held-out`), so that each has seeds of its own.
+        `stream` names the use (`train`, `held-out`), so that each has seeds of its own. With `hold_back` rewards do not
+        see some tests; on these the completions that pass are still being graded when this returns.
 
         Raises:
             SamplerError: vLLM failed.
@@ -77,7 +79,7 @@ class Collector:
                 seed = completion_seed(self.config.seed, stream, step, index, task.id, sample)
                 requests.append(Request(len(requests), tokens, seed))
         pending: list[tuple[Rollout, list[Future[Verdict]]]] = []
-        submitted: Submitted = {}
+        gradings = Gradings(self.grader, hold_back)
         started = time.monotonic()
         for completion in self.sampler.sample(requests, temperature=temperature):
             group = groups[completion.key // samples]
@@ -85,13 +87,13 @@ class Collector:
                 group.task, requests[completion.key], completion, completion.key % samples
             )
             group.rollouts.append(rollout)
-            pending.append((rollout, self._submit(rollout, submitted)))
+            pending.append((rollout, gradings.submit(rollout)))
             if on_progress:
                 on_progress(len(pending), len(requests))
         sampled = time.monotonic()
         for rollout, futures in pending:
             self._finish(rollout, [future.result() for future in futures])
-        self._outlast_outage([rollout for rollout, _ in pending], step)
+        self._outlast_outage([rollout for rollout, _ in pending], step, hold_back)
         for group in groups:
             group.rollouts.sort(key=lambda r: r.sample)
         return Batch(step, groups, sampled - started, time.monotonic() - sampled)
@@ -130,18 +132,6 @@ class Collector:
             blocks=extraction.blocks if len(extraction.blocks) > 1 else (),
         )
 
-    def _submit(self, rollout: Rollout, submitted: Submitted) -> list[Future[Verdict]]:
-        """The program's grading, then one for each block before the last (the last is the program).
-
-        A program that is among `submitted` is not run again: over half of a batch's are, as groups concentrate.
-        """
-        task = rollout.task
-        programs = [rollout.program, *(program_of(block, task) for block in rollout.blocks[:-1])]
-        for program in programs:
-            if (task.id, program) not in submitted:
-                submitted[task.id, program] = self.grader.submit(task, program)
-        return [submitted[task.id, program] for program in programs]
-
     def _finish(self, rollout: Rollout, verdicts: list[Verdict]) -> None:
         rollout.verdict = verdicts[0]
         if rollout.blocks:
@@ -168,7 +158,9 @@ class Collector:
                 f"reward {self.config.reward.kind!r} failed on {verdict.task_id}: {type(error).__name__}: {error}"
             ) from error
 
-    def _outlast_outage(self, rollouts: Sequence[Rollout], step: int) -> None:
+    def _outlast_outage(
+        self, rollouts: Sequence[Rollout], step: int, hold_back: HoldBack | None = None
+    ) -> None:
         """Grade again what the sandbox could not; during an outage only once one program gets a verdict.
 
         What it cannot grade even then is left out of its group, unless it is over half of the programs.
@@ -176,10 +168,10 @@ class Collector:
         since = time.monotonic()
         most = MAX_INFRA_SHARE * sum(r.verdict is not None and r.verdict.phase != "no_code" for r in rollouts)
         failed = _ungraded(rollouts)
-        self._grade_again(failed if len(failed) <= most else failed[:1])
+        self._grade_again(failed if len(failed) <= most else failed[:1], hold_back)
         for pause in itertools.chain(OUTAGE_PAUSES, itertools.repeat(OUTAGE_PAUSES[-1])):
             if len(_ungraded(failed)) < len(failed):  # one got a verdict: the sandbox works again
-                self._grade_again(_ungraded(rollouts))
+                self._grade_again(_ungraded(rollouts), hold_back)
             failed = _ungraded(rollouts)
             if len(failed) <= most:
                 return
@@ -195,11 +187,11 @@ class Collector:
                 )
             self.note(f"{text}; trying again in {pause:g} s")
             time.sleep(pause)
-            self._grade_again(failed[:1])
+            self._grade_again(failed[:1], hold_back)
 
-    def _grade_again(self, rollouts: Sequence[Rollout]) -> None:
-        submitted: Submitted = {}
-        pending = [(rollout, self._submit(rollout, submitted)) for rollout in rollouts]
+    def _grade_again(self, rollouts: Sequence[Rollout], hold_back: HoldBack | None = None) -> None:
+        gradings = Gradings(self.grader, hold_back)
+        pending = [(rollout, gradings.submit(rollout)) for rollout in rollouts]
         for rollout, futures in pending:
             self._finish(rollout, [future.result() for future in futures])
 

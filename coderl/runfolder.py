@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from coderl.config import RunConfig
 from coderl.errors import RunFolderError
 from coderl.types import Batch, Rollout
+from tasks.types import TestResult
 
 SCHEMA = 1
 
@@ -54,6 +55,8 @@ ROLLOUTS = pa.schema(
         ("tests", pa.list_(_TEST)),
         ("blocks", pa.list_(pa.struct([("code", pa.string()), ("passed", pa.bool_())]))),
         ("solution_class", pa.string()),
+        ("held_back_passed", pa.bool_()),
+        ("held_back_failed", pa.list_(_TEST)),
     ],
     metadata={"coderl_schema": str(SCHEMA)},
 )
@@ -191,7 +194,7 @@ def _record(step: int, rollout: Rollout) -> dict[str, Any]:
     verdict = rollout.verdict
     assert verdict is not None, "rollouts are written after grading"
     infra = verdict.score is None
-    error = verdict.error
+    error, held_back = verdict.error, rollout.held_back_verdict()
     frame = error.frames[-1] if error and error.frames else None
     return {
         "step": step,
@@ -218,19 +221,22 @@ def _record(step: int, rollout: Rollout) -> dict[str, Any]:
         "error_message": error.message if error else None,
         "error_source": frame.source if frame else None,
         "error_line": frame.line if frame else None,
-        "tests": [
-            {
-                "name": t.name,
-                "passed": t.passed,
-                "status": t.status.value,
-                "actual": t.actual,
-                "expected": t.expected,
-            }
-            for t in verdict.tests
-        ],
+        "tests": [_test(test) for test in verdict.tests],
         "blocks": [
             {"code": code, "passed": None if v.score is None else v.passed}
             for code, v in zip(rollout.blocks, rollout.block_verdicts, strict=True)
         ],
         "solution_class": rollout.solution_class,
+        "held_back_passed": held_back.passed if held_back else None,
+        "held_back_failed": [_test(t) for t in held_back.tests if not t.passed] if held_back else [],
+    }
+
+
+def _test(test: TestResult) -> dict[str, Any]:
+    return {
+        "name": test.name,
+        "passed": test.passed,
+        "status": test.status.value,
+        "actual": test.actual,
+        "expected": test.expected,
     }

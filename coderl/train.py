@@ -37,6 +37,7 @@ from coderl.sampler import Sampler
 from coderl.stages import ObjectiveSchedule, StageMonitor
 from coderl.types import Batch
 from tasks.errors import TaskError
+from tasks.hold_back import HoldBack
 
 FLOAT32_MISMATCH = 1e-3  # nats a token; in float32 vLLM and transformers agree to 1e-6
 REDUCED_MISMATCH = 0.1
@@ -57,6 +58,7 @@ class Run:
     display: Display
     metrics: Metrics
     schedule: ObjectiveSchedule
+    hold_back: HoldBack | None = None  # with `grading.hold_back`
     monitor: CollapseMonitor = field(default_factory=CollapseMonitor)
     stages: StageMonitor = field(default_factory=StageMonitor)
     ahead: Ahead = field(default_factory=Ahead)
@@ -145,6 +147,7 @@ def collect(run: Run, step: int, on_progress: Callable[[int, int], None] | None 
             config.samples_per_prompt,
             step=step,
             stream=f"train/{turn}" if turn else "train",
+            hold_back=run.hold_back,
             on_progress=on_progress or run.display.sampling,
         )
         batch = batch + more

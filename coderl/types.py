@@ -12,6 +12,7 @@ Worked example, one prompt with G = 4 completions under GRPO-N and graded reward
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from tasks.types import Task, Verdict
@@ -41,6 +42,13 @@ class Rollout:
     advantage: float | None = None
     spared: list[bool] | None = None  # tokens without a push, see `objectives.spared_tokens`
     solution_class: str | None = None
+    held_back: Future[Verdict | None] | None = None  # see `held_back_verdict`
+
+    def held_back_verdict(self) -> Verdict | None:
+        """On the tests held back from the reward; waits for it. None: none were, the program did not pass the others,
+        or the sandbox failed."""
+        verdict = self.held_back.result() if self.held_back else None
+        return verdict if verdict and verdict.score is not None else None
 
     @property
     def passed(self) -> bool:

@@ -1,6 +1,6 @@
 """The built-in curriculum: procedural Python tasks with hidden tests, and imperfect demonstrations."""
 
-from tasks.builtin.classes import solution_class
+from tasks.builtin.classes import is_shortcut, solution_class
 from tasks.builtin.demonstrations import Demonstration, demonstrations
 from tasks.builtin.generate import CONTROL, load
 from tasks.builtin.rules import RuleReport, check_rules
@@ -12,6 +12,7 @@ __all__ = [
     "RuleReport",
     "check_rules",
     "demonstrations",
+    "is_shortcut",
     "load",
     "solution_class",
     "vocabulary",

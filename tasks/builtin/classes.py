@@ -7,6 +7,11 @@ from typing import Literal
 from tasks.types import Task, Verdict
 
 
+def is_shortcut(task: Task) -> bool:
+    """Whether programs for `task` have a class."""
+    return "popular" in task.metadata
+
+
 def solution_class(task: Task, verdict: Verdict) -> Literal["popular", "rare", "wrong"] | None:
     """`rare`: passes every test; `popular`: exactly those that the popular solution passes; else `wrong`.
 

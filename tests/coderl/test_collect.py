@@ -66,7 +66,7 @@ def run(times: int) -> Any:
     display = SimpleNamespace(sampling=None)
     schedule = ObjectiveSchedule(config.objective, config.stages)
     return SimpleNamespace(
-        config=config, data=data, collector=Collector(), display=display, schedule=schedule
+        config=config, data=data, collector=Collector(), display=display, schedule=schedule, hold_back=None
     )
 
 
