@@ -12,9 +12,14 @@ from sandbox.errors import CellLost
 from sandbox.inside import wire
 from sandbox.protocol import Limits
 
-Role = Literal["program", "judge"]
-ROLES: tuple[Role, ...] = ("program", "judge")
+Role = Literal["program", "judge", "together"]  # together: program and test in one process
+ROLES: tuple[Role, ...] = ("program", "judge")  # those with packages and an image of their own
 ANSWER_SECONDS = 30.0  # a supervisor answers within a millisecond, unless the machine is badly overloaded
+
+
+def like(role: Role) -> Role:
+    """The one of `ROLES` whose packages and image a cell of `role` has."""
+    return "judge" if role == "together" else role
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ def outcome(
         tests = tuple(_test(job, unit) for unit in result["units"])
         error = _error(job, result["error"])
         passed = result["passed"] and stopped is None
-        status = _status(error)
+        status = status_of(error)
         detail = result["unsupported"] or ""
     if stopped is not None:
         status, error = stopped.status, stopped.error
@@ -104,11 +104,11 @@ def _test(job: Job, unit: Mapping[str, Any]) -> TestOutcome:
     except CodecError:  # a cycle, say: nothing that could be shown
         value = None
     return TestOutcome(
-        status=_status(error), name=unit["name"], value=value, passed=unit["passed"], error=error
+        status=status_of(error), name=unit["name"], value=value, passed=unit["passed"], error=error
     )
 
 
-def _status(error: ErrorInfo | None) -> Status:
+def status_of(error: ErrorInfo | None) -> Status:
     """A wrong value is no fault of the run: the program ran to its end."""
     if error is None or error.phase == "wrong":
         return Status.OK

@@ -92,12 +92,14 @@ class Judge:
     `kind`: `script` runs `test` top to bottom; `check` then calls `check(<entry_point>)`;
     `unittest` runs its TestCases; `pytest` runs it as a pytest file under pytest-timeout.
     `prompt` is the code of the task's prompt: helpers that it defines run in the judge.
+    `in_process`: program and test share one process instead, where a program can forge its outcome.
     """
 
     kind: Literal["script", "check", "unittest", "pytest"]
     test: str
     entry_point: str | None = None
     prompt: str = ""
+    in_process: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

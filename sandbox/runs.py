@@ -84,6 +84,11 @@ class Begun:
             process.close()
 
 
+def can_begin(job: Job) -> bool:
+    """Whether `begin` knows how to start it."""
+    return isinstance(job.work, Calls) or (isinstance(job.work, Judge) and not job.work.in_process)
+
+
 def begin(job: Job, program_cell: Cell, judge_cell: Callable[[], Cell]) -> Begun:
     """Start what `run` then goes on with, of a job whose work is `Calls` or `Judge`. Raises `CellLost`."""
     if isinstance(job.work, Judge):

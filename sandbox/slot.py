@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from sandbox import compiling, runs
+from sandbox import compiling, runs, together
 from sandbox.backends.base import Backend, as_text
 from sandbox.cell import Cell, Role
 from sandbox.errors import BackendError, CellLost, JobCancelledError, PoolClosedError
@@ -75,7 +75,7 @@ class Slot:
         self._hand_over(handle)
         roles: set[Role] = {"program", "judge"} if isinstance(job.work, Judge) else {"program"}
         cells = [self._cells[role] for role in roles & set(self._cells)]
-        if isinstance(job.work, Stdio) or len(cells) < len(roles) or any(map(_is_worn_out, cells)):
+        if not runs.can_begin(job) or len(cells) < len(roles) or any(map(_is_worn_out, cells)):
             return
         try:
             self._begun = runs.begin(
@@ -142,6 +142,8 @@ class Slot:
             if job.language != "python":
                 assert isinstance(job.work, Stdio)  # the pool checks it
                 return compiling.run(job, job.work, lambda limits: self._cell("program", limits))
+            if isinstance(job.work, Judge) and job.work.in_process:
+                return together.run(job, job.work, self._cell("together", job.limits))
             program_cell = self._cell("program", job.limits)
             return runs.run(job, program_cell, lambda: self._cell("judge", job.limits), begun, freed)
         except OSError as error:  # such as no descriptors left

@@ -52,12 +52,14 @@ def _work_to_json(work: Calls | Stdio | Judge) -> dict[str, Any]:
         return {"kind": "calls", "calls": [_call_to_json(call) for call in work.calls]}
     if isinstance(work, Stdio):
         return {"kind": "stdio", "inputs": work.inputs}
+    together = {"in_process": True} if work.in_process else {}
     return {
         "kind": "judge",
         "judge": work.kind,
         "test": work.test,
         "entry_point": work.entry_point,
         "prompt": work.prompt,
+        **together,
     }
 
 

@@ -28,7 +28,7 @@ from sandbox.backends.base import (
     unprivileged_uid,
 )
 from sandbox.backends.host import ProcessKeeper, interpreter, interpreter_name
-from sandbox.cell import ROLES, Cell, Role
+from sandbox.cell import ROLES, Cell, Role, like
 from sandbox.errors import BackendError, CellLost
 from sandbox.protocol import Limits
 
@@ -65,7 +65,7 @@ class BubblewrapBackend:
             *(self._bwrap, *_ISOLATION, *(_ROOT_CAPABILITIES if as_root else _USER_NAMESPACE)),
             *_environment(),
             *_mounts(self._stage.code, limits.scratch_bytes),
-            *self._packages[role],
+            *self._packages[like(role)],
             *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"),
             *(interpreter(), *PYTHON_FLAGS, "-S", *_BOOT, json.dumps(settings)),
         ]

@@ -20,7 +20,7 @@ from sandbox import packages
 from sandbox.backends import leftovers
 from sandbox.backends.base import ENVIRONMENT, PYTHON_FLAGS, Stage, as_text
 from sandbox.backends.host import ProcessKeeper, interpreter, interpreter_name
-from sandbox.cell import ROLES, Cell, Role
+from sandbox.cell import ROLES, Cell, Role, like
 from sandbox.errors import BackendError, CellLost
 from sandbox.inside import landlock
 from sandbox.protocol import Limits
@@ -84,11 +84,11 @@ class ConfinedBackend:
             "host": os.getpid(),
             "folder": str(folder),
             "folder_bytes": limits.scratch_bytes,
-            "listable": [str(_module_folder()), str(self._linked / role)],
-            "readable": [*_readable(), str(self._stage.code), *self._packages[role]],
+            "listable": [str(_module_folder()), str(self._linked / like(role))],
+            "readable": [*_readable(), str(self._stage.code), *self._packages[like(role)]],
         }
         settings = {"role": role, "control_fd": theirs.fileno(), "place": place}
-        boot = _BOOT.format(folders=[str(self._stage.code), str(self._linked / role)])
+        boot = _BOOT.format(folders=[str(self._stage.code), str(self._linked / like(role))])
         try:
             with theirs, errors.open("wb") as stderr:
                 process = subprocess.Popen(

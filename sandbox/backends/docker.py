@@ -29,7 +29,7 @@ from sandbox.backends.base import (
 )
 from sandbox.backends.engine import ENGINE_ERRORS, connect, engine_errors
 from sandbox.backends.leftovers import process_start_time
-from sandbox.cell import Cell, Role
+from sandbox.cell import Cell, Role, like
 from sandbox.errors import BackendError, CellLost
 from sandbox.protocol import MIB, Limits
 
@@ -118,12 +118,12 @@ class DockerBackend:
             raise
 
     def image(self, role: Role) -> str:
-        return self._images[role]
+        return self._images[like(role)]
 
     def open_cell(self, role: Role, limits: Limits) -> Cell:
         uid = unprivileged_uid(*self._uids)
         folder = self._stage.folder / secrets.token_hex(8)
-        memory = limits.memory_bytes + _OVERHEAD_BYTES[role]
+        memory = limits.memory_bytes + _OVERHEAD_BYTES[like(role)]
         settings = {"role": role, "uid": uid, "socket": f"{_SOCKET_FOLDER}/control"}
         keeper: ContainerKeeper | None = None
         try:
@@ -151,7 +151,7 @@ class DockerBackend:
         keeper = cast(ContainerKeeper, cell.keeper)
         if keeper.memory_bytes == limits.memory_bytes:
             return
-        memory = limits.memory_bytes + _OVERHEAD_BYTES[cell.role]
+        memory = limits.memory_bytes + _OVERHEAD_BYTES[like(cell.role)]
         try:
             keeper.container.update(mem_limit=memory, memswap_limit=memory)
         except ENGINE_ERRORS as error:
@@ -176,7 +176,7 @@ class DockerBackend:
         self, role: Role, settings: Mapping[str, object], folder: Path, limits: Limits, memory: int
     ) -> Container:
         container = self._client.containers.create(
-            self._images[role],
+            self._images[like(role)],
             entrypoint=["python3", *PYTHON_FLAGS, *BOOT, json.dumps(settings)],
             command=[],
             environment=ENVIRONMENT,

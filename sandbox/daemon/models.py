@@ -78,6 +78,9 @@ class JudgeModel(Model):
     test: Source
     entry_point: Name | None = None
     prompt: Source = ""
+    in_process: bool = Field(
+        False, description="The test shares the program's process, where it can be forged."
+    )
 
 
 class JobModel(Model):
@@ -106,7 +109,13 @@ class JobModel(Model):
             return Calls(tuple([_call(number, call) for number, call in enumerate(work.calls)]))
         if isinstance(work, StdioModel):
             return Stdio(tuple(work.inputs))
-        return Judge(kind=work.judge, test=work.test, entry_point=work.entry_point, prompt=work.prompt)
+        return Judge(
+            kind=work.judge,
+            test=work.test,
+            entry_point=work.entry_point,
+            prompt=work.prompt,
+            in_process=work.in_process,
+        )
 
 
 def _call(number: int, call: CallModel) -> Any:

@@ -348,6 +348,8 @@ def _load_mains(role: str) -> dict[str, Any]:
             "build": compiled.build,
             "execute": compiled.execute,
         }
+    if role == "together":
+        return {"together": importlib.import_module("sandbox.inside.together").main}
     judge = importlib.import_module("sandbox.inside.judge")
     return {"judge": judge.main}
 
@@ -403,7 +405,9 @@ def main(argv: list[str]) -> None:
     with _without_fork_hooks() as fork_hooks:
         _preload()
         mains = _load_mains(settings["role"])
-        {"program": rehearsal.program, "judge": rehearsal.judge}[settings["role"]](mains)
+        rehearse = {"program": rehearsal.program, "judge": rehearsal.judge}.get(settings["role"])
+        if rehearse:
+            rehearse(mains)
     supervisor: Supervisor
     if "place" in settings:
         lone = importlib.import_module("sandbox.inside.lone")
