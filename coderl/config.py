@@ -186,6 +186,16 @@ class SandboxConfig(Section):
     )
 
 
+class GradingConfig(Section):
+    """Which tasks count, and how far their verdicts are to be trusted."""
+
+    in_process: Literal["never", "needed"] = Field(
+        "never",
+        description="a test that cannot be run apart from the program: its task is left out, or (needed) both run in "
+        "one process, where a program can forge its verdict, which says so",
+    )
+
+
 class StagesConfig(Section):
     """Optional objectives for the stages of arXiv 2510.04028, in place of `[objective]` once one has lasted."""
 
@@ -247,6 +257,7 @@ class RunConfig(Section):
     reward: RewardConfig = RewardConfig()
     grading: GradingConfig = GradingConfig()
     sandbox: SandboxConfig = SandboxConfig()
+    grading: GradingConfig = GradingConfig()
     eval: EvalConfig = EvalConfig()
     train: TrainConfig = TrainConfig()
     metrics: MetricsConfig = MetricsConfig()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from coderl.config import RunConfig
 from coderl.errors import ConfigError
 from tasks.datasets import load
+from tasks.modes import Found, InProcess, gradable, summary
 from tasks.types import Task
 
 SHINGLE_WORDS = 13  # the run of words that GPT-3's contamination study calls an overlap
@@ -21,6 +22,7 @@ class Data:
     evaluation: list[Task]
     overlapping: list[str]  # training tasks that also occur in evaluation
     too_long: list[str]  # tasks whose prompt exceeds sampler.max_prompt_tokens
+    left_out: dict[str, str] = field(default_factory=dict)  # tasks that no program could pass: why, by id
 
     def batch(self, step: int, size: int, seed: int) -> list[Task]:
         """The tasks of a step (from 1): a fresh shuffle each epoch, a function of its arguments only."""
@@ -73,7 +75,20 @@ def fitting(data: Data, prompt_length: Callable[[Task], int], limit: int) -> Dat
     why = f"every prompt is over {limit} tokens; raise sampler.max_prompt_tokens"
     _require(train, "data.train", why)
     _require(evaluation, "data.evaluation", why)
-    return Data(train, evaluation, data.overlapping, sorted(too_long))
+    return replace(data, train=train, evaluation=evaluation, too_long=sorted(too_long))
+
+
+def passable(data: Data, found: Mapping[str, Found], allowed: InProcess) -> Data:
+    """`data` as the references of its tasks, which showed what was `found`, want them to be run.
+
+    Raises:
+        ConfigError: nothing is left.
+    """
+    train, evaluation = (gradable(tasks, found, allowed) for tasks in (data.train, data.evaluation))
+    for key, kept in (("data.train", train), ("data.evaluation", evaluation)):
+        _require(kept.tasks, key, f"{len(kept.left_out)} are left out: {summary(kept.left_out)}")
+    left_out = train.left_out | evaluation.left_out
+    return replace(data, train=train.tasks, evaluation=evaluation.tasks, left_out=left_out)
 
 
 def within(data: Data, rates: Mapping[str, float], low: float, high: float) -> Data:

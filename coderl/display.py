@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -60,6 +60,14 @@ class Display:
             self.note(
                 f"{len(data.too_long)} tasks left out: prompt over {config.sampler.max_prompt_tokens} tokens"
             )
+        if data.left_out:
+            self.left_out(data.left_out)
+
+    def left_out(self, reasons: Mapping[str, str]) -> None:
+        """`reasons`: by the tasks' ids."""
+        from tasks.modes import summary  # loads all of tasks: not before there is something to say
+
+        self.note(f"{len(reasons)} tasks left out, as no program could pass them: {summary(reasons)}")
 
     def note(self, text: str) -> None:
         self.console.print(f"[yellow]{text}[/]")
@@ -69,6 +77,9 @@ class Display:
 
     def evaluating(self, done: int, total: int) -> None:
         self._advance("evaluating", done, total)
+
+    def checking(self, done: int, total: int) -> None:
+        self._advance("references of tasks that need a judge", done, total)
 
     def _advance(self, what: str, done: int, total: int) -> None:
         if not self.console.is_terminal:

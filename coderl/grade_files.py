@@ -30,6 +30,8 @@ from sandbox.protocol import Limits
 from tasks.datasets import load
 from tasks.errors import TaskError
 from tasks.grade import Grader
+from tasks.modes import LEFT_OUT, Gradable, InProcess, checked, left_out
+from tasks.modes import summary as reasons
 from tasks.types import Task, Verdict
 from tasks.validate import ValidationReport, validate
 
@@ -45,6 +47,7 @@ def main(
     backend: str = "auto",
     slots: int = 2,
     limits: Limits | None = None,
+    in_process: InProcess = "never",
     mutants: bool = False,
     as_json: bool = False,
 ) -> int:
@@ -63,7 +66,10 @@ def main(
         open_runner(urls=urls, slots=slots, backend=backend, languages=languages, report=_say) as runner,
     ):
         grader = Grader(runner, limits=limits)
-        graded = _grade(grader, items)
+        decided = _decide(items, grader, in_process)
+        if completions == "reference":  # whose failures are what is asked for
+            decided.left_out.clear()
+        graded = _grade(grader, items, decided)
         for item, (verdict, *earlier) in zip(items, graded, strict=True):
             stream.write(json.dumps(verdict_row(item, verdict, earlier)) + "\n")
         verdicts = [verdict for verdict, *_ in graded]
@@ -103,12 +109,14 @@ def summarize(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     graded = [verdict for verdict in verdicts if verdict.score is not None]
     scores = [verdict.score for verdict in graded if verdict.score is not None]
     passed = [verdict for verdict in graded if verdict.passed]
+    ungraded = sum(verdict.detail.startswith(LEFT_OUT) for verdict in verdicts if verdict.score is None)
     return {
         "completions": len(verdicts),
         "tasks": len({verdict.task_id for verdict in verdicts}),
         "passed": len(passed),
         "failed": len(graded) - len(passed),
-        "infra": len(verdicts) - len(graded),
+        "infra": len(verdicts) - len(graded) - ungraded,
+        "left_out": ungraded,
         "pass_rate": len(passed) / len(graded) if graded else None,
         "score_mean": sum(scores) / len(scores) if scores else None,
         "tasks_solved": len({verdict.task_id for verdict in passed}),
@@ -146,12 +154,37 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def _grade(grader: Grader, items: Sequence[Item]) -> list[list[Verdict]]:
+def _decide(items: Sequence[Item], grader: Grader, allowed: InProcess) -> Gradable:
+    """Which of the items' tasks can be graded, and how."""
+    tasks = list({item.task.id: item.task for item in items}.values())
+    with _progress() as progress:
+        bar = progress.add_task("references of tasks that need a judge")
+        decided = checked(
+            tasks, grader, allowed, lambda done, total: progress.update(bar, completed=done, total=total)
+        )
+    if decided.left_out:
+        _say(
+            f"{len(decided.left_out)} tasks left out, as no program could pass them: {reasons(decided.left_out)}"
+        )
+    return decided
+
+
+def _grade(grader: Grader, items: Sequence[Item], decided: Gradable) -> list[list[Verdict]]:
     """For each item the verdicts on its `programs`."""
     programs = [item.programs for item in items]
-    places = [(number, part) for number, parts in enumerate(programs) for part in range(len(parts))]
-    work = ((items[number].task, programs[number][part], None) for number, part in places)
+    tasks = {task.id: task for task in decided.tasks}
     verdicts: dict[tuple[int, int], Verdict] = {}
+    places = []
+    for number, item in enumerate(items):
+        for part in range(len(programs[number])):
+            if (reason := decided.left_out.get(item.task.id)) is not None:
+                verdicts[number, part] = left_out(item.task.id, reason)
+            else:
+                places.append((number, part))
+    work = (
+        (tasks.get(items[number].task.id, items[number].task), programs[number][part], None)
+        for number, part in places
+    )
     with _progress() as progress:
         bar = progress.add_task("grading", total=len(places))
         for index, verdict in grader.grade_all(work):
@@ -209,6 +242,8 @@ def _print(summary: dict[str, Any]) -> None:
         table.add_row("mutants killed", f"{mutants['killed']} of {mutants['graded']} ({rate})")
         for s in mutants["survivors"]:
             table.add_row("", f"survives: {s['task_id']}, line {s['line']}: {s['change']}")
+    if summary["left_out"]:
+        table.add_row("left out", f"{summary['left_out']} completions of tasks that no program could pass")
     table.add_row("verdicts", summary["out"])
     console = Console(highlight=False)
     console.print(table)

@@ -9,10 +9,11 @@ import asyncio
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import Annotated, Any
+from threading import Lock
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from fastapi.requests import Request
@@ -29,6 +30,7 @@ from tasks import native
 from tasks.errors import TaskError
 from tasks.extract import extract
 from tasks.grade import Grader, Preparations, limits_of
+from tasks.modes import Found, InProcess, decided, find, left_out, needs_check
 from tasks.reference import References
 from tasks.rows import Row
 from tasks.types import Task, Verdict
@@ -63,6 +65,11 @@ class GradeRequest(Ordering):
         min_length=1, max_length=MAX_ITEMS, description="Rows of the native format, see tasks/README.md."
     )
     completions: list[CompletionModel] = Field(min_length=1, max_length=MAX_ITEMS)
+    in_process: Literal["never", "needed"] = Field(
+        "never",
+        description="Tests that cannot be run apart from the program, as their task's reference shows: left out "
+        "(`infra`), or run in one process with it, where it can forge its verdict, which says so.",
+    )
 
 
 class Tasks:
@@ -96,26 +103,56 @@ def make_router(service: Service) -> APIRouter:
     router = api_router(service)
     tasks = Tasks()
     references = References(service.scheduler)
+    modes = Modes(Grader(service.scheduler, references=references, preparations=tasks.preparations))
 
     @router.post("/grade", response_class=StreamingResponse, responses=_LINES)
     async def grade(request: Request, batch: GradeRequest) -> Response:
         """Grade completions. Their verdicts come as they finish."""
         # In a thread: large tasks take a while to read. One at a time, as the tasks kept are shared.
         async with reading:
-            items = await asyncio.to_thread(_items, service, tasks, references, batch)
+            items = await asyncio.to_thread(_items, service, tasks, references, modes, batch)
         return service.answer(request, items, batch)
 
     reading = asyncio.Lock()
     return router
 
 
-def _items(service: Service, tasks: Tasks, references: References, batch: GradeRequest) -> Sequence[Item]:
+class Modes:
+    """What the references of late tasks showed of how they can be run, by the rows' digests."""
+
+    def __init__(self, grader: Grader) -> None:
+        self._grader = grader
+        self._kept: OrderedDict[bytes, Future[Found]] = OrderedDict()
+        self._lock = Lock()
+
+    def of(self, digest: bytes, task: Task) -> Future[Found]:
+        """A fault of ours is tried again by the next one that asks."""
+        with self._lock:
+            if digest in self._kept:
+                return self._kept[digest]
+        with self._lock:
+            found = self._kept[digest] = find(task, self._grader)
+            if len(self._kept) > _KEPT_TASKS:
+                self._kept.popitem(last=False)
+        found.add_done_callback(partial(self._forget, digest))
+        return found
+
+    def _forget(self, digest: bytes, found: Future[Found]) -> None:
+        if found.cancelled() or found.exception() or found.result().mode == "unknown":
+            with self._lock:
+                self._kept.pop(digest, None)
+
+
+def _items(
+    service: Service, tasks: Tasks, references: References, modes: Modes, batch: GradeRequest
+) -> Sequence[Item]:
     """Raises `RequestError`."""
     known = {}
     for number, row in enumerate(batch.tasks):
         digest, task = tasks.parse(number, row)
         _check_limits(service, number, task)
-        known[task.id] = digest, task
+        doubtful = needs_check(task, tasks.preparations.of(task).works)
+        known[task.id] = digest, task, partial(modes.of, digest, task) if doubtful else None
     items = []
     for number, asked in enumerate(batch.completions):
         if asked.task_id not in known:
@@ -124,17 +161,19 @@ def _items(service: Service, tasks: Tasks, references: References, batch: GradeR
                 "invalid",
                 f"body.completions.{number}.task_id: {asked.task_id[:200]!r} is not among the tasks",
             )
-        digest, task = known[asked.task_id]
+        digest, task, mode = known[asked.task_id]
         program = asked.program
         if asked.completion is not None:
             extraction = extract(asked.completion, task)
             program = extraction.program if extraction.found else None
-        whole = hashlib.sha256(digest + (program or "").encode(errors="surrogatepass")).digest()
+        asking = batch.in_process.encode() + (program or "").encode(errors="surrogatepass")
+        whole = hashlib.sha256(digest + asking).digest()
+        graders = partial(Grader, references=references, preparations=tasks.preparations)
         items.append(
             Item(
                 asked.key,
                 b"grade" + whole,
-                partial(_start, references, tasks.preparations, task, program),
+                partial(_start, graders, mode, batch.in_process, task, program),
                 partial(_render, service.metrics),
             )
         )
@@ -150,9 +189,36 @@ def _check_limits(service: Service, number: int, task: Task) -> None:
 
 
 def _start(
-    references: References, preparations: Preparations, task: Task, program: str | None, runner: Runner
+    graders: Callable[[Runner], Grader],
+    mode: Callable[[], Future[Found]] | None,
+    allowed: InProcess,
+    task: Task,
+    program: str | None,
+    runner: Runner,
 ) -> Future[Verdict]:
-    return Grader(runner, references=references, preparations=preparations).submit(task, program)
+    """The verdict, once the task's reference has shown how it can be run (`mode`; None: there is no doubt)."""
+    if mode is None:
+        return graders(runner).submit(task, program)
+    verdict: Future[Verdict] = Future()
+
+    def grade(done: Future[Found]) -> None:
+        try:
+            how, reason = decided(task, done.result(), allowed)
+            if reason:
+                verdict.set_result(left_out(task.id, reason))
+                return
+            graders(runner).submit(how, program).add_done_callback(deliver)
+        except Exception as error:  # noqa: BLE001  # delivered to whoever waits
+            verdict.set_exception(error)
+
+    def deliver(done: Future[Verdict]) -> None:
+        if error := done.exception():
+            verdict.set_exception(error)
+        else:
+            verdict.set_result(done.result())
+
+    mode().add_done_callback(grade)
+    return verdict
 
 
 def _render(metrics: Metrics, verdict: Verdict) -> tuple[dict[str, Any], Keep]:

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
@@ -16,7 +17,7 @@ import torch
 from coderl import checkpoint, warmup
 from coderl.collapse import CollapseMonitor
 from coderl.config import RunConfig
-from coderl.data import Data, fitting, load_data, within
+from coderl.data import Data, fitting, load_data, passable, within
 from coderl.display import Display
 from coderl.evaluate import pass_rate
 from coderl.learner import TENSORS
@@ -31,6 +32,7 @@ from coderl.stages import ObjectiveSchedule, StageMonitor
 from coderl.train import Run, evaluate_held_out
 from tasks.grade import Grader
 from tasks.hold_back import HoldBack
+from tasks.modes import Found, check
 from tasks.rewards import load_reward
 
 ONE_SIGNAL_SECONDS = 1.0  # torchrun passes on what its terminal has sent to all processes already
@@ -63,12 +65,14 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
             data = fitting(
                 data, lambda task: len(policy.prompt_tokens(task)), config.sampler.max_prompt_tokens
             )
+            grader = Grader(runner)
+            data = _checked(data, grader, config, folder, display)
             display.start(config, data, runner.backend)
             for line in config.without_effect(on_gpu=torch.cuda.is_available()):
                 display.note(line)
             sampler = open_sampler(start, policy, config.sampler, config.seed)
             learner = make_learner(policy, config, start=start, warm=warm)
-            collector = Collector(config, policy, sampler, Grader(runner), reward, note=display.note)
+            collector = Collector(config, policy, sampler, grader, reward, note=display.note)
             schedule = ObjectiveSchedule(config.objective, config.stages)
             hold_back = _hold_back(config, data, display)
             run = Run(
@@ -92,6 +96,19 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
                 else:
                     _reload(run, last)
                 yield run
+
+
+def _checked(data: Data, grader: Grader, config: RunConfig, folder: RunFolder, display: Display) -> Data:
+    """Leave out tasks that no program could pass, as their references show; a resumed run decides alike."""
+    record = folder.path / "references.json"
+    known = {}
+    if record.exists():
+        known = {name: Found(**fields) for name, fields in json.loads(record.read_text()).items()}
+    found = check([*data.train, *data.evaluation], grader, known, progress=display.checking)
+    if len(found) > len(known):
+        kept = {name: asdict(each) for name, each in found.items() if each.mode != "unknown"}
+        folder.write_text(record.name, json.dumps(kept))
+    return passable(data, found, config.grading.in_process)
 
 
 def _warm_model(config: RunConfig, folder: RunFolder, display: Display, *, rebuild: bool) -> Path:

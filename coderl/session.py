@@ -26,6 +26,7 @@ from coderl.sampler import open_sampler, require_sampler
 from coderl.train import train
 from tasks.datasets import load as load_tasks
 from tasks.grade import Grader
+from tasks.modes import checked, summary
 from tasks.rewards import load_reward
 
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
@@ -141,10 +142,16 @@ def run_evaluation(
         urls=place.urls, slots=place.slots, backend=place.backend, languages=languages
     ) as runner:
         sampler = open_sampler(model, policy, config.sampler, config.seed)
-        collector = Collector(config, policy, sampler, Grader(runner), load_reward(config.reward.kind))
+        grader = Grader(runner)
+        passable = checked(fitting, grader, config.grading.in_process, display.checking)
+        if passable.left_out:
+            display.left_out(passable.left_out)
+        if not passable.tasks:
+            raise ConfigError(f"no task is left: {summary(passable.left_out)}")
+        collector = Collector(config, policy, sampler, grader, load_reward(config.reward.kind))
         result = evaluate(
             collector,
-            fitting,
+            passable.tasks,
             samples,
             name="eval",
             step=0,

@@ -1,4 +1,4 @@
-"""The host's side of judge jobs in one process: program and test in a cell of their own, what they say taken as a claim.
+"""The host's side of judge jobs in one process: program and test in a cell of their own.
 
 The frame comes from a process that the program shares, so it is parsed as the program's word: nothing in it can
 raise here, move a limit, or look like a fault of ours.
@@ -7,7 +7,6 @@ raise here, move a limit, or look like a fault of ours.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +14,7 @@ from sandbox import judging, results, runs
 from sandbox.cell import Cell
 from sandbox.inside import modules, wire
 from sandbox.process import Process
-from sandbox.protocol import ErrorInfo, Job, Judge, Limits, Outcome, Status, TestOutcome
+from sandbox.protocol import ErrorInfo, Job, Judge, Limits, Outcome, TestOutcome
 
 _MAX_UNITS = 10_000
 

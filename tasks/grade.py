@@ -150,7 +150,13 @@ def works_of(task: Task) -> tuple[Work, ...]:
     if inputs := _only(tests, StdioTest):
         return (Stdio(tuple(test.stdin for test in inputs)),)
     return tuple(
-        Judge(kind=test.kind, test=test.source, entry_point=task.entry_point, prompt=task.context)
+        Judge(
+            kind=test.kind,
+            test=test.source,
+            entry_point=task.entry_point,
+            prompt=task.context,
+            in_process=task.trust == "in-process",
+        )
         for test in _only(tests, JudgeTest)
     )
 
@@ -175,7 +181,7 @@ def _verdict(task: Task, calls: Sequence[CallTest], outcomes: Sequence[Outcome])
         return call_verdict(task.id, calls, outcomes[0])
     if inputs := _only(task.tests, StdioTest):
         return stdio_verdict(task.id, inputs, outcomes[0])
-    return judge_verdict(task.id, outcomes)
+    return replace(judge_verdict(task.id, outcomes), trust=task.trust)
 
 
 def _answers(tests: ReferenceTests, expected: Expected) -> list[CallTest]:

@@ -8,6 +8,8 @@ from typing import Literal
 
 from sandbox.protocol import ErrorInfo, Phase, Status
 
+Trust = Literal["isolated", "in-process"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compare:
@@ -90,6 +92,7 @@ class Task:
     level: str = ""
     cpu_seconds: float | None = None  # per test; None: the grader's default
     memory_bytes: int | None = None
+    trust: Trust = "isolated"  # in-process: its tests share the program's process (tasks/modes.py)
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -119,7 +122,7 @@ class Verdict:
     score: float | None
     status: Status
     phase: Phase
-    trust: Literal["isolated", "in-process"] = "isolated"
+    trust: Trust = "isolated"
     tests: tuple[TestResult, ...] = ()
     error: ErrorInfo | None = None
     cpu_seconds: float = 0.0

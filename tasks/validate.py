@@ -14,6 +14,7 @@ from sandbox.protocol import Limits, Status
 from tasks.grade import Grader, limits_of
 from tasks.mutants import Mutant, make_mutants
 from tasks.types import Task, Verdict
+from tasks.verdicts import why
 
 KILL_RATE = 0.95  # of all mutants, at least
 
@@ -62,7 +63,7 @@ class ValidationReport:
     def __str__(self) -> str:
         passed = sum(verdict.passed for verdict in self.references)
         lines = [f"references: {passed}/{len(self.references)} pass ({self.tasks} tasks)"]
-        lines += [f"  {v.task_id}: {v.phase}: {_reason(v)}" for v in self.failed]
+        lines += [f"  {v.task_id}: {v.phase}: {why(v)}" for v in self.failed]
         if self.wrong:
             lines.append(f"known wrong programs: {len(self.wrong_passed)}/{self.wrong} pass")
             lines += [f"  {task_id}" for task_id in self.wrong_passed]
@@ -119,13 +120,6 @@ def validate(
         ),
         infra=sum(verdict.status is Status.INFRA for verdict in everything),
     )
-
-
-def _reason(verdict: Verdict) -> str:
-    if verdict.error:
-        return f"{verdict.error.type}: {verdict.error.message}"
-    failed = next((test for test in verdict.tests if not test.passed), None)
-    return f"{failed.name}: {failed.actual} instead of {failed.expected}" if failed else verdict.detail
 
 
 def _mutant_limits(task: Task, reference: Verdict) -> Limits:

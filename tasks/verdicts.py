@@ -47,6 +47,18 @@ def infra(task_id: str, detail: str) -> Verdict:
     )
 
 
+def why(verdict: Verdict) -> str:
+    """What a failed verdict says of its program, in one line."""
+    if verdict.error:
+        return f"{verdict.error.type}: {verdict.error.message}"
+    failed = next((test for test in verdict.tests if not test.passed), None)
+    if failed is None:
+        return verdict.detail
+    if failed.expected:
+        return f"{failed.name}: {failed.actual} instead of {failed.expected}"
+    return ": ".join(filter(None, (failed.name, failed.actual)))
+
+
 def call_verdict(task_id: str, tests: Sequence[CallTest], outcome: Outcome) -> Verdict:
     """Holds returned values against expected ones. Tests of one name are one unit (a static assert)."""
     graded = [

@@ -33,6 +33,13 @@ def grade(
         float,
         typer.Option(min=0.01, help="CPU time of all tests of a program: bounds what an endless loop costs"),
     ] = 60.0,
+    in_process: Annotated[
+        str,
+        typer.Option(
+            help="tests that cannot be run apart from the program: never (their tasks are left out), or needed (both "
+            "run in one process, where a program can forge its verdict, which says so)"
+        ),
+    ] = "never",
     mutants: Annotated[
         bool, typer.Option("--mutants", help="also grade one mutant of each reference")
     ] = False,
@@ -42,6 +49,8 @@ def grade(
     from coderl import grade_files
     from sandbox.protocol import Limits
 
+    if in_process not in ("never", "needed"):
+        raise typer.BadParameter(f"{in_process!r} is neither never nor needed", param_hint="--in-process")
     code = grade_files.main(
         tasks,
         completions,
@@ -50,6 +59,7 @@ def grade(
         backend=backend,
         slots=slots,
         limits=Limits(cpu_seconds=cpu_seconds, total_cpu_seconds=total_cpu_seconds),
+        in_process="needed" if in_process == "needed" else "never",
         mutants=mutants,
         as_json=json,
     )

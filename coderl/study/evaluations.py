@@ -17,6 +17,7 @@ from coderl.study.config import StudyConfig
 from coderl.study.shards import BEST, HELD_OUT, TRAINING
 from tasks.datasets import load
 from tasks.grade import Grader
+from tasks.modes import checked
 from tasks.rewards import load_reward
 from tasks.types import Task
 
@@ -36,14 +37,19 @@ def evaluate_model(config: StudyConfig, name: str, model: Path, *, step: int) ->
     place = shared.sandbox
     with open_runner(urls=place.urls, slots=place.slots, backend=place.backend) as runner:
         sampler = open_sampler(model, policy, shared.sampler, shared.seed)
-        collector = Collector(shared, policy, sampler, Grader(runner), load_reward(shared.reward.kind))
-        held_out, calibration = _held_out(config)
+        grader = Grader(runner)
+        collector = Collector(shared, policy, sampler, grader, load_reward(shared.reward.kind))
+
+        def passable(tasks: list[Task]) -> list[Task]:
+            return checked(tasks, grader, shared.grading.in_process, display.checking).tasks
+
+        held_out, calibration = map(passable, _held_out(config))
         curves = {
             temperature: _calibrate(collector, calibration, final.calibration_samples, temperature)
             for temperature in final.temperatures
         }
         best = max(curves, key=lambda t: (curves[t], -abs(t - 1.0)))
-        training = load(shared.data.train, split="train", limit=final.train_tasks)
+        training = passable(load(shared.data.train, split="train", limit=final.train_tasks))
         wanted = [
             (HELD_OUT, held_out, final.samples, 1.0),
             (BEST, held_out, final.best_samples, best),

@@ -41,8 +41,8 @@ def main() -> None:
         passed = _run(payload, record)
     except (ProgramFailure, UnsupportedTest):
         ended_by = record.failure or error_data("UnsupportedTest", str(record.unsupported), "import")
-    except BaseException as error:  # noqa: BLE001 - the boundary to program and test
-        ended_by = record.describe(error)
+    except BaseException as raised:  # noqa: BLE001 - the boundary to program and test
+        ended_by = record.describe(raised)
     units = [unit.data(credit=ended_by is None) for unit in record.units]
     error = ended_by or next((unit["error"] for unit in units if unit["error"]), None)
     wire.send(wire.RESULTS, {"run": number, "passed": passed, "units": units, "error": error})

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import MutableSequence
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from coderl import config as configuration
+from coderl import opening
 from coderl.config import RunConfig
-from coderl.data import Data, fitting, load_data, overlapping, within
+from coderl.data import Data, fitting, load_data, overlapping, passable, within
+from coderl.display import Display
 from coderl.errors import ConfigError
-from tasks.types import CallTest, Task
+from coderl.runfolder import RunFolder
+from sandbox.protocol import Job, Outcome, Status
+from tasks.grade import Grader
+from tasks.modes import Found, key
+from tasks.types import CallTest, JudgeTest, Task
 
 
 def task(name: str, prompt: str) -> Task:
@@ -84,3 +95,48 @@ def test_filters_say_what_they_left_out_and_refuse_to_leave_nothing() -> None:
     assert [t.id for t in within(data, {"a": 0.5, "b": 1.0}, 0.0, 1.0).train] == ["a"]
     with pytest.raises(ConfigError, match="widen data.prefilter"):
         within(data, {"a": 0.0, "b": 1.0}, 0.0, 1.0)
+
+
+def test_tasks_that_no_program_could_pass_are_left_out_with_their_reasons() -> None:
+    judged = replace(task("a", "x"), tests=(JudgeTest(kind="script", source="assert f"),), reference="f = 1")
+    other = replace(judged, id="b", tests=(JudgeTest(kind="script", source="assert f.g"),))
+    found = {
+        key(judged): Found("in-process", "its globals"),
+        key(other): Found("none", "its reference fails"),
+    }
+    data = Data([task("c", "x"), judged, other], [other, task("d", "x")], ["c"], [])
+    kept = passable(data, found, "never")
+    assert ([t.id for t in kept.train], [t.id for t in kept.evaluation]) == (["c"], ["d"])
+    assert set(kept.left_out) == {"a", "b"} and kept.overlapping == ["c"]
+    assert [(t.id, t.trust) for t in passable(data, found, "needed").train] == [
+        ("c", "isolated"),
+        ("a", "in-process"),
+    ]
+    with pytest.raises(
+        ConfigError, match="data.evaluation: no task is left: 1 are left out: 1 .such as b.: its ref"
+    ):
+        passable(replace(data, evaluation=[other]), found, "needed")
+
+
+def test_what_references_showed_is_kept_in_the_run_folder(tmp_path: Path) -> None:
+    judged = replace(
+        task("a", "x"), tests=(JudgeTest(kind="script", source="got = f\nassert got"),), reference="f = 1"
+    )
+    data, jobs = Data([judged], [task("c", "x")], [], []), []
+
+    class Runner:
+        backend = "scripted"
+
+        def submit(self, job: Job) -> Future[Outcome]:
+            jobs.append(job)
+            future: Future[Outcome] = Future()
+            future.set_result(Outcome(job_id=job.id, status=Status.OK, passed=True))
+            return future
+
+    config, grader = configuration.load(None), Grader(Runner())  # type: ignore[arg-type]
+    for _ in range(2):
+        kept = opening._checked(data, grader, config, RunFolder(tmp_path), Display(quiet=True))
+        assert kept.train == [judged] and len(jobs) == 1
+    assert json.loads((tmp_path / "references.json").read_text()) == {
+        key(judged): {"mode": "apart", "reason": ""}
+    }

@@ -305,3 +305,53 @@ def test_task_ids_may_be_numbers(tmp_path: Path) -> None:
 def test_tasks_without_references_are_an_error() -> None:
     with pytest.raises(TaskError, match="no references"):
         reference_items(BY_ID)
+
+
+JUDGED = [
+    {
+        "id": name,
+        "prompt": "Return 1.",
+        "entry_point": "f",
+        "reference": "n = 1\ndef f(): return n\n",
+        "tests": {"judge": [{"kind": "script", "source": source}]},
+    }
+    for name, source in {
+        "apart": "got = f()\nassert got == 1",
+        "together": "assert f.__globals__['n'] == f()",
+        "impossible": "got = f()\nassert got == 2",
+    }.items()
+]
+
+
+@pytest.mark.parametrize(
+    ("in_process", "passed"),
+    [("never", [True, None, None, False]), ("needed", [True, True, None, False])],
+)
+def test_a_task_on_which_every_program_would_get_0_is_left_out(
+    pool: Runner,
+    on: Callable[[Any], None],
+    tmp_path: Path,
+    in_process: Any,
+    passed: list[bool | None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    on(pool)
+    tasks = write(tmp_path / "tasks.jsonl", *JUDGED)
+    right, wrong = "n = 1\ndef f(): return n\n", "def f(): return 3\n"
+    rows = [{"task_id": task["id"], "completion": right} for task in JUDGED]
+    rows.append({"task_id": "apart", "completion": wrong})
+    completions, out = write(tmp_path / "c.jsonl", *rows), tmp_path / "v.jsonl"
+    files = str(tasks), str(completions), str(out)
+    assert grade_files.main(*files, in_process=in_process, as_json=True) == 0
+    got = read(out)
+    assert [row["passed"] for row in got] == passed
+    assert [row["score"] for row in got if row["passed"] is None] == [None] * passed.count(None)
+    assert got[2]["detail"].startswith("left out: its reference fails: ")
+    assert got[1]["trust"] == ("in-process" if passed[1] else "isolated")
+    said = capsys.readouterr()
+    summary = json.loads(said.out)
+    assert (summary["left_out"], summary["infra"]) == (passed.count(None), 0)
+    assert "as no program could pass them: 1 (such as" in said.err
+    # Asked for the references' own verdicts, it gives them.
+    assert grade_files.main(str(tasks), "reference", str(out), in_process=in_process) == 0
+    assert [row["passed"] for row in read(out)] == [True, in_process == "needed", False]

@@ -11,13 +11,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import httpx
 import pytest
 
 import sandbox
 from coderl import grading_service
 from sandbox.daemon.app import create_app
 from sandbox.errors import NoBackendError, PoolClosedError
-from tasks import grade
+from tasks import grade, modes
 from tasks.types import Task
 from tests.coderl.tiny import save_tiny_qwen2
 from tests.conftest import REPOSITORY
@@ -91,6 +92,60 @@ def test_verdicts_of_every_kind_of_test(url: str) -> None:
             client.grade([{**ADD, "tests": {}}], [{"task_id": "add", "program": "x"}])
         with pytest.raises(ValueError, match="limits.cpu_seconds"):
             client.grade([{**ADD, "cpu_seconds": 1e6}], [{"task_id": "add", "program": "x"}])
+
+
+def test_a_reference_decides_how_its_task_is_run_once_for_all_requests(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    find = modes.find
+
+    def counted(task: Task, grader: grade.Grader) -> Any:
+        asked.append(task.id)
+        return find(task, grader)
+
+    monkeypatch.setattr(grading_service, "find", counted)
+    rows = [
+        {
+            "id": name,
+            "prompt": "Return 1.",
+            "entry_point": "f",
+            "reference": "n = 1\ndef f(): return n\n",
+            "tests": {"judge": [{"kind": "script", "source": source}]},
+        }
+        for name, source in (
+            ("apart", "got = f()\nassert got == 1"),
+            ("together", "assert f.__globals__['n'] == f()"),
+        )
+    ]
+    asking = [
+        {"task_id": name, "program": program, "key": f"{name} {n}"}
+        for name in ("apart", "together")
+        for n, program in enumerate(("n = 1\ndef f(): return n\n", "def f(): return 2\n"))
+    ]
+    with httpx.Client(base_url=url, timeout=60) as client:
+
+        def verdicts(**more: str) -> list[dict[str, Any]]:
+            answer = client.post("/v1/grade", json={"tasks": rows, "completions": asking, **more})
+            assert answer.status_code == 200, answer.text
+            lines = [json.loads(line) for line in answer.text.splitlines() if line.strip()]
+            return [line["verdict"] for line in sorted(lines[:-1], key=lambda line: line["index"])]
+
+        never = verdicts()
+        assert [verdict["passed"] for verdict in never] == [True, False, None, None]
+        assert never[2]["detail"].startswith("left out: its test cannot be run apart from the program: ")
+        for each in asking:
+            each["key"] += " again"
+        needed = verdicts(in_process="needed")
+        assert [verdict["passed"] for verdict in needed] == [True, False, True, False]
+        assert [verdict["trust"] for verdict in needed] == ["isolated"] * 2 + ["in-process"] * 2
+        assert (
+            client.post(
+                "/v1/grade", json={"tasks": rows, "completions": asking, "in_process": "x"}
+            ).status_code
+            == 422
+        )
+    assert sorted(asked) == ["apart", "together"]
 
 
 def test_a_task_is_prepared_once_for_all_requests(monkeypatch: pytest.MonkeyPatch) -> None:
