@@ -169,6 +169,11 @@ class GradingConfig(Section):
         description="share of each training task's tests that the reward does not see; completions that pass the "
         "rest are graded again on these, and overfit_rate is the share of them that fails; 0: off",
     )
+    in_process: Literal["never", "needed"] = Field(
+        "never",
+        description="a test that cannot be run apart from the program: its task is left out, or (needed) both run in "
+        "one process, where a program can forge its verdict, which says so",
+    )
 
 
 class SandboxConfig(Section):
@@ -183,16 +188,6 @@ class SandboxConfig(Section):
     )
     outage_seconds: float = Field(
         600, ge=0, description="how long to wait for a sandbox that grades nothing before the run stops"
-    )
-
-
-class GradingConfig(Section):
-    """Which tasks count, and how far their verdicts are to be trusted."""
-
-    in_process: Literal["never", "needed"] = Field(
-        "never",
-        description="a test that cannot be run apart from the program: its task is left out, or (needed) both run in "
-        "one process, where a program can forge its verdict, which says so",
     )
 
 
@@ -257,7 +252,6 @@ class RunConfig(Section):
     reward: RewardConfig = RewardConfig()
     grading: GradingConfig = GradingConfig()
     sandbox: SandboxConfig = SandboxConfig()
-    grading: GradingConfig = GradingConfig()
     eval: EvalConfig = EvalConfig()
     train: TrainConfig = TrainConfig()
     metrics: MetricsConfig = MetricsConfig()
