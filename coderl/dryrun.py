@@ -20,6 +20,7 @@ from coderl import warmup
 from coderl.config import RunConfig
 from coderl.display import Display
 from coderl.engines import ProcessSampler
+from coderl.minibatches import rows_of
 from coderl.opening import open_run
 from coderl.runfolder import require_free
 from coderl.train import Run
@@ -90,8 +91,9 @@ def _measure(run: Run, evaluations: int) -> Estimate:
     for rollout in batch.rollouts:
         rollout.advantage = -1.0
     started = time.monotonic()
-    learner.probe(batch, seed=config.seed)
-    learner.rehearse(batch)
+    rows = rows_of(batch)
+    learner.probe(rows, seed=config.seed)
+    learner.rehearse(rows)
     learned = time.monotonic()
     run.sampler.publish(learner.named_weights(), version=0)
     published = time.monotonic()

@@ -1,6 +1,6 @@
 """The learner: from a graded batch to updated weights.
 
-A completion whose weight is zero is never run (see `objectives.needs_row`): for the -N variants
+A completion whose weight is zero is never run (`credit.needs_row`): for the -N variants
 that is every completion with a positive advantage. Equal completions are run once. Sums are normalised
 over the whole minibatch, so how it is cut into micro-batches changes nothing.
 """
@@ -18,19 +18,18 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from coderl import distributed, objectives, shards
+from coderl import credit, distributed, objectives, shards
 from coderl.config import RunConfig
 from coderl.controller import RateController, learning_rate
 from coderl.errors import NonFiniteError
 from coderl.lora import Adapter
 from coderl.masters import Masters
-from coderl.minibatches import Tokens, distinct, padded, spared, split, token_row, tokens_of
+from coderl.minibatches import Row, Rows, Tokens, distinct, padded, split
 from coderl.model import Policy
 from coderl.objectives import LossStats
 from coderl.probe import Probe, measure
 from coderl.references import References
 from coderl.scoring import Scores, TokenRow, check_scoring, microbatches, score
-from coderl.types import Batch, Rollout
 
 GPU_MICROBATCH_TOKENS = 16384
 CPU_MICROBATCH_TOKENS = 2048  # what they make fits its caches
@@ -129,17 +128,17 @@ class Learner:
                 named[f"masters.{i}"] = tensor.detach()
         return named
 
-    def probe(self, batch: Batch, seed: int) -> Probe:
+    def probe(self, rows: Rows, seed: int) -> Probe:
         """Measure a fixed random subset of all completions, before the update."""
         started = time.monotonic()
-        with_tokens = [r for r in batch.rollouts if r.tokens]
+        with_tokens = [row for row in rows if row.completion]
         size = min(self.config.learner.probe_rows, len(with_tokens))
         measured = measure(
             random.Random(seed).sample(with_tokens, size),
             self.model,
             self.references.warm,
             self.references.previous,
-            sampled_by_previous=batch.policy_version < self.batches,
+            sampled_by_previous=rows.policy_version < self.batches,
             score=self._score,
             microbatches=self._microbatches,
         )
@@ -148,8 +147,8 @@ class Learner:
             self.controller.measured(measured.kl_step)
         return replace(measured, seconds=time.monotonic() - started)
 
-    def update(self, batch: Batch) -> Update:
-        """Take `minibatches` optimizer steps on a batch whose rollouts have advantages.
+    def update(self, rows: Rows) -> Update:
+        """Take `minibatches` optimizer steps on rows that have advantages.
 
         Raises:
             NonFiniteError: before the optimizer step that would have spoilt the weights.
@@ -159,9 +158,9 @@ class Learner:
         self.references.keep_previous(self.adapter.weights if self.adapter else self.named_weights)
         stats = LossStats()
         losses: list[float] = []
-        norms, rows = [], 0
-        parts = split(batch, self.config.learner.minibatches, self.config.seed)
-        old = self._old_logprobs(batch) if len(parts) > 1 else None
+        norms, ran = [], 0
+        parts = split(rows, self.config.learner.minibatches, self.config.seed)
+        old = self._old_logprobs(rows) if len(parts) > 1 else None
         for part in parts:
             try:
                 loss, norm, used, part_stats = self._step(part, old)
@@ -171,29 +170,29 @@ class Learner:
             stats += part_stats
             losses.append(loss)
             norms.append(norm)
-            rows += used
+            ran += used
         self.batches += 1
         self.references.move_average(self.named_weights, self.objective.kl_average_decay)
         return Update(
             loss=sum(losses) / len(losses),
             grad_norm=max(norms),
             learning_rate=rate,
-            rows=rows,
-            sampled=len(batch.rollouts),
+            rows=ran,
+            sampled=sum(len(group) for group in rows.groups),
             stats=stats.summary(),
             seconds=time.monotonic() - started,
         )
 
-    def rehearse(self, batch: Batch) -> None:
+    def rehearse(self, rows: Rows) -> None:
         """The forward and backward passes of `update`, without its optimizer steps."""
-        parts = split(batch, self.config.learner.minibatches, self.config.seed)
-        old = self._old_logprobs(batch) if len(parts) > 1 else None
+        parts = split(rows, self.config.learner.minibatches, self.config.seed)
+        old = self._old_logprobs(rows) if len(parts) > 1 else None
         for part in parts:
             self._gradient(part, old)
         self.optimizer.zero_grad(set_to_none=True)
 
     def _step(
-        self, part: list[Rollout], old: dict[Tokens, list[float]] | None
+        self, part: list[Row], old: dict[Tokens, list[float]] | None
     ) -> tuple[float, float, int, LossStats]:
         loss, rows, stats = self._gradient(part, old)
         if not rows:  # no group has any signal: no step for weight decay or momentum
@@ -211,17 +210,17 @@ class Learner:
         return loss, norm, rows, stats
 
     def _gradient(
-        self, part: list[Rollout], old: dict[Tokens, list[float]] | None
+        self, part: list[Row], old: dict[Tokens, list[float]] | None
     ) -> tuple[float, int, LossStats]:
         """Leave the gradient of a minibatch in the parameters.
 
         Returns: the loss, how many completions ran through the model, statistics.
         """
         objective = self.objective
-        weights = objectives.row_weights(
+        weights = credit.row_weights(
             objective,
             [r.advantage for r in part],
-            [len(r.tokens) for r in part],
+            [len(r.completion) for r in part],
             n_sampled=sum(r.advantage is not None for r in part),
             max_tokens=self.config.sampler.max_tokens,
         )
@@ -229,7 +228,7 @@ class Learner:
         ranks = distributed.world_size()
         merged = distinct(used)
         mine = merged[distributed.rank() :: ranks]
-        groups = list(self._microbatches([token_row(r) for r, _, _ in mine]))
+        groups = list(self._microbatches([row for row, _, _ in mine]))
         passes = distributed.largest(len(groups))  # all ranks must take part in each
         total, stats = 0.0, LossStats()
         self.optimizer.zero_grad(set_to_none=True)
@@ -260,20 +259,20 @@ class Learner:
         tokens = config.tokens_per_microbatch or usual
         return microbatches(rows, tokens, share_prompts=config.share_prompts)
 
-    def _needed(self, rollout: Rollout) -> bool:
+    def _needed(self, row: Row) -> bool:
         """Whether a completion has to run through the model at all."""
-        return bool(rollout.tokens) and objectives.needs_row(self.objective, rollout.advantage)
+        return bool(row.completion) and credit.needs_row(self.objective, row.advantage)
 
     def _loss(
-        self, used: Sequence[tuple[Rollout, float, int]], old: dict[Tokens, list[float]] | None
+        self, used: Sequence[tuple[Row, float, int]], old: dict[Tokens, list[float]] | None
     ) -> tuple[torch.Tensor, torch.Tensor, LossStats]:
         """The loss of what `distinct` gave, the log-probabilities that its gradient passes through, and statistics."""
         objective = self.objective
-        rollouts = [r for r, _, _ in used]
+        rows = [row for row, _, _ in used]
         full_kl = objective.kl_coef > 0 and objective.kl_kind == "full"
         scores = self._score(
             self.model,
-            [token_row(r) for r in rollouts],
+            rows,
             entropy=objective.entropy_coef != 0,
             references=[self._reference] if full_kl else [],
         )
@@ -282,15 +281,14 @@ class Learner:
         loss, stats = objectives.policy_loss(
             objective,
             logp,
-            logp.detach() if old is None else padded([old[tokens_of(r)] for r in rollouts], logp),
+            logp.detach() if old is None else padded([old[row.tokens] for row in rows], logp),
             scores.mask_BT,
-            torch.tensor([float(r.advantage or 0.0) for r in rollouts], device=logp.device),
+            torch.tensor([float(row.advantage or 0.0) for row in rows], device=logp.device),
             torch.tensor([w for _, w, _ in used], device=logp.device),
-            logp_sampler_BT=padded([r.logprobs for r in rollouts], logp),
-            logp_ref_BT=self._reference_logprobs(rollouts) if objective.kl_coef > 0 and not full_kl else None,
+            logp_sampler_BT=padded([row.logprobs for row in rows], logp),
+            logp_ref_BT=self._reference_logprobs(rows) if objective.kl_coef > 0 and not full_kl else None,
             kl_full_BT=scores.kls_BT[0] if full_kl else None,
             entropy_BT=scores.entropy_BT,
-            spared_BT=spared(rollouts, logp),
             count_B=torch.tensor([n for _, _, n in used], device=logp.device),
         )
         return loss, logp, stats
@@ -301,14 +299,13 @@ class Learner:
         references, slow = self.references, self.objective.kl_reference == "average"
         return references.average if slow and references.average is not None else references.warm
 
-    def _reference_logprobs(self, rollouts: Sequence[Rollout]) -> torch.Tensor:
+    def _reference_logprobs(self, rows: Sequence[Row]) -> torch.Tensor:
         with torch.no_grad():
-            rows = [token_row(r) for r in rollouts]
             return self._score(self._reference, rows).logp_BT
 
-    def _old_logprobs(self, batch: Batch) -> dict[Tokens, list[float]]:
+    def _old_logprobs(self, batch: Rows) -> dict[Tokens, list[float]]:
         """Log-probabilities under the weights at the start of the batch; each rank scores its share."""
-        needed = {tokens_of(r): token_row(r) for r in batch.rollouts if self._needed(r)}
+        needed = {row.tokens: row for row in batch if self._needed(row)}
         mine = list(needed.items())[distributed.rank() :: distributed.world_size()]
         rows = [row for _, row in mine]
         groups = list(self._microbatches(rows))
@@ -362,11 +359,11 @@ class Learner:
             self.controller.factor = state["controller"]["factor"]
 
 
-def _gradient_stats(logp_BT: torch.Tensor, rollouts: Sequence[Rollout], scale: int) -> LossStats:
+def _gradient_stats(logp_BT: torch.Tensor, rows: Sequence[Row], scale: int) -> LossStats:
     """The absolute gradient that reached the log-probabilities, by the sign of the advantage."""
     assert logp_BT.grad is not None
     sums_B = (logp_BT.grad.abs().sum(1) / scale).tolist()
-    pairs = [(r.advantage or 0.0, s) for r, s in zip(rollouts, sums_B, strict=True)]
+    pairs = [(r.advantage or 0.0, s) for r, s in zip(rows, sums_B, strict=True)]
     return LossStats(
         gradient_positive=sum(s for a, s in pairs if a > 0),
         gradient_negative=sum(s for a, s in pairs if a < 0),

@@ -121,12 +121,6 @@ class ObjectiveConfig(BaseModel):
     kl_average_decay: float = Field(
         default=0.99, gt=0, lt=1, description="share of the average that is kept at each batch"
     )
-    spare_shared: int | None = Field(
-        default=None,
-        ge=0,
-        description="a failing completion's tokens get no push where a completion of its group with an above-average "
-        "reward has the same token after the same so many tokens; none: off",
-    )
     entropy_coef: float = Field(
         default=0.0, ge=0, description="weight of the entropy bonus, nats a token; 0: off"
     )
@@ -157,12 +151,6 @@ class ObjectiveConfig(BaseModel):
     def _check_dual_clip(self) -> ObjectiveConfig:
         if self.dual_clip is not None and self.dual_clip <= 1 + self.eps_high:
             raise ValueError(f"dual_clip must be above 1 + eps_high = {1 + self.eps_high:g}")
-        return self
-
-    @model_validator(mode="after")
-    def _check_spare_shared(self) -> ObjectiveConfig:
-        if self.spare_shared is not None and self.form.ratio == "sequence":
-            raise ValueError("spare_shared needs an objective with a ratio for each token, such as grpo_n")
         return self
 
     @property

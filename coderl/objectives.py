@@ -1,4 +1,4 @@
-"""The training objectives: advantages, row weights, and the policy loss, each formula beside its code.
+"""The training objectives, and the policy loss, each formula beside its code; advantages and weights: `credit.py`.
 
     grpo         group-relative advantages, token ratio, clipped            arXiv 2402.03300
     gspo         the same with one length-normalised ratio a sequence       arXiv 2507.18071
@@ -14,25 +14,17 @@
 
 Deviations from the papers:
 
-- Advantages divide by the sample standard deviation (Bessel) + 1e-4, as TRL does; the GRPO paper does not
-  say which one it takes. Groups whose rewards are all equal get exactly 0, whatever the rounding.
 - psr, nsr, w_reinforce (as their authors' code does, token mean included) and rloo take the clipped token
   ratio when a batch is used for several optimizer steps; with one on-policy step all are plain REINFORCE.
-- psr, nsr and w_reinforce go by the verdict, whatever a shaped reward makes of it.
-- rloo's sum over tokens is divided by max_tokens ("constant"), a factor that Adam removes.
 - k1 carries the ratio, rho (log pi - log ref): without it, its expected gradient on-policy is zero.
 - KL and entropy terms of -N act on the completions that it keeps, as the surrogate does.
 - Log-ratios are clamped to +-20, where their gradient is zero already or the run is lost.
-- dapo's dynamic sampling (refilling all-equal groups) belongs to the rollouts (`train.collect`), not to the loss.
 
-Shape suffixes: B completions in the micro-batch, T completion tokens (padded). `advantages` works on
-one group of G rewards, `row_weights` on a whole batch.
+Shape suffixes: B completions in the micro-batch, T completion tokens (padded).
 """
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -40,146 +32,7 @@ from torch import Tensor
 
 from coderl.objective_config import ObjectiveConfig
 
-STD_FLOOR = 1e-4
 MAX_LOG_RATIO = 20.0
-
-
-# ---- from rewards to advantages -----------------------------------------------------------------
-
-
-def advantages(
-    config: ObjectiveConfig, rewards: Sequence[float | None], passed: Sequence[bool]
-) -> list[float | None]:
-    """The advantages of one group, in order.
-
-    A reward of None (a fault of ours) leaves the group before its statistics, and its advantage is
-    None. Where fewer than two rewards are left, group-relative advantages are 0.
-
-    Args:
-        rewards: in [0, 1], or lower where a reward is shaped.
-        passed: whether the program passed, which a shaped reward does not tell.
-    """
-    graded = [(r, p) for r, p in zip(rewards, passed, strict=True) if r is not None]
-    compute = _by_verdict if config.form.baseline == "verdict" else _relative
-    values = iter(compute(config, [r for r, _ in graded], [p for _, p in graded]))
-    return [None if r is None else next(values) for r in rewards]
-
-
-def _relative(config: ObjectiveConfig, rewards: Sequence[float], passed: Sequence[bool]) -> list[float]:
-    """A_i = (r_i - mean r) / (std r + 1e-4), and its relatives."""
-    if len(rewards) < 2:
-        return [0.0] * len(rewards)
-    if min(rewards) == max(rewards):
-        penalised = config.all_wrong == "penalise" and not any(passed)
-        return [rewards[0] - 1 if penalised else 0.0] * len(rewards)
-    mean = statistics.fmean(rewards)
-    values = [r - mean for r in rewards]
-    if config.form.baseline == "others":  # r_i - mean of the others = G/(G-1) (r_i - mean r)
-        values = [a * len(rewards) / (len(rewards) - 1) for a in values]
-    if config.scale_by_std:
-        scale = statistics.stdev(rewards) + STD_FLOOR
-        values = [a / scale for a in values]
-    if config.form.negative_only:  # A^-_i = min(A_i, 0)
-        values = [min(a, 0.0) for a in values]
-    return values
-
-
-def _by_verdict(config: ObjectiveConfig, rewards: Sequence[float], passed: Sequence[bool]) -> list[float]:
-    """PSR: A = 1 if passed. NSR: A = -1 if failed. W-REINFORCE: lambda PSR + NSR. The others: 0."""
-    positive = config.positive_weight if config.form.passing is None else config.form.passing
-    unpunished = config.all_wrong == "zero" and not any(passed)
-    negative = 0.0 if unpunished else config.form.failing
-    return [positive if p else negative for p in passed]
-
-
-def spared_tokens(
-    completions: Sequence[Sequence[int]], rewards: Sequence[float | None], context: int
-) -> list[list[bool]]:
-    """Where one group's failing completions share tokens with its passing ones; true: no push there.
-
-    Shared is a token after the same `context` tokens. In GRPO the advantages of a group sum to zero, so what all of
-    it shares (the syntax) gets no net push; in -N their sum is negative. Not in the papers: named for what it is.
-    """
-    graded = [r for r in rewards if r is not None]
-    mean = statistics.fmean(graded) if graded else 0.0
-    passing = {
-        gram
-        for tokens, reward in zip(completions, rewards, strict=True)
-        if reward is not None and reward > mean
-        for gram in _grams(tokens, context)
-    }
-    return [
-        [reward is not None and reward < mean and gram in passing for gram in _grams(tokens, context)]
-        for tokens, reward in zip(completions, rewards, strict=True)
-    ]
-
-
-def _grams(tokens: Sequence[int], context: int) -> list[tuple[int, ...]]:
-    """Each token with up to `context` before it; shorter at the start, so a start matches a start only."""
-    return [tuple(tokens[max(0, t - context) : t + 1]) for t in range(len(tokens))]
-
-
-def soft_overlong(length: int, *, max_tokens: int, buffer: int) -> float:
-    """DAPO's soft overlong punishment, added to the reward: 0 up to max_tokens - buffer, then down to -1."""
-    return min(0.0, max(-1.0, (max_tokens - buffer - length) / buffer))
-
-
-# ---- how completions weigh in the batch -----------------------------------------------------------
-
-
-def needs_row(config: ObjectiveConfig, advantage: float | None) -> bool:
-    """Whether a completion can contribute to the gradient, and so must run through the learner."""
-    if advantage is None:
-        return False
-    return advantage != 0 or config.scores_every_row
-
-
-def row_weights(
-    config: ObjectiveConfig,
-    advantages: Sequence[float | None],
-    lengths: Sequence[int],
-    *,
-    n_sampled: int,
-    max_tokens: int,
-) -> list[float]:
-    """The weight w_i of each completion's tokens, such that L = sum_i w_i sum_t l_it over the WHOLE batch.
-
-        sequence_mean  w_i = 1 / (N |o_i|)
-        token_mean     w_i = 1 / sum_j |o_j|
-        constant       w_i = 1 / (N max_tokens)
-
-    N and the sum over j run over all graded completions ("sampled"), or over those whose advantage
-    is not zero ("kept"). What -N removes it removes whole, KL and entropy included: its weight is 0. As
-    weights are fixed before the batch is cut, micro-batches, padding and the dropping of rows that
-    `needs_row` refuses change nothing.
-
-    Args:
-        advantages: of every completion of the batch; None (a fault of ours) counts nowhere.
-        lengths: tokens of each completion.
-        n_sampled: graded completions of the batch.
-        max_tokens: the most tokens that a completion may have.
-    """
-    kept = config.denominator == "kept"
-    counts = [a is not None and (a != 0 or not kept) for a in advantages]
-    n = max(1, sum(counts) if kept else n_sampled)
-    tokens = max(1, sum(length for length, c in zip(lengths, counts, strict=True) if c))
-
-    def weight(length: int) -> float:
-        match config.aggregation:
-            case "sequence_mean":
-                return 1 / (n * max(1, length))
-            case "token_mean":
-                return 1 / tokens
-            case "constant":
-                return 1 / (n * max_tokens)
-
-    removed = [config.form.negative_only and not a for a in advantages]
-    return [
-        weight(length) if c and not r else 0.0 for length, c, r in zip(lengths, counts, removed, strict=True)
-    ]
-
-
-# ---- the loss -------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -243,7 +96,6 @@ def policy_loss(
     logp_ref_BT: Tensor | None = None,
     kl_full_BT: Tensor | None = None,
     entropy_BT: Tensor | None = None,
-    spared_BT: Tensor | None = None,
     count_B: Tensor | None = None,
 ) -> tuple[Tensor, LossStats]:
     """L = sum_i w_i sum_t (c_it l_it + kl_coef KL_it - entropy_coef H_it), to be minimised.
@@ -260,7 +112,6 @@ def policy_loss(
         logp_ref_BT: under the reference model; needed by `kl_coef` with k1, k2, k3.
         kl_full_BT: KL(pi || ref) over the vocabulary, with gradient; needed by `kl_coef` with full.
         entropy_BT: the policy's entropy, with gradient; needed by `entropy_coef`.
-        spared_BT: true where the surrogate term is left out, from `spared_tokens`.
         count_B: how many equal completions a row stands for, in the statistics (`weight_B` has their sum); none: one.
 
     Returns:
@@ -278,8 +129,6 @@ def policy_loss(
         sampler_BT = _unpadded(_required(logp_sampler_BT, "sampler_correction", "logp_sampler_BT"), mask_BT)
         correction_BT = _sampler_correction(config, logp_old_BT - sampler_BT)
     term_BT = term_BT * correction_BT
-    if spared_BT is not None:
-        term_BT = term_BT.masked_fill(spared_BT, 0.0)
 
     kl_BT = torch.zeros_like(logp_BT)
     if config.kl_coef > 0:

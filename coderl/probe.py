@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 import torch
 from transformers import PreTrainedModel
 
-from coderl.minibatches import padded, token_row
+from coderl.minibatches import Row, padded
 from coderl.scoring import Scores, TokenRow
-from coderl.types import Rollout
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class Probe:
 
 
 def measure(
-    rollouts: Sequence[Rollout],
+    rows: Sequence[Row],
     model: PreTrainedModel,
     warm: PreTrainedModel,
     previous: PreTrainedModel | None,
@@ -46,8 +45,7 @@ def measure(
     score: Callable[..., Scores],
     microbatches: Callable[[Sequence[TokenRow]], Iterator[list[int]]],
 ) -> Probe:
-    """Score `rollouts`, which have tokens, under `model` and what it is compared with."""
-    rows = [token_row(r) for r in rollouts]
+    """Score `rows`, which have tokens, under `model` and what it is compared with."""
     references = [warm] if previous is None else [warm, previous]
     sums = torch.zeros(4 + len(references), dtype=torch.float64)
     count, largest = 0, 0.0
@@ -55,7 +53,7 @@ def measure(
         for group in microbatches(rows):
             scores = score(model, [rows[i] for i in group], entropy=True, references=references)
             assert scores.entropy_BT is not None
-            sampler_BT = padded([rollouts[i].logprobs for i in group], scores.logp_BT)
+            sampler_BT = padded([rows[i].logprobs for i in group], scores.logp_BT)
             off_BT = (scores.logp_BT - sampler_BT).abs()
             nearer_BT = torch.zeros_like(off_BT)
             if previous is not None:

@@ -11,7 +11,6 @@ NCCL on GPUs (coderl/distributed.py). All ranks read the model's and the run's f
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime
 import os
 import signal
@@ -26,10 +25,9 @@ import torch.distributed as dist
 from coderl.config import RunConfig
 from coderl.errors import ConfigError, TrainingError
 from coderl.learner import Learner, Update
+from coderl.minibatches import Rows
 from coderl.model import Policy, load_policy
 from coderl.probe import Probe
-from coderl.types import Batch, Group, Rollout
-from tasks.types import Task
 
 LONGEST_SILENCE = datetime.timedelta(days=7)  # between two commands
 
@@ -89,13 +87,13 @@ def make_learner(policy: Policy, config: RunConfig, *, start: Path, warm: Path) 
 class LeadingLearner(Learner):
     """Rank 0's learner: what it is asked, all ranks do."""
 
-    def probe(self, batch: Batch, seed: int) -> Probe:
-        with self._leading("probe", _bare(batch), seed):
-            return super().probe(batch, seed)
+    def probe(self, rows: Rows, seed: int) -> Probe:
+        with self._leading("probe", rows, seed):
+            return super().probe(rows, seed)
 
-    def update(self, batch: Batch) -> Update:
-        with self._leading("update", _bare(batch)):
-            return super().update(batch)
+    def update(self, rows: Rows) -> Update:
+        with self._leading("update", rows):
+            return super().update(rows)
 
     def named_weights(self) -> Iterator[tuple[str, torch.Tensor]]:
         with self._leading("named_weights"):
@@ -144,21 +142,6 @@ def follow(config: RunConfig) -> None:
         return  # a loss that is not finite, a full disk: rank 0 has it too, and says so
     except RuntimeError as error:
         raise TrainingError(f"rank {dist.get_rank()} lost the others: {error}") from error
-
-
-def _bare(batch: Batch) -> Batch:
-    """What learners use of a batch."""
-    groups = []
-    for group in batch.groups:
-        task = Task(id=group.task.id, prompt="", tests=())
-        groups.append(Group(task, [_bare_rollout(rollout, task) for rollout in group.rollouts]))
-    return Batch(batch.step, groups)
-
-
-def _bare_rollout(rollout: Rollout, task: Task) -> Rollout:
-    return dataclasses.replace(
-        rollout, task=task, text="", program="", blocks=(), verdict=None, block_verdicts=(), held_back=None
-    )
 
 
 def require_fitting(config: RunConfig) -> None:

@@ -11,18 +11,15 @@ Nobody waits inside the sampling loop: the grader's queue is unbounded, since a 
 from __future__ import annotations
 
 import itertools
-import random
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from coderl import objectives
 from coderl.config import RunConfig
 from coderl.errors import SandboxOutageError
 from coderl.gradings import Gradings
 from coderl.model import Policy
-from coderl.objective_config import ObjectiveConfig
 from coderl.sampler import Completion, Request, Sampler, completion_seed
 from coderl.types import Batch, Group, Rollout
 from tasks.builtin import solution_class
@@ -98,24 +95,6 @@ class Collector:
             group.rollouts.sort(key=lambda r: r.sample)
         return Batch(step, groups, sampled - started, time.monotonic() - sampled)
 
-    def assign_advantages(self, batch: Batch, objective: ObjectiveConfig) -> None:
-        for group in batch.groups:
-            advantages = objectives.advantages(
-                objective, [r.reward for r in group.rollouts], [r.passed for r in group.rollouts]
-            )
-            if objective.shuffle_advantages:
-                random.Random(f"{self.config.seed}/{batch.step}/{group.task.id}").shuffle(advantages)
-            for rollout, advantage in zip(group.rollouts, advantages, strict=True):
-                rollout.advantage = advantage
-            if objective.spare_shared is not None:
-                spared = objectives.spared_tokens(
-                    [r.tokens for r in group.rollouts],
-                    [r.reward for r in group.rollouts],
-                    objective.spare_shared,
-                )
-                for rollout, tokens in zip(group.rollouts, spared, strict=True):
-                    rollout.spared = tokens
-
     def _rollout(self, task: Task, request: Request, completion: Completion, sample: int) -> Rollout:
         text = self.policy.text(completion.tokens)
         extraction = extract(text, task)
@@ -144,7 +123,7 @@ class Collector:
         if rollout.truncated and reward.truncated != "grade":
             rollout.reward = 0.0 if reward.truncated == "zero" else None
         elif reward.overlong_buffer:
-            rollout.reward += objectives.soft_overlong(
+            rollout.reward += soft_overlong(
                 len(rollout.tokens), max_tokens=self.config.sampler.max_tokens, buffer=reward.overlong_buffer
             )
 
@@ -198,3 +177,8 @@ class Collector:
 
 def _ungraded(rollouts: Sequence[Rollout]) -> list[Rollout]:
     return [r for r in rollouts if r.verdict is not None and r.verdict.score is None]
+
+
+def soft_overlong(length: int, *, max_tokens: int, buffer: int) -> float:
+    """DAPO's soft overlong punishment, added to the reward: 0 up to max_tokens - buffer, then down to -1."""
+    return min(0.0, max(-1.0, (max_tokens - buffer - length) / buffer))

@@ -1,6 +1,6 @@
 """The training loop.
 
-data.batch -> Collector.collect -> advantages -> Learner.probe -> Learner.update -> Sampler.publish
+data.batch -> Collector.collect -> credited -> Learner.probe -> Learner.update -> Sampler.publish
               (vLLM samples,                     (entropy, KL,    (torch)           (weights into vLLM)
                sandbox grades)                    mismatch)
                              \\______________ run folder: rollouts, steps, checkpoints ______________/
@@ -29,6 +29,7 @@ from coderl.errors import CollapseError, MismatchError, NonFiniteError, SamplerE
 from coderl.evaluate import Evaluation, evaluate
 from coderl.learner import Learner
 from coderl.metrics import Metrics
+from coderl.minibatches import credited
 from coderl.model import Policy
 from coderl.probe import Probe
 from coderl.rollouts import Collector
@@ -107,10 +108,15 @@ def train_step(run: Run) -> None:
         seconds_publish += publish(run, version=run.step)
         run.ahead.begin(lambda: collect(run, step + 1, lambda done, total: run.ahead.proceed()))
     run.learner.objective = run.schedule.current
-    assign_advantages(run, batch)
-    probe = run.learner.probe(batch, seed=run.config.seed + step)
+    rows = credited(
+        batch,
+        run.schedule.current,
+        seed=run.config.seed,
+        replaced=run.config.train.dynamic_sampling > 0,
+    )
+    probe = run.learner.probe(rows, seed=run.config.seed + step)
     check_mismatch(run, probe)
-    update = run.learner.update(batch)
+    update = run.learner.update(rows)
     if not run.ahead.busy:
         seconds_publish += publish(run, version=step)
     run.step = step
@@ -157,16 +163,6 @@ def collect(run: Run, step: int, on_progress: Callable[[int, int], None] | None 
         used = {group.task.id for group in batch.groups}
         tasks = run.data.others(missing, used, f"{run.config.seed}/{step}/{turn}")
     return batch
-
-
-def assign_advantages(run: Run, batch: Batch) -> None:
-    """Those of the objective that is trained now; none where `train.dynamic_sampling` replaced a prompt."""
-    run.collector.assign_advantages(batch, run.schedule.current)
-    if run.config.train.dynamic_sampling:
-        for group in batch.groups:
-            if not group.has_signal:
-                for rollout in group.rollouts:
-                    rollout.advantage = None
 
 
 def evaluate_held_out(run: Run, samples: int, name: str = "held-out") -> Evaluation:

@@ -40,7 +40,6 @@ class Rollout:
     block_verdicts: tuple[Verdict, ...] = ()
     reward: float | None = None
     advantage: float | None = None
-    spared: list[bool] | None = None  # tokens without a push, see `objectives.spared_tokens`
     solution_class: str | None = None
     held_back: Future[Verdict | None] | None = None  # see `held_back_verdict`
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from coderl import objectives
+from coderl import credit
 from coderl.dynamics.simulate import Options, group_advantages
 
 Vector = npt.NDArray[np.float64]
@@ -38,7 +38,7 @@ def limit_advantages(options: Options, p_V: Vector) -> Vector:
     reward_V = np.array(options.rewards)
     advantage_V = reward_V - p_V @ reward_V
     if options.objective.scale_by_std:
-        advantage_V = advantage_V / (math.sqrt(p_V @ advantage_V**2) + objectives.STD_FLOOR)
+        advantage_V = advantage_V / (math.sqrt(p_V @ advantage_V**2) + credit.STD_FLOOR)
     if options.objective.form.negative_only:
         advantage_V = np.minimum(advantage_V, 0)
     return np.asarray(advantage_V)
@@ -57,7 +57,7 @@ def exact_update(options: Options, p_V: Vector, group_size: int) -> Vector:
                 log_p += n * math.log(p) - math.lgamma(n + 1)
         actions = [v for v, n in enumerate(counts) for _ in range(n)]
         advantage = group_advantages(options, actions)
-        weight = objectives.row_weights(
+        weight = credit.row_weights(
             options.objective, advantage, [1] * group_size, n_sampled=group_size, max_tokens=1
         )
         push_V = np.bincount(actions, weights=np.multiply(weight, advantage), minlength=len(p_V))

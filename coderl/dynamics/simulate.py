@@ -18,7 +18,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
-from coderl import objectives
+from coderl import credit, objectives
 from coderl.objective_config import ObjectiveConfig
 from coderl.objectives import LossStats
 
@@ -131,7 +131,7 @@ def update(options: Options, logits_V: Tensor, start_V: Tensor, action_PG: Tenso
 def group_advantages(options: Options, actions: Sequence[int]) -> list[float]:
     """The advantage of each completion of one group."""
     rewards = [options.rewards[a] for a in actions]
-    values = objectives.advantages(options.objective, rewards, [r >= 1 for r in rewards])
+    values = credit.advantages(options.objective, rewards, [r >= 1 for r in rewards])
     return [0.0 if a is None else a for a in values]
 
 
@@ -145,7 +145,7 @@ def batch_loss(
         old_V, start_V: log-probabilities of the policy that sampled, and of the reference policy.
     """
     config, size = options.objective, len(action_B)
-    weight_B = objectives.row_weights(config, advantage_B.tolist(), [1] * size, n_sampled=size, max_tokens=1)
+    weight_B = credit.row_weights(config, advantage_B.tolist(), [1] * size, n_sampled=size, max_tokens=1)
     logp_V = torch.log_softmax(logits_V, 0)
     p_V = logp_V.exp()
 

@@ -20,6 +20,7 @@ from coderl import config as configuration
 from coderl import warmup
 from coderl.config import RunConfig
 from coderl.learner import Learner
+from coderl.minibatches import rows_of
 from coderl.types import Batch
 from tests.bench.recorded import assign, recorded_batch
 
@@ -53,7 +54,7 @@ def main(rounds: int) -> None:
         for arm, (learner, config, batch) in arms.items():
             assign(batch, config)
             started = time.process_time()
-            update = learner.update(batch)
+            update = learner.update(rows_of(batch))
             rows[arm] = update.rows
             if turn:  # the first warms up
                 seconds[arm].append(update.seconds)

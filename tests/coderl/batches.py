@@ -11,7 +11,7 @@ import torch
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 from coderl import config as configuration
-from coderl import objectives
+from coderl import credit
 from coderl.config import RunConfig
 from coderl.learner import TENSORS, Learner
 from coderl.model import Policy
@@ -101,7 +101,7 @@ def sampled_batch(learner: Learner, step: int, groups: int = 8, samples: int = 8
 
 def unshaped_advantages(config: ObjectiveConfig, rewards: Sequence[float | None]) -> list[float | None]:
     """Of rewards that tell the verdict: 1 is passed."""
-    return objectives.advantages(config, rewards, [r == 1 for r in rewards])
+    return credit.advantages(config, rewards, [r == 1 for r in rewards])
 
 
 def _until_eos(tokens: list[int]) -> list[int]:

@@ -18,12 +18,13 @@ from coderl.data import Data
 from coderl.display import Display, printable
 from coderl.errors import ConfigError
 from coderl.metrics import Metrics, require_wandb
+from coderl.minibatches import credited
 from coderl.sampler import Completion, Request
 from coderl.stages import ObjectiveSchedule
 from coderl.types import Batch, Group, Rollout
 from sandbox.protocol import Status
 from tasks.types import StdioTest, Task, Verdict
-from tests.coderl.batches import run_config, unshaped_advantages
+from tests.coderl.batches import run_config
 
 
 def task(name: str) -> Task:
@@ -47,12 +48,6 @@ class Collector:
             even = int(each.id[-1]) % 2 == 0
             groups.append(Group(each, [rollout(each, s, float(even and s == 0)) for s in range(samples)]))
         return Batch(step, groups, seconds_sample=1.0)
-
-    def assign_advantages(self, batch: Batch, objective: Any) -> None:
-        for group in batch.groups:
-            values = unshaped_advantages(objective, [r.reward for r in group.rollouts])
-            for each, value in zip(group.rollouts, values, strict=True):
-                each.advantage = value
 
 
 def run(times: int) -> Any:
@@ -80,7 +75,7 @@ def graded(task: Task, score: float) -> Future[Verdict]:
 
 def collected(run: Any) -> Batch:
     batch = train.collect(run, 1)
-    train.assign_advantages(run, batch)
+    credited(batch, run.schedule.current, seed=0, replaced=run.config.train.dynamic_sampling > 0)
     return batch
 
 

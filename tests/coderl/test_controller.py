@@ -12,6 +12,7 @@ import torch
 
 from coderl.config import LearnerConfig
 from coderl.controller import LEAST, MOST, RateController, learning_rate
+from coderl.minibatches import rows_of
 from tests.coderl.batches import go_on, run_config, sampled_batch, tiny_learner
 
 
@@ -76,8 +77,8 @@ def test_a_model_s_steps_come_to_meet_the_target(rate: float) -> None:
     measured = []
     for step in range(1, 31):
         batch = sampled_batch(learner, step, groups=4)
-        measured.append(learner.probe(batch, seed=step).kl_step)
-        learner.update(batch)
+        measured.append(learner.probe(rows_of(batch), seed=step).kl_step)
+        learner.update(rows_of(batch))
     assert measured[0] == 0
     late = [kl for kl in measured[20:] if kl is not None]
     assert 0.5e-3 < statistics.median(late) < 2e-3
@@ -88,13 +89,13 @@ def test_the_controller_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
     whole = tiny_learner(config)
     for step in (1, 2):
         batch = sampled_batch(whole, step)
-        whole.probe(batch, seed=step)
-        whole.update(batch)
+        whole.probe(rows_of(batch), seed=step)
+        whole.update(rows_of(batch))
     resumed = tiny_learner(config)
     resumed.model.load_state_dict(whole.model.state_dict())
     go_on(resumed, whole, tmp_path)
     batch = sampled_batch(whole, 3)
-    assert whole.probe(batch, seed=3) == resumed.probe(batch, seed=3)
-    assert whole.update(batch).learning_rate == resumed.update(batch).learning_rate != 1e-3
+    assert whole.probe(rows_of(batch), seed=3) == resumed.probe(rows_of(batch), seed=3)
+    assert whole.update(rows_of(batch)).learning_rate == resumed.update(rows_of(batch)).learning_rate != 1e-3
     for a, b in zip(whole.model.parameters(), resumed.model.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from coderl import distributed, scoring, shards
 from coderl.config import RunConfig
 from coderl.learner import TENSORS, Learner, Update
+from coderl.minibatches import rows_of
 from coderl.types import Batch
 from tests.coderl.batches import VOCABULARY, run_config, sampled_batch, tiny_learner, tiny_policy
 
@@ -45,8 +46,10 @@ def batches() -> list[Batch]:
 def learn(learner: Learner, steps: list[Batch]) -> list[dict[str, Any]]:
     records = []
     for batch in steps:
-        probe = learner.probe(batch, seed=batch.step)
-        records.append(record(learner.update(batch)) | {"kl_step": probe.kl_step, "entropy": probe.entropy})
+        probe = learner.probe(rows_of(batch), seed=batch.step)
+        records.append(
+            record(learner.update(rows_of(batch))) | {"kl_step": probe.kl_step, "entropy": probe.entropy}
+        )
     return records
 
 
@@ -72,7 +75,7 @@ def moved(learner: Learner, steps: list[Batch]) -> torch.Tensor:
     """How far `steps` move the weights that the optimizer holds."""
     before = [distributed.whole(m.detach()).clone() for m in learner.masters.tensors]
     for batch in steps:
-        learner.update(batch)
+        learner.update(rows_of(batch))
     after = [distributed.whole(m.detach()) for m in learner.masters.tensors]
     return torch.cat([(a - b).flatten() for a, b in zip(after, before, strict=True)])
 

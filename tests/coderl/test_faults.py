@@ -20,6 +20,7 @@ from coderl import checkpoint, rollouts, train
 from coderl.display import Display
 from coderl.errors import NonFiniteError, PublishError, RunFolderError, SamplerError, SandboxOutageError
 from coderl.learner import TENSORS
+from coderl.minibatches import Rows, rows_of
 from coderl.opening import open_run
 from coderl.sampler import EngineSampler
 from coderl.session import explained
@@ -126,17 +127,18 @@ def test_a_reward_that_is_no_number(after_a_step: Run, value: Any, message: str)
     assert resumable(after_a_step)
 
 
-def something_to_learn(_: Run, batch: Batch) -> None:
+def something_to_learn(batch: Batch, *_: Any, **__: Any) -> Rows:
     """Advantages, whatever was sampled."""
     for rollout in batch.rollouts:
         rollout.advantage = -1.0
+    return rows_of(batch)
 
 
 def test_an_infinite_gradient_leaves_the_weights_alone(
     after_a_step: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = weights(after_a_step)
-    monkeypatch.setattr(train, "assign_advantages", something_to_learn)
+    monkeypatch.setattr(train, "credited", something_to_learn)
     parameter = next(after_a_step.learner.model.parameters())
     handle = parameter.register_hook(lambda gradient: gradient * float("inf"))
     try:
@@ -162,7 +164,7 @@ def test_a_batch_that_was_half_learned_is_not_saved(
     steps = iter([1.0, float("inf")])
     parameter = next(learner.model.parameters())
     with monkeypatch.context() as patch:
-        patch.setattr(train, "assign_advantages", something_to_learn)
+        patch.setattr(train, "credited", something_to_learn)
         patch.setattr(learner, "config", two)
         handle = parameter.register_hook(lambda gradient: gradient * next(steps))
         with pytest.raises(NonFiniteError, match="not finite"):

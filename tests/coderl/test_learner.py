@@ -7,17 +7,15 @@ from typing import Any
 import pytest
 import torch
 
-from coderl import objectives
-from coderl.errors import ConfigError
 from coderl.learner import Learner, Update
-from coderl.objective_config import ObjectiveConfig
+from coderl.minibatches import rows_of
 from tests.coderl.batches import run_config, sampled_batch, tiny_learner
 
 
 def updated(**options: Any) -> tuple[Learner, float]:
     """A learner after one update on the same batch, whatever the options."""
     learner = tiny_learner(run_config(learner__learning_rate=1e-2, **options))
-    update = learner.update(sampled_batch(learner, 1))
+    update = learner.update(rows_of(sampled_batch(learner, 1)))
     assert update.rows > 0
     return learner, update.grad_norm
 
@@ -54,7 +52,7 @@ def test_equal_completions_are_run_once_and_count_as_many(name: str, monkeypatch
             return loss(used, old)
 
         monkeypatch.setattr(learner, "_loss", counted)
-        return learner, learner.update(batch), sum(ran)
+        return learner, learner.update(rows_of(batch)), sum(ran)
 
     learner, update, ran = outcome()
     monkeypatch.setattr("coderl.learner.distinct", lambda used: [(r, w, 1) for r, w in used])
@@ -68,9 +66,9 @@ def test_equal_completions_are_run_once_and_count_as_many(name: str, monkeypatch
 
 def test_gradients_are_counted_by_the_sign_of_the_advantage() -> None:
     learner = tiny_learner(run_config(objective__name="grpo"))
-    both = learner.update(sampled_batch(learner, 1)).stats
+    both = learner.update(rows_of(sampled_batch(learner, 1))).stats
     negative = tiny_learner(run_config(objective__name="grpo_n"))
-    only = negative.update(sampled_batch(negative, 1)).stats
+    only = negative.update(rows_of(sampled_batch(negative, 1))).stats
     assert both["gradient_positive"] > 0 < both["gradient_negative"]
     assert only["gradient_positive"] == 0
     assert only["gradient_negative"] == pytest.approx(both["gradient_negative"], rel=1e-5)
@@ -92,33 +90,7 @@ def test_a_slow_average_of_the_policy_can_be_what_kl_holds_to(kind: str) -> None
     held_to_warm, _ = updated(**options)
     batches = [sampled_batch(each, 2) for each in (learner, held_to_warm)]
     kls = [
-        each.update(b).stats["kl_reference"] for each, b in zip((learner, held_to_warm), batches, strict=True)
+        each.update(rows_of(b)).stats["kl_reference"]
+        for each, b in zip((learner, held_to_warm), batches, strict=True)
     ]
     assert 0 < kls[0] < 0.7 * kls[1]  # 0.75 of the way is left: about 0.75 squared of the KL
-
-
-def test_shared_tokens_of_failing_completions_are_found() -> None:
-    completions = [[5, 6, 7, 8], [5, 6, 9, 8], [5, 9, 8], [4, 6]]
-    rewards = [1.0, 0.0, 0.0, None]
-    assert objectives.spared_tokens(completions, rewards, context=1) == [
-        [False] * 4,
-        [True, True, False, False],  # 5 at the start, 6 after 5
-        [True, False, False],
-        [False, False],
-    ]
-    assert objectives.spared_tokens(completions, rewards, context=0)[1] == [True, True, False, True]
-    assert objectives.spared_tokens([[5], [5]], [None, None], 1) == [[False], [False]]
-
-
-def test_spared_tokens_get_no_gradient_and_the_others_keep_theirs() -> None:
-    logp = torch.full((1, 3), -1.0, requires_grad=True)
-    config = ObjectiveConfig(name="grpo_n")
-    arguments = (logp.detach(), torch.ones(1, 3), -torch.ones(1), torch.ones(1))
-    loss, _ = objectives.policy_loss(config, logp, *arguments, spared_BT=torch.tensor([[True, False, True]]))
-    loss.backward()
-    assert logp.grad is not None and logp.grad.tolist() == [[0.0, 1.0, 0.0]]
-
-
-def test_spared_tokens_need_a_ratio_for_each_token() -> None:
-    with pytest.raises(ConfigError, match="spare_shared needs an objective with a ratio for each token"):
-        run_config(objective__name="gspo_n", objective__spare_shared=4)

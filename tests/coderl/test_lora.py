@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from coderl.errors import ModelError
 from coderl.learner import Learner
+from coderl.minibatches import rows_of
 from coderl.scoring import TokenRow, score
 from coderl.types import Batch
 from tests.coderl.batches import go_on, run_config, sampled_batch, tiny_policy
@@ -34,11 +35,11 @@ def test_an_adapter_learns_and_the_sampler_gets_its_sum_with_the_model() -> None
     batch = sampled_batch(learner, 1)
     before = logprobs(learner.model, batch)
     torch.testing.assert_close(before, logprobs(warm, batch))
-    assert learner.update(batch).rows > 0
+    assert learner.update(rows_of(batch)).rows > 0
     after = logprobs(learner.model, batch)
     assert (after - before).abs().max() > 0.01
     torch.testing.assert_close(logprobs(learner.references.warm, batch), before)  # the adapter switched off
-    assert learner.probe(batch, seed=0).kl_warm > 0
+    assert learner.probe(rows_of(batch), seed=0).kl_warm > 0
     merged = dict(learner.named_weights())
     warm.load_state_dict(merged)  # exactly the names of a model without an adapter
     torch.testing.assert_close(logprobs(warm, batch), after, rtol=1e-4, atol=1e-5)
@@ -55,12 +56,12 @@ def test_a_checkpoint_goes_on_exactly_and_others_can_load_both_forms(tmp_path: P
     }
     whole = adapted(**options)
     batches = [sampled_batch(whole, step) for step in (1, 2)]
-    whole.update(batches[0])
+    whole.update(rows_of(batches[0]))
     resumed = adapted(**options)
     go_on(resumed, whole, tmp_path)
     for each in (whole, resumed):
-        each.probe(batches[1], seed=0)
-        each.update(batches[1])
+        each.probe(rows_of(batches[1]), seed=0)
+        each.update(rows_of(batches[1]))
     for ours, theirs in zip(resumed.masters.tensors, whole.masters.tensors, strict=True):
         assert torch.equal(ours, theirs)
     whole.policy.tokenizer = whole.model.generation_config  # anything that has save_pretrained

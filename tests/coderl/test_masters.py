@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from coderl.learner import Learner
+from coderl.minibatches import rows_of
 from tests.coderl.batches import go_on, run_config, sampled_batch, tiny_policy
 
 RATE = 1e-5  # bfloat16's next value after 0.02 is 1.2e-4 away
@@ -40,8 +41,8 @@ def test_updates_too_small_for_bfloat16_add_up_as_in_float32() -> None:
     plain = copy.deepcopy(reduced.model)
     optimizer = torch.optim.AdamW(plain.parameters(), lr=RATE, weight_decay=0.0)
     for _ in range(100):
-        reduced.update(batch)
-        full.update(batch)
+        reduced.update(rows_of(batch))
+        full.update(rows_of(batch))
         for parameter, master in zip(plain.parameters(), reduced.masters.tensors, strict=True):
             assert master.grad is not None
             parameter.grad = master.grad.to(torch.bfloat16)
@@ -64,11 +65,11 @@ def test_what_was_added_up_survives_a_checkpoint(tmp_path: Path) -> None:
     whole = learner(torch.bfloat16)
     batch = sampled_batch(whole, 1)
     for _ in range(3):
-        whole.update(batch)
+        whole.update(rows_of(batch))
     resumed = learner(torch.bfloat16)
     go_on(resumed, whole, tmp_path)
     for each in (whole, resumed):
-        each.update(batch)
+        each.update(rows_of(batch))
     assert torch.equal(flat(resumed.masters.tensors), flat(whole.masters.tensors))
     assert torch.equal(flat(resumed.model.parameters()), flat(whole.model.parameters()))
 
@@ -76,7 +77,7 @@ def test_what_was_added_up_survives_a_checkpoint(tmp_path: Path) -> None:
 def test_a_run_goes_on_with_other_options_and_in_another_precision(tmp_path: Path) -> None:
     before = learner(torch.float32, learner__kl_target=0)
     batch = sampled_batch(before, 1)
-    before.update(batch)
+    before.update(rows_of(batch))
     resumed = learner(torch.bfloat16)
     resumed.model.load_state_dict(before.model.state_dict())
     go_on(resumed, before, tmp_path)

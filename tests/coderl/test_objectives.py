@@ -9,8 +9,10 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from coderl import objectives
+from coderl.credit import advantages, needs_row, row_weights
 from coderl.objective_config import FORMS, ObjectiveConfig
-from coderl.objectives import LossStats, advantages, needs_row, policy_loss, row_weights, soft_overlong
+from coderl.objectives import LossStats, policy_loss
+from coderl.rollouts import soft_overlong
 from tests.coderl.batches import unshaped_advantages
 
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from coderl.credit import needs_row, row_weights
 from coderl.objective_config import FORMS, ObjectiveConfig
-from coderl.objectives import needs_row, policy_loss, row_weights
+from coderl.objectives import policy_loss
 from tests.coderl.batches import unshaped_advantages
 
 MAX_TOKENS = 6

@@ -15,8 +15,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from coderl.credit import row_weights
 from coderl.objective_config import ObjectiveConfig
-from coderl.objectives import policy_loss, row_weights
+from coderl.objectives import policy_loss
 from tests.coderl.batches import unshaped_advantages
 
 pytest.importorskip("trl", reason="TRL is a test dependency: pip install 'trl==1.16.*'")

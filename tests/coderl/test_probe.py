@@ -13,6 +13,7 @@ import torch
 
 from coderl.errors import MismatchError
 from coderl.learner import Learner
+from coderl.minibatches import rows_of
 from coderl.model import load_policy
 from coderl.probe import Probe
 from coderl.sampler import EngineSampler, Request
@@ -26,23 +27,23 @@ from tests.coderl.tiny import save_tiny_qwen2
 def test_the_sampler_s_noise_is_no_staleness_but_a_missed_update_is() -> None:
     learner = tiny_learner(run_config(learner__learning_rate=3e-3))
     first, stale = sampled_batch(learner, 1), sampled_batch(learner, 2)
-    learner.update(first)
+    learner.update(rows_of(first))
     fresh = sampled_batch(learner, 2)
     noise = random.Random(0)
     for batch in (stale, fresh):
         for rollout in batch.rollouts:
             rollout.logprobs = [value + noise.gauss(0, 0.02) for value in rollout.logprobs]
-    assert learner.probe(fresh, seed=0).staleness < STALE / 2
-    assert learner.probe(stale, seed=0).staleness > STALE
+    assert learner.probe(rows_of(fresh), seed=0).staleness < STALE / 2
+    assert learner.probe(rows_of(stale), seed=0).staleness > STALE
     older = Batch(stale.step, stale.groups)
     for rollout in older.rollouts:
         rollout.policy_version = 0  # said to be from the policy before the update, as it is
-    assert learner.probe(older, seed=0).staleness == 0
+    assert learner.probe(rows_of(older), seed=0).staleness == 0
 
 
 def test_nothing_is_stale_before_anything_was_learned() -> None:
     learner = tiny_learner(run_config())
-    assert learner.probe(sampled_batch(learner, 1), seed=0).staleness == 0
+    assert learner.probe(rows_of(sampled_batch(learner, 1)), seed=0).staleness == 0
 
 
 @pytest.mark.timeout(300)
@@ -72,12 +73,12 @@ def test_a_missed_publish_shows_through_bfloat16_s_rounding(tmp_path: Path) -> N
             )
         return Batch(step, [group])
 
-    assert learner.probe(batch(1), seed=0).staleness == 0
-    learner.update(batch(1))
-    stale = learner.probe(batch(2), seed=0)
+    assert learner.probe(rows_of(batch(1)), seed=0).staleness == 0
+    learner.update(rows_of(batch(1)))
+    stale = learner.probe(rows_of(batch(2)), seed=0)
     assert stale.logprob_diff_mean < REDUCED_MISMATCH and stale.staleness > STALE
     sampler.publish(learner.named_weights(), version=1)
-    assert learner.probe(batch(2), seed=0).staleness < STALE / 2
+    assert learner.probe(rows_of(batch(2)), seed=0).staleness < STALE / 2
 
 
 def test_a_limit_of_ones_own_does_not_hide_a_missed_publish() -> None:
