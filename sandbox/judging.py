@@ -21,7 +21,8 @@ _MAX_CODE = 1 << 18  # characters of a test's code that are kept
 
 def program_payload(job: Job, work: Judge) -> bytes:
     """What `serve` reads: the program, and nothing of its test."""
-    return wire.to_json({"program": job.program, "output_bytes": job.limits.output_bytes}).encode()
+    fields = {"program": job.program, "prelude": job.prelude, "output_bytes": job.limits.output_bytes}
+    return wire.to_json(fields).encode()
 
 
 def judge_payload(job: Job, work: Judge) -> bytes:

@@ -59,6 +59,8 @@ class Process:
                 self._pipe(theirs, wire.STDERR)
                 theirs[wire.STDIN], self._ours[wire.STDIN] = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
                 os.set_blocking(theirs[wire.STDIN], True)
+                for number in (wire.STDIN, wire.STDOUT, wire.STDERR):
+                    os.fchmod(theirs[number], 0o666)  # else another user cannot open /dev/stdin and its like
                 self.streams = {wire.STDOUT: bytearray(), wire.STDERR: bytearray()}
             shared = theirs if rpc is None else {**theirs, wire.RPC: rpc}
             shared = shared if executable is None else {**shared, wire.EXECUTABLE: executable}
@@ -150,7 +152,9 @@ class Process:
         stream = self.streams[number]
         room = self._limits.output_bytes - len(stream)
         stream += data[:room]
-        if len(data) > room:
+        if (
+            len(data) > room and number == wire.STDOUT
+        ):  # of stderr, which decides nothing, the rest is dropped
             self.kill(Status.OUTPUT_LIMIT, f"more than {self._limits.output_bytes} bytes of output")
             self.verdict = Status.OUTPUT_LIMIT
         return len(data)

@@ -48,9 +48,9 @@ class Limits:
     total_cpu_seconds: float = 60.0  # all tests of the program together
     wall_seconds: float = 30.0  # per test
     memory_bytes: int = 512 * MIB  # program's processes and scratch files together
-    output_bytes: int = 1 * MIB  # stdout, and stderr, each, per test
+    output_bytes: int = 1 * MIB  # of stdout, per test; of stderr so much is kept
     value_bytes: int = 16 * MIB  # encoded values returned, per test
-    processes: int = 16
+    processes: int = 128  # and threads
     open_files: int = 64
     scratch_bytes: int = 64 * MIB
 
@@ -107,6 +107,7 @@ class Job:
     id: str
     program: str
     work: Calls | Stdio | Judge
+    prelude: str = ""  # Python that runs in the program's module before it does
     limits: Limits = Limits()
     language: str = "python"  # or one of inside/languages.py, for `Stdio` work
     image: str = ""  # digest of the image to run in; empty: the runner's own

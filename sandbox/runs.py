@@ -142,11 +142,12 @@ def _outcome(job: Job, ledger: Ledger) -> Outcome:
 
 def _begin_calls(job: Job, work: Calls, ledger: Ledger, cell: Cell) -> Begun:
     payload = (
-        f'{{"program":{wire.to_json(job.program)},"calls":{work.encoded},"done":{len(ledger.tests)},'
+        f'{{"program":{wire.to_json(job.program)},"prelude":{wire.to_json(job.prelude)},'
+        f'"calls":{work.encoded},"done":{len(ledger.tests)},'
         f'"value_bytes":{job.limits.value_bytes},"output_bytes":{job.limits.output_bytes}}}'
     )
     begun = Begun(job, ledger)
-    begun.add(cell, "calls", payload.encode(), modules.named_by_program(job.program))
+    begun.add(cell, "calls", payload.encode(), modules.named_by_program(job.program, job.prelude))
     return begun
 
 
@@ -191,13 +192,13 @@ def _is_done(process: Process) -> bool:
 def _stdio(job: Job, work: Stdio, ledger: Ledger, cell: Cell, executable: int | None) -> None:
     """One process, for the first input without a result."""
     main = "stdio"
-    needed: dict[str, object] = {"program": job.program}
+    needed: dict[str, object] = {"program": job.program, "prelude": job.prelude}
     if executable is not None:
         main, needed = "execute", {"stack_bytes": job.limits.memory_bytes}
     payload = wire.to_json(needed).encode()
     stdin = work.inputs[len(ledger.tests)].encode(errors="surrogatepass")
     clock = ledger.clock(cell)
-    named = modules.named_by_program(job.program) if executable is None else []
+    named = modules.named_by_program(job.program, job.prelude) if executable is None else []
     process = Process(cell, main, payload, job.limits, stdin=stdin, executable=executable, modules=named)
     try:
         frames = list(frames_of(process, clock))
@@ -218,7 +219,8 @@ def _begin_judge(job: Job, work: Judge, program_cell: Cell, judge_cell: Cell) ->
     begun = Begun(job, Ledger(job.limits))
     try:
         with ours, theirs:
-            payload, named = judging.program_payload(job, work), modules.named_by_program(job.program)
+            payload = judging.program_payload(job, work)
+            named = modules.named_by_program(job.program, job.prelude)
             begun.add(program_cell, "serve", payload, named, ours.fileno())
             payload, named_by_test = judging.judge_payload(job, work), judging.judge_modules(work)
             begun.add(judge_cell, "judge", payload, named_by_test, theirs.fileno())

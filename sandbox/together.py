@@ -22,9 +22,9 @@ _MAX_UNITS = 10_000
 def run(job: Job, work: Judge, cell: Cell) -> Outcome:
     """As `runs.run`. Raises `CellLost`."""
     number = secrets.token_hex(16)
-    own = {"run": number, "program": job.program, "output_bytes": job.limits.output_bytes}
-    payload = wire.to_json(own).encode()[:-1] + b"," + judging.judge_payload(job, work)[1:]
-    named = {*modules.named_by_program(job.program), *judging.judge_modules(work)}
+    own = wire.to_json({"run": number}).encode()[:-1] + b"," + judging.program_payload(job, work)[1:]
+    payload = own[:-1] + b"," + judging.judge_payload(job, work)[1:]
+    named = {*modules.named_by_program(job.program, job.prelude), *judging.judge_modules(work)}
     ledger = runs.Ledger(_limits(job, work))
     process = Process(cell, "together", payload, ledger.limits, modules=sorted(named))
     try:

@@ -40,6 +40,8 @@ def job_to_json(job: Job) -> dict[str, Any]:
     if job.limits != _LIMITS:
         changed = {name: getattr(job.limits, name) for name in _LIMIT_NAMES}
         result["limits"] = {name: v for name, v in changed.items() if v != getattr(_LIMITS, name)}
+    if job.prelude:
+        result["prelude"] = job.prelude
     if job.language != "python":
         result["language"] = job.language
     if job.image:

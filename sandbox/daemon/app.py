@@ -63,7 +63,7 @@ class Settings:
             memory_bytes=4096 * MIB,
             output_bytes=16 * MIB,
             value_bytes=16 * MIB,
-            processes=64,
+            processes=128,
             open_files=256,
         )
     )  # the most that a job may ask for; scratch space is the pool's

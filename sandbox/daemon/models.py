@@ -87,6 +87,7 @@ class JobModel(Model):
     id: Name = ""
     program: Source
     work: Annotated[CallsModel | StdioModel | JudgeModel, Field(discriminator="kind")]
+    prelude: Source = ""
     limits: LimitsModel = LimitsModel()
     language: Literal["python", "cpp"] = Field("python", description="cpp: with stdio work only.")
     image: Digest = ""
@@ -98,6 +99,7 @@ class JobModel(Model):
             id=self.id,
             program=self.program,
             work=self._work(),
+            prelude=self.prelude,
             limits=self.limits.limits(),
             language=self.language,
             image=self.image,

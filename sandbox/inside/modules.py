@@ -21,9 +21,10 @@ _LARGE = frozenset({"numpy", "pytest"})
 _IMPORTS = re.compile(r"^[ \t]*(?:import|from)[ \t]+(\w+(?:[ \t]*,[ \t]*\w+)*)", re.MULTILINE)
 
 
-def named_by_program(source: str) -> list[str]:
-    """Those of the standard library that `source` seems to import."""
-    return sorted(_named(source) & _LATER)
+def named_by_program(source: str, prelude: str = "") -> list[str]:
+    """Those of the standard library that `source` and `prelude` seem to import."""
+    named = _named(source) | _named(prelude) if prelude else _named(source)
+    return sorted(named & _LATER)
 
 
 def named_by_test(source: str) -> list[str]:

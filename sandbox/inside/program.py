@@ -1,4 +1,4 @@
-"""The candidate's process: makes calls, or runs the program as a script on one standard input.
+"""The candidate's process: runs the program as a module, and makes calls.
 
 Everything here shares its memory with a program that may be hostile. So nothing here is secret, and what this
 process reports is data that the host checks.
@@ -6,14 +6,13 @@ process reports is data that the host checks.
 
 from __future__ import annotations
 
-import atexit
 import io
 import linecache
 import os
 import sys
 import time
 from types import CodeType, ModuleType, TracebackType
-from typing import Any, NoReturn
+from typing import Any
 
 from sandbox.inside import codec, wire
 
@@ -59,12 +58,12 @@ _NO_INPUT, _STDOUT, _STDERR = io.StringIO(), Capture(0), Capture(0)
 
 
 def calls() -> int:
-    """Main of a `calls` process. Payload: `program`, `calls` [[function, arguments]...], `done` (how many of them
-    need not be made), `value_bytes`, `output_bytes`; `arguments` is the codec text of (args, kwargs).
+    """Main of a `calls` process. Payload: `program`, `prelude`, `calls` [[function, arguments]...], `done` (how many
+    of them need not be made), `value_bytes`, `output_bytes`; `arguments` is the codec text of (args, kwargs).
     Frames: see `sandbox/runs.py`. Returns the exit status."""
     payload = wire.read_payload()
     stdout, stderr = _capture_output(payload["output_bytes"])
-    module, failure = load(payload["program"], "solution", "import")
+    module, failure = load(payload["program"], "solution", "import", payload["prelude"])
     if module is None:
         wire.send(wire.RESULTS, {"fatal": failure, **_output(stdout, stderr)})
         return wire.DONE
@@ -80,42 +79,38 @@ def calls() -> int:
     return wire.DONE
 
 
-def stdio() -> NoReturn:
-    """Main of a `stdio` process. Payload: `program`. One frame, if the program lets us write it: `failure`,
-    or None after a normal end. The exit status is the program's own."""
-    payload = wire.read_payload()
-    _open_standard_streams()
-    sys.argv = [FILENAME]
-    module, failure = load(payload["program"], "__main__", "call")
-    code: int = failure.get("exit", 1) if failure else 0
-    if failure and code:
-        sys.stderr.write(f"{failure['type']}: {failure['message']}\n")
-    wire.send(wire.RESULTS, {"failure": failure if code else None})
-    if "threading" in sys.modules:  # an interpreter's normal end: threads, atexit, flush
-        sys.modules["threading"]._shutdown()
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+def load(
+    program: str, name: str, phase: str, prelude: str = ""
+) -> tuple[ModuleType | None, dict[str, Any] | None]:
+    """Run `program` as the module `name`: the module, or how that failed (see `run`)."""
+    module = ModuleType(name)
+    failure = run(module, program, phase, prelude)
+    return (None if failure else module), failure
 
 
-def load(program: str, name: str, phase: str) -> tuple[ModuleType | None, dict[str, Any] | None]:
-    """Run `program` as the module `name`: the module, or how that failed (`phase` is what running it is called).
+def run(module: ModuleType, program: str, phase: str, prelude: str) -> dict[str, Any] | None:
+    """Run `program` in `module`, after `prelude`: how that failed (`phase` is what running it is called), or None.
 
     The module is in `sys.modules` first (dataclasses and pickle look there); the source is in `linecache`.
     """
+    program = program.removeprefix("\ufeff")  # a mark that files may begin with
     linecache.cache[FILENAME] = _Source(program)  # type: ignore[assignment]
     try:
         code: CodeType = compile(program, FILENAME, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
-        return None, describe(error, "compile")
-    module = ModuleType(name)
-    sys.modules[name] = module
+        return describe(error, "compile")
+    sys.modules[module.__name__] = module
+    module.__file__ = sys.argv[0] = f"{os.getcwd()}/program.py"
     try:
+        if "__file__" in program or "argv" in program:
+            with open(module.__file__, "w", encoding="utf-8", errors="surrogatepass") as file:
+                file.write(program)
+        if prelude:
+            exec(compile(prelude, "<prelude>", "exec", dont_inherit=True), module.__dict__)
         exec(code, module.__dict__)
     except BaseException as error:  # the boundary to the program: all it raises is its failure  # noqa: BLE001
-        return None, describe(error, phase)
-    return module, None
+        return describe(error, phase)
+    return None
 
 
 class _Source:
@@ -197,11 +192,11 @@ def _capture_output(limit: int) -> tuple[Capture, Capture]:
     _STDOUT.limit = _STDERR.limit = limit
     _STDOUT.restart()
     _STDERR.restart()
-    _replace_streams(_NO_INPUT, _STDOUT, _STDERR)
+    replace_streams(_NO_INPUT, _STDOUT, _STDERR)
     return _STDOUT, _STDERR
 
 
-def _replace_streams(stdin: Any, stdout: Any, stderr: Any) -> None:
+def replace_streams(stdin: Any, stdout: Any, stderr: Any) -> None:
     sys.stdin = sys.__stdin__ = stdin  # type: ignore[misc]
     sys.stdout = sys.__stdout__ = stdout  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = stderr  # type: ignore[misc]
@@ -217,12 +212,3 @@ def _output(stdout: Capture, stderr: Capture) -> dict[str, Any]:
     if stdout.truncated or stderr.truncated:
         captured["truncated"] = True
     return captured
-
-
-def _open_standard_streams() -> None:
-    """Text streams over descriptors 0 to 2, as a fresh interpreter in a UTF-8 locale opens them."""
-    _replace_streams(
-        open(wire.STDIN, encoding="utf-8", errors="surrogateescape", closefd=False),
-        open(wire.STDOUT, "w", encoding="utf-8", errors="surrogateescape", closefd=False),
-        open(wire.STDERR, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False),
-    )

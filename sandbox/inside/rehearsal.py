@@ -60,12 +60,13 @@ def program(mains: dict[str, Callable[[], object]]) -> None:
     call = ["rehearsed", codec.encode(_ARGUMENTS)]
     calls = {
         "program": _PROGRAM,
+        "prelude": "",
         "calls": [call] * 3,
         "done": 0,
         "value_bytes": 1 << 20,
         "output_bytes": 1 << 10,
     }
-    served = {"program": _PROGRAM, "output_bytes": 1 << 10}
+    served = {"program": _PROGRAM, "prelude": "", "output_bytes": 1 << 10}
     args = codec.Encoder().node(_ARGUMENTS)
     function = {"foreign": {"mine": 0}}
     call_it = {"t": [{"t": [function, *args["t"][0]["t"]]}, {"d": []}]}  # type: ignore[index]

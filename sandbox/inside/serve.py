@@ -93,10 +93,11 @@ class JudgeIterator(JudgeFunction):
 
 
 class ProgramPeer(Peer):
-    def __init__(self, descriptor: int, source: str, stdout: program.Capture) -> None:
+    def __init__(self, descriptor: int, source: str, prelude: str, stdout: program.Capture) -> None:
         super().__init__(descriptor)
         self._stdout = stdout
         self._source = source
+        self._prelude = prelude
         self._names: dict[str, Any] = {}
         self._described: set[int] = set()
         self._functions: dict[int, JudgeFunction] = {}
@@ -117,7 +118,7 @@ class ProgramPeer(Peer):
 
     def _load(self) -> dict[str, Any] | None:
         """Runs the program as a module; how that failed, or None."""
-        module, failure = program.load(self._source, MODULE, "import")
+        module, failure = program.load(self._source, MODULE, "import", self._prelude)
         if module is not None:
             self._names = vars(module)
         return failure
@@ -202,4 +203,4 @@ def _has(cls: type, name: str) -> bool:
 def main() -> None:
     payload = wire.read_payload()
     sys.stdout = sys.__stdout__ = stdout = program.Capture(payload["output_bytes"])  # type: ignore[assignment, misc]
-    ProgramPeer(wire.RPC, payload["program"], stdout).serve_until_end()
+    ProgramPeer(wire.RPC, payload["program"], payload["prelude"], stdout).serve_until_end()

@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
-from sandbox.inside import confine, immortal, languages, meter, modules, rehearsal, wire
+from sandbox.inside import confine, immortal, interpreter, languages, meter, modules, rehearsal, wire
 from sandbox.inside.scratch import empty
 
 SCRATCH = "/tmp"
@@ -337,13 +337,13 @@ def same(kind: int, soft_and_hard: int) -> ResourceLimit:
 
 def _load_mains(role: str) -> dict[str, Any]:
     """The mains that this cell offers, imported before the first fork."""
-    from sandbox.inside import compiled, program
+    from sandbox.inside import compiled, program, script
 
     if role == "program":
         serve = importlib.import_module("sandbox.inside.serve")
         return {
             "calls": program.calls,
-            "stdio": program.stdio,
+            "stdio": script.main,
             "serve": serve.main,
             "build": compiled.build,
             "execute": compiled.execute,
@@ -385,7 +385,10 @@ def _without_fork_hooks() -> Iterator[list[dict[str, Any]]]:
 
 def main(argv: list[str]) -> None:
     """`argv`: one JSON object {role, uid, socket (a path) or control_fd}; for a lone one also `place` (see lone.py)."""
+    interpreter.make_room_for_recursion()
     settings = json.loads(argv[0])
+    sys.argv = [""]
+    interpreter.prepare()
     os.environ.pop("LD_BIND_NOW", None)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, wire.STDIN)

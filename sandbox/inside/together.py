@@ -52,7 +52,7 @@ def _run(payload: dict[str, Any], record: Record) -> bool:
     plan, entry_point = payload["plan"], payload["entry_point"]
     if "broken" in plan:
         record.refuse(plan["broken"])
-    module, failure = program.load(payload["program"], _MODULE, "import")
+    module, failure = program.load(payload["program"], _MODULE, "import", payload["prelude"])
     if module is None:
         assert failure is not None
         record.spoil(failure["type"], failure["message"], failure["phase"], failure["frames"])
