@@ -46,7 +46,8 @@ def keep_code(work: Judge, frames: Sequence[Mapping[str, Any]]) -> None:
 @lru_cache(maxsize=4096)
 def judge_modules(work: Judge) -> tuple[str, ...]:
     """What the judge's cell should have imported before the fork."""
-    named = modules.named_by_test(f"{work.prompt}\n{work.test}")
+    source = f"{work.prompt}\n{work.test}"
+    named = [*modules.named_by_test(source), *modules.for_values(source, large=True)]
     return (*named, work.kind) if work.kind in ("pytest", "unittest") else tuple(named)
 
 

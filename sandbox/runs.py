@@ -220,7 +220,7 @@ def _begin_judge(job: Job, work: Judge, program_cell: Cell, judge_cell: Cell) ->
     try:
         with ours, theirs:
             payload = judging.program_payload(job, work)
-            named = modules.named_by_program(job.program, job.prelude)
+            named = [*modules.named_by_program(job.program, job.prelude), *modules.for_values(job.program)]
             begun.add(program_cell, "serve", payload, named, ours.fileno())
             payload, named_by_test = judging.judge_payload(job, work), judging.judge_modules(work)
             begun.add(judge_cell, "judge", payload, named_by_test, theirs.fileno())

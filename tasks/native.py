@@ -181,7 +181,7 @@ def _encode(values: Iterable[object]) -> list[Any]:
     return [encoder.node(value) for value in values]
 
 
-def _refuse(value: object) -> NoReturn:
+def _refuse(encoder: Encoder, value: object, depth: int) -> NoReturn:
     raise CodecError(f"a {type(value).__name__} is not a plain value")
 
 

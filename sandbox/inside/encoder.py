@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from sandbox.inside import extensions, instances
 from sandbox.inside.plain import (
     MAX_BYTES,
     MAX_DEPTH,
@@ -26,8 +27,12 @@ class Encoder:
     """Turns the values of one message into JSON nodes, aliasing between them kept.
 
     `known` are containers that the receiver already has, numbered from 0 on both sides. `foreign`, where
-    given, may turn a value that is not plain into a JSON description that the receiver's `foreign` reads;
-    it returns None for a value that is to be opaque. `containers` are those met so far, in order.
+    given, may turn a value that does not cross by value into a node of its own, such as a `{"foreign": ...}` that
+    the receiver's `foreign` reads; None: it is stripped to its plain base, if it has one, or else opaque.
+    `containers` are those met so far, in order.
+
+    With `wide` the standard library's subclasses of plain types (`Counter`), arrays and frames cross as they are;
+    else the subclasses are stripped, numpy's numbers are plain ones, and arrays and frames opaque.
     """
 
     def __init__(
@@ -36,53 +41,77 @@ class Encoder:
         max_bytes: int = MAX_BYTES,
         max_depth: int = MAX_DEPTH,
         known: Iterable[Container] = (),
-        foreign: Callable[[object], object | None] | None = None,
+        foreign: Callable[[Encoder, Any, int], object | None] | None = None,
+        wide: bool = False,
     ) -> None:
+        self.wide = wide
         self.containers: list[Container] = list(known)  # also keeps them alive, so that ids stay unique
         self._numbers = {id(container): number for number, container in enumerate(self.containers)}
         self._budget = max_bytes
         self._max_bytes = max_bytes
         self._max_depth = max_depth
         self._foreign = foreign
+        self._waiting: deque[object] = deque()  # instances whose fields are not encoded yet
 
-    def node(self, value: object, depth: int = 0) -> object:
+    def node(self, value: Any, depth: int = 0) -> object:
         kind = type(value)
         if encode_exact := _ENCODERS_BY_ID.get(id(kind)):
             return encode_exact(self, value, depth)
-        for base, encode_base in _ENCODERS.items():
-            if issubclass(kind, base):
-                return encode_base(self, value, depth)
+        if (encode_extra := _extra(kind, self.wide)) and (
+            node := encode_extra(self, value, depth)
+        ) is not None:
+            return node
         if value is Ellipsis:
             return {"ellipsis": 0}
         if id(value) in _TYPE_NAMES:
             return {"type": _TYPE_NAMES[id(value)]}
         if kind is Opaque:  # what came as opaque stays so
-            return {"opaque": [value.type_name, value.text]}  # type: ignore[attr-defined]
-        description = self._foreign(value) if self._foreign else None
-        if description is not None:
-            return {"foreign": description}
+            return {"opaque": [value.type_name, value.text]}
+        base = next((base for base in _ENCODERS if issubclass(kind, base)), None)
+        if self._foreign is not None and (self.wide or base is None):
+            node = self._foreign(self, value, depth)
+            if node is not None:
+                return node
+        if base is not None:
+            return _ENCODERS[base](self, value, depth)
         return {"opaque": [_type_name(kind), f"<{_type_name(kind)} object>"]}
 
     def content(self, container: Container, depth: int = 0) -> object:
         """The content of a known container, for `Decoder.refill`."""
+        if (file := extensions.of_container(container)) is not None:
+            return file.CONTENTS[type(container)](self, container, depth)
         for base, encode_content in _CONTENTS.items():
             if issubclass(type(container), base):
                 return encode_content(self, container, depth)
-        raise CodecError(f"{type(container).__name__} is not a container")
+        return self.nodes((part for field in instances.fields(container).items() for part in field), depth)
+
+    def instance(self, value: Any, description: object) -> object:
+        """An instance that `description` names the class of; what it holds is in `fields`, at no depth."""
+        if reference := self.reference(value):
+            return reference
+        self._waiting.append(value)
+        return {"foreign": description}
+
+    def fields(self) -> list[object]:
+        """What the instances met so far hold, and those met on the way, in the order in which they were met."""
+        found = []
+        while self._waiting:
+            found.append(self.content(self._waiting.popleft()))
+        return found
 
     def nodes(self, values: Iterable[Any], depth: int) -> list[Any]:
         """Nodes of a container's items; flat runs of scalars are checked at C speed."""
         if depth >= self._max_depth:
             raise CodecError(f"value is nested deeper than {self._max_depth}")
         items = list(values)
-        self._spend(NODE_COST * len(items))
+        self.spend(NODE_COST * len(items))
         kinds = set(map(id, map(type, items)))  # by id: a metaclass can redefine its classes' hash
         if kinds == {id(int)} and max(map(int.bit_length, items)) <= 64:
             return items
         if kinds == {id(float)} and all(map(math.isfinite, items)):
             return items
         if kinds == {id(str)} and (joined := "".join(items)).isascii():
-            self._spend(len(joined))
+            self.spend(len(joined))
             return items
         return [self.node(item, depth + 1) for item in items]
 
@@ -97,11 +126,11 @@ class Encoder:
 
     def integer(self, value: int) -> object:
         bits = value.bit_length()
-        self._spend(bits // 4)
+        self.spend(bits // 4)
         return value if bits <= 64 else {"int": hex(value)}
 
     def string(self, value: str) -> object:
-        self._spend(len(value))
+        self.spend(len(value))
         try:
             value.encode()
         except UnicodeEncodeError:  # lone surrogates: JSON would join two of them to one character
@@ -109,16 +138,29 @@ class Encoder:
         return value
 
     def binary(self, value: bytes) -> str:
-        self._spend(len(value))
+        self.spend(len(value))
         return _base64(value)
 
     def real(self, value: float) -> object:
         return value if math.isfinite(value) else {"float": repr(value)}
 
-    def _spend(self, size: int) -> None:
+    def spend(self, size: int) -> None:
         self._budget -= size
         if self._budget < 0:
             raise TooLarge(f"value takes more than {self._max_bytes} bytes")
+
+
+_EXTRA_BY_ID: dict[tuple[int, bool], tuple[type, Callable[[Encoder, Any, int], object] | None]] = {}
+
+
+def _extra(kind: type, wide: bool) -> Callable[[Encoder, Any, int], object] | None:
+    """How values of a type of the standard library's, of numpy's or of pandas' cross, if they do."""
+    if (known := _EXTRA_BY_ID.get((id(kind), wide))) is not None:
+        return known[1]
+    file = extensions.of_type(kind, wide)
+    found = file.encoder(kind) if file is not None else None
+    _EXTRA_BY_ID[id(kind), wide] = kind, found  # the kind stays alive, so that its id stays its own
+    return found
 
 
 def _dict_items(value: dict[Any, Any]) -> Iterable[object]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from sandbox.inside import extensions
+
 ALWAYS = (
     "abc base64 bisect builtins collections collections.abc contextlib copy functools heapq io itertools json keyword "
     "math operator os re string struct sys time types typing"
@@ -17,7 +19,7 @@ _LATER = frozenset(
     "array ast calendar cmath csv dataclasses datetime decimal difflib enum fractions inspect numbers pprint "
     "queue random statistics textwrap threading traceback unicodedata unittest uuid".split()
 )
-_LARGE = frozenset({"numpy", "pytest"})
+_LARGE = frozenset({"numpy", "pandas", "pytest"})
 _IMPORTS = re.compile(r"^[ \t]*(?:import|from)[ \t]+(\w+(?:[ \t]*,[ \t]*\w+)*)", re.MULTILINE)
 
 
@@ -29,6 +31,11 @@ def named_by_program(source: str, prelude: str = "") -> list[str]:
 
 def named_by_test(source: str) -> list[str]:
     return sorted(_named(source) & (_LATER | _LARGE))
+
+
+def for_values(source: str, large: bool = False) -> list[str]:
+    """The files of ours by which values cross of modules that `source` seems to import."""
+    return extensions.named(_named(source) - (set() if large else _LARGE))
 
 
 def _named(source: str) -> set[str]:

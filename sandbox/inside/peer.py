@@ -4,24 +4,28 @@ Requests nest like calls in one process: while a peer waits for its answer it se
 (the program may call a function that the test passed to it). So one thread of each side is enough, and
 answers need no queue; a request's number is echoed only to notice a peer that lost count.
 
-    request  {"id": 3, "do": "call", "args": <node of (positional, keyword)>}
-    answer   {"re": 3, "value": <node>, "changes": [[container number, content], ...]}
+    request  {"id": 3, "do": "call", "args": <node of (positional, keyword)>, "fields": [<fields>...]}
+    answer   {"re": 3, "value": <node>, "changes": [[container number, content], ...], "fields": [<fields>...]}
              {"re": 3, "raise": <exception>, "changes": ...}
              {"re": 3, "broken": "why the value cannot cross"}
 
-Arguments are copies. What the callee did to the lists, dicts, sets and bytearrays among them comes back with
-the answer and is done to the caller's own objects; a result that is one of them is the caller's object.
+Arguments are copies. What the callee did to the lists, dicts, arrays and the like among them comes back with
+the answer and is done to the caller's own objects; a result that is one of them is the caller's object. Instances
+of classes that both sides know cross the same way: `fields` holds what they hold, outside of the values, so that
+a linked list of any length needs no depth.
 """
 
 from __future__ import annotations
 
 import builtins
 from _thread import RLock
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sandbox.inside import wire
+from sandbox.inside import extensions, instances, wire
 from sandbox.inside.codec import MAX_BYTES, CodecError, Container, Decoder, Encoder
+from sandbox.inside.plain import PLAIN
 
 BUILTIN_ERRORS = {
     name: value
@@ -82,13 +86,30 @@ class Peer:
         self._turn = RLock()
         self.handles = Handles()
 
-    def describe(self, value: object) -> object | None:
-        """JSON for an object that is not plain (see `Encoder`)."""
+    def describe(self, value: Any) -> object | None:
+        """JSON for an object that does not cross by value (see `Encoder`)."""
         raise NotImplementedError
 
     def resolve(self, description: Any) -> object:
         """The counterpart of the other side's `describe`; `CodecError` where it makes no sense."""
         raise NotImplementedError
+
+    def node(self, encoder: Encoder, value: Any, depth: int) -> object | None:
+        """The node of a value that is neither plain nor the standard library's; None: it is stripped, or opaque."""
+        if issubclass(type(value), PLAIN):
+            return None
+        description = self.describe(value)
+        return None if description is None else {"foreign": description}
+
+    def value(self, decoder: Decoder, description: Any, depth: int) -> object:
+        """What the other side's `node` describes."""
+        return self.resolve(description)
+
+    def encoder(self, known: Sequence[Container] = ()) -> Encoder:
+        return Encoder(known=known, foreign=self.node, wide=True)
+
+    def decoder(self, known: Sequence[Container] = ()) -> Decoder:
+        return Decoder(known=known, foreign=self.value, cyclic=True, wide=True)
 
     def perform(self, do: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
         """Serves a request. What it raises goes to the other side by `describe_error`."""
@@ -105,11 +126,11 @@ class Peer:
     def request(self, do: str, args: Sequence[object], kwargs: Mapping[str, object] | None = None) -> Any:
         """Asks the other side. Raises what it raised, or `BrokenPeer`, or `CodecError` for our arguments."""
         with self._turn:
-            encoder = Encoder(foreign=self.describe)
+            encoder = self.encoder()
             node = encoder.node((tuple(args), dict(kwargs or {})))
             self._sent += 1
             number = self._sent
-            self._send({"id": number, "do": do, "args": node})
+            self._send({"id": number, "do": do, "args": node, "fields": encoder.fields()})
             while "re" not in (message := self._receive()):
                 self._serve(message)
             if message["re"] != number:
@@ -129,12 +150,13 @@ class Peer:
         if "broken" in message:
             raise BrokenPeer(str(message["broken"])[:500])
         try:
-            decoder = Decoder(known=known, foreign=self.resolve, cyclic=True)
+            decoder = self.decoder(known)
             value = decoder.value(message.get("value"))
             for number, content in message.get("changes", ()):
                 if type(number) is not int or not 0 <= number < len(known):
                     raise CodecError("a change of nothing")
                 decoder.refill(known[number], content)
+            decoder.fields(message.get("fields", []))
             error = self.error(message["raise"]) if "raise" in message else None
         except (CodecError, TypeError, ValueError, RecursionError) as problem:
             raise BrokenPeer(f"malformed answer: {problem}") from None
@@ -145,8 +167,9 @@ class Peer:
     def _serve(self, message: dict[str, Any]) -> None:
         number = message.get("id")
         try:
-            decoder = Decoder(foreign=self.resolve, cyclic=True)
+            decoder = self.decoder()
             args, kwargs = decoder.value(message.get("args"))
+            decoder.fields(message.get("fields", []))
             do = message.get("do")
             if type(args) is not tuple or type(kwargs) is not dict or type(do) is not str:
                 raise CodecError("not a request")
@@ -154,7 +177,7 @@ class Peer:
             raise BrokenPeer(f"malformed request: {problem}") from None
         before = [_items(container) for container in decoder.containers]
         answer: dict[str, Any] = {"re": number}
-        encoder = Encoder(known=decoder.containers, foreign=self.describe)
+        encoder = self.encoder(decoder.containers)
         try:
             value = self.perform(do, args, kwargs)
         except BaseException as error:  # noqa: BLE001 - the boundary between the two
@@ -167,6 +190,7 @@ class Peer:
                 for index, (container, old) in enumerate(zip(decoder.containers, before, strict=True))
                 if not _same(_items(container), old)
             ]
+            answer["fields"] = encoder.fields()
             self._send(answer)
         except (CodecError, RecursionError) as problem:
             self._send({"re": number, "broken": f"{type(problem).__name__}: {problem}"})
@@ -188,10 +212,19 @@ class Peer:
 
 
 def _items(container: Container) -> list[object]:
+    """What tells whether a container was changed: the identity of what it holds; where it holds no objects, a text."""
     if isinstance(container, dict):
         return [item for pair in container.items() for item in pair]
-    return list(container)
+    if isinstance(container, (list, set, bytearray, deque)):
+        return list(container)
+    if (file := extensions.of_container(container)) is not None:
+        return [wire.to_json(file.CONTENTS[type(container)](Encoder(wide=True), container, 0))]
+    return [item for field in instances.fields(container).items() for item in field]
 
 
 def _same(now: list[object], before: list[object]) -> bool:
-    return len(now) == len(before) and all(map(lambda a, b: a is b, now, before))
+    return len(now) == len(before) and all(map(_is_same, now, before))
+
+
+def _is_same(one: object, other: object) -> bool:
+    return one is other or (type(one) is str and type(other) is str and one == other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import builtins
 from typing import Any
 
@@ -11,7 +12,10 @@ MAX_NODES = 2_000_000  # values in one message; a decoded empty list takes 20 ti
 NODE_COST = MAX_BYTES // MAX_NODES
 TYPES = {name: value for name, value in vars(builtins).items() if type(value) is type}
 
-Container = list[Any] | dict[Any, Any] | set[Any] | bytearray
+# An instance of a subclass of these can be stripped to its plain base.
+PLAIN = (int, str, float, list, tuple, dict, set, frozenset, bytes, bytearray, complex)
+# What may change, and so keeps its identity: a list, dict, set, bytearray, deque, array, stream, frame or instance.
+Container = Any
 
 
 class CodecError(ValueError):
@@ -33,3 +37,15 @@ class Opaque:
 
     def __repr__(self) -> str:
         return f"Opaque({self.type_name!r}, {self.text!r})"
+
+
+def parts_of(node: object, count: int) -> list[Any]:
+    if type(node) is not list or len(node) != count:
+        raise CodecError(f"expected {count} parts")
+    return node
+
+
+def unbase64(text: object) -> bytes:
+    if type(text) is not str:
+        raise CodecError("expected base64 text")
+    return base64.b64decode(text, validate=True)

@@ -16,7 +16,7 @@ import types
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from sandbox.inside.codec import CodecError, Decoder, Encoder
+from sandbox.inside.codec import CodecError
 from sandbox.inside.peer import ARITHMETIC, BUILTIN_ERRORS, BrokenPeer, Peer
 from sandbox.inside.record import Record
 
@@ -282,7 +282,7 @@ class Candidate(Peer):
         args = () if isinstance(error, AssertionError) else error.args  # its text may hold what is expected
         return {
             "error": name,
-            "args": Encoder(foreign=self.describe).node(args),
+            "args": self.encoder().node(args),
             "h": self.handles.number(error),
         }
 
@@ -333,7 +333,7 @@ class Candidate(Peer):
 
     def _exception(self, description: dict[str, Any]) -> BaseException:
         cls = self._class(description.get("error"))
-        args = Decoder(foreign=self.resolve, cyclic=True).value(description.get("args"))
+        args = self.decoder().value(description.get("args"))
         text = description.get("text")
         if not issubclass(cls, BaseException) or type(args) is not tuple or type(text) is not str:
             raise CodecError("not an exception")

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.inside import program, wire
-from sandbox.inside.codec import CodecError, Decoder, Encoder
+from sandbox.inside.codec import CodecError
 from sandbox.inside.peer import ARITHMETIC, BUILTIN_ERRORS, Peer
 
 MODULE = "solution"  # the name under which KodCode's tests import the program
@@ -160,7 +160,7 @@ class ProgramPeer(Peer):
         except Exception as problem:  # noqa: BLE001 - the program's own __str__
             text = f"<no text: {type(problem).__name__}>"
         try:
-            args = Encoder(foreign=self.describe).node(error.args)
+            args = self.encoder().node(error.args)
         except (CodecError, RecursionError):
             args = {"t": [text[:1000]]}
         return {
@@ -186,7 +186,7 @@ class ProgramPeer(Peer):
         if "mine" in description:
             error: BaseException = self.handles.get(description["mine"])
             return error
-        args = Decoder(foreign=self.resolve).value(description["args"])
+        args = self.decoder().value(description["args"])
         error = BUILTIN_ERRORS[description["error"]](*args)
         self._judge_errors[id(error)] = error, description["h"]
         return error
