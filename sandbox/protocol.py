@@ -57,7 +57,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of `function` (a name, or `Class.method` on a fresh `Class()`) with plain values."""
+    """One call of `function` with plain values: a name, or `Class.method` on a fresh `Class()`.
+
+    A program without that class, or whose class has no such method, may define `method` as a plain function.
+    """
 
     function: str
     args: tuple[object, ...] = ()

@@ -1,4 +1,4 @@
-"""How an actual value is held against the expected one, on the host.
+"""How an actual value is held against the expected one, on the host (printed output: tasks/outputs.py).
 
 The actual value comes from a hostile program. The codec made it of plain builtin types and bounded it, but it may
 still be large, deep or full of colliding hashes, so every walk is led by the *expected* value: it ends where that
@@ -17,7 +17,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from sandbox.inside.codec import Opaque
+from tasks.json_values import apps_equal, json_equal, livecodebench_equal
+from tasks.outputs import same_output
 from tasks.types import Compare
+
+__all__ = ["EVALPLUS_NOTES", "evalplus_compare", "is_plain", "matches", "reference_value", "same_output"]
 
 EVALPLUS_RTOL = 1e-7
 EVALPLUS_FLOAT_ATOL = 1e-6
@@ -70,7 +74,11 @@ def matches(actual: object, expected: object, compare: Compare, args: Sequence[o
             case "close":
                 return _close(actual, expected, compare.atol, compare.rtol)
             case "json":
-                return _json_equal(actual, expected)
+                return json_equal(actual, expected)
+            case "livecodebench":
+                return livecodebench_equal(actual, expected)
+            case "apps":
+                return apps_equal(actual, expected, compare.note == "wrapped")
             case "truth":
                 return bool(actual) is expected
             case "is":
@@ -114,22 +122,6 @@ def _close(actual: object, expected: object, atol: float, rtol: float) -> bool:
             _close(actual[key], e, atol, rtol) for key, e in expected.items()
         )
     return actual == expected
-
-
-def _json_equal(actual: object, expected: object) -> bool:
-    if isinstance(expected, list):
-        return (
-            isinstance(actual, (list, tuple))
-            and len(actual) == len(expected)
-            and all(_json_equal(a, e) for a, e in zip(actual, expected, strict=True))
-        )
-    if isinstance(expected, dict):
-        return (
-            isinstance(actual, dict)
-            and len(actual) == len(expected)
-            and all(key in actual and _json_equal(actual[key], e) for key, e in expected.items())
-        )
-    return bool(actual == expected)
 
 
 def _evalplus(actual: Any, expected: Any, compare: Compare, args: Sequence[Any]) -> bool:
@@ -206,51 +198,3 @@ def _digit_distance(a: int, b: int) -> int:
     width = max(len(str(a)), len(str(b)))
     digits = zip(str(a).zfill(width), str(b).zfill(width), strict=True)
     return sum(abs(int(x) - int(y)) for x, y in digits)
-
-
-def same_output(actual: str, expected: str, float_tolerance: float | None = None) -> bool:
-    """Whether a program printed what it should: the whole output, line by line.
-
-    White space at the end of a line and at the end of the output is ignored; nothing else is. With a
-    tolerance, a line may differ in numbers written with a fraction or an exponent, by at most
-    `float_tolerance * max(1, |expected|)`; numbers written as integers on both sides must be the same.
-    """
-    got, want = _lines(actual), _lines(expected)
-    if got == want:
-        return True
-    if float_tolerance is None or len(got) != len(want):
-        return False
-    return all(_same_line(a, e, float_tolerance) for a, e in zip(got, want, strict=True))
-
-
-def _lines(text: str) -> list[str]:
-    return [line.rstrip() for line in text.rstrip().split("\n")]
-
-
-def _same_line(actual: str, expected: str, tolerance: float) -> bool:
-    got, want = actual.split(), expected.split()
-    return len(got) == len(want) and all(_same_token(a, e, tolerance) for a, e in zip(got, want, strict=True))
-
-
-def _same_token(actual: str, expected: str, tolerance: float) -> bool:
-    if actual == expected:
-        return True
-    got, want = _decimal(actual), _decimal(expected)
-    if got is None or want is None or not (_fractional(actual) or _fractional(expected)):
-        return False
-    return abs(got - want) <= tolerance * max(1.0, abs(want))
-
-
-def _decimal(token: str) -> float | None:
-    """The finite number that `token` writes in plain decimal, if any (no `nan`, `inf`, `1_000`)."""
-    if len(token) > 400 or not set(token) <= set("0123456789+-.eE"):
-        return None
-    try:
-        number = float(token)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _fractional(token: str) -> bool:
-    return not set(token).isdisjoint(".eE")

@@ -142,10 +142,10 @@ def _candidates(blocks: list[Block], entry_point: str | None) -> list[Block]:
 
 
 def _defines(code: str, entry_point: str | None) -> bool:
-    """Whether `code` defines `entry_point` (for `Class.method`, the class) at its left margin."""
+    """Whether `code` defines `entry_point` (for `Class.method`, the one or the other) at its left margin."""
     if not entry_point:
         return False
-    name = re.escape(entry_point.partition(".")[0])
+    name = f"(?:{'|'.join(map(re.escape, entry_point.split('.')))})"
     return bool(re.search(rf"^(?:(?:async +)?def|class) +{name}\b|^{name} *=[^=]", code, re.MULTILINE))
 
 

@@ -6,11 +6,10 @@ came from.
 
 from __future__ import annotations
 
-import ast
 import gzip
 import json
+import re
 import sys
-import warnings
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +18,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tasks.errors import TaskError
+from tasks.parsing import integer, json_value, literal
 from tasks.types import Task
+
+MAX_NAMED = 20  # rows that cannot be read, of one file; the rest are counted
+
+_SEPARATORS = re.compile(r"[\s,]*")
+_DECODER = json.JSONDecoder()
+_LONG_DECODER = json.JSONDecoder(parse_int=integer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,40 +111,27 @@ class Skip:
     reason: str
 
 
-def literal(text: str) -> Any:
-    """The value of JSON text or, failing that, of a Python literal. Raises `ValueError` for anything else."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of invalid escapes, which datasets have
-            return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError) as error:
-        raise ValueError(f"{type(error).__name__}: {error}"[:200]) from None
+def read_rows(path: Path, dataset: str) -> Iterator[Row | TaskError]:
+    """Rows of a local file: JSON lines or one JSON array of objects, plain or gzipped.
 
-
-def read_rows(path: Path, dataset: str) -> Iterator[Row]:
-    """Rows of a local file: JSON lines or one JSON array of objects, plain or gzipped."""
+    Raises `TaskError` for a file that cannot be read; a row that cannot is given as one, in its place.
+    """
     text = read_text(path)
-    if text.lstrip().startswith("["):
-        yield from _array_rows(text, path, dataset)
-        return
-    index = 0
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            where = f"{path}, line {number}"
-            yield Row(_object(line, where), dataset, index, where)
-            index += 1
+    places = _items(text, path) if _is_array(text) else _lines(text, path)
+    for index, (where, item) in enumerate(places):
+        yield item if isinstance(item, TaskError) else Row(item, dataset, index, where)
 
 
 def read_text(path: Path) -> str:
-    """The text of a local file, unzipped where it is gzipped. Raises `TaskError`."""
+    """The text of a local file, unzipped where it is gzipped; bytes that are no UTF-8 as lone surrogates.
+
+    Raises `TaskError`.
+    """
     try:
         data = path.read_bytes()
         if data.startswith(b"\x1f\x8b"):
             data = gzip.decompress(data)
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8-sig", "surrogateescape")
     except FileNotFoundError:
         raise TaskError(f"{path}: no such file. Check the path.") from None
     except OSError as error:
@@ -147,34 +140,88 @@ def read_text(path: Path) -> str:
         ) from None
     except (EOFError, zlib.error):
         raise TaskError(f"{path}: the gzip file is damaged or cut off. Fetch it again.") from None
-    except UnicodeDecodeError as error:
-        raise TaskError(
-            f"{path}: not UTF-8 text (byte {error.start}). Give JSON lines or a JSON array."
-        ) from None
 
 
-def _array_rows(text: str, path: Path, dataset: str) -> Iterator[Row]:
+Place = tuple[str, dict[str, Any] | TaskError]
+
+
+def _is_array(text: str) -> bool:
+    """Whether `text` begins an array; not one that ends with the first line, and more lines follow."""
+    first, _, others = text.strip().partition("\n")
+    return first.startswith("[") and not (others and first.rstrip().endswith("]"))
+
+
+def _lines(text: str, path: Path) -> Iterator[Place]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            where = f"{path}, line {number}"
+            yield where, _object(line, where)
+
+
+def _object(line: str, where: str) -> dict[str, Any] | TaskError:
     try:
-        rows = json.loads(text)
+        return _undecodable(line, where) or _row(json_value(line), where)
     except (ValueError, RecursionError) as error:
-        raise TaskError(f"{path}: not a JSON array ({error}). Give JSON lines or one JSON array.") from None
-    for index, data in enumerate(rows):
-        where = f"{path}, item {index + 1}"
-        if not isinstance(data, dict):
-            raise TaskError(f"{where}: expected an object, got {_kind(data)}. Each item must be one row.")
-        yield Row(data, dataset, index, where)
+        return _not_json(where, error)
 
 
-def _object(line: str, where: str) -> dict[str, Any]:
+def _items(text: str, path: Path) -> Iterator[Place]:
+    """The items of a JSON array. After one that is not JSON, the next that begins a line as the first one did."""
+    position, number = _blank(text, text.index("[") + 1), 0
+    next_row = re.compile(rf"^{_indent(text, position)}(?={{)", re.MULTILINE)
+    while position < len(text) and text[position] != "]":
+        number += 1
+        where = f"{path}, item {number}"
+        try:
+            value, end = _decode(text, position)
+        except (ValueError, RecursionError) as error:
+            yield where, _not_json(where, error)
+            found = next_row.search(text, position + 1)
+            position = found.end() if found else len(text)
+        else:
+            yield where, _undecodable(text[position:end], where) or _row(value, where)
+            position = _blank(text, end)
+
+
+def _blank(text: str, position: int) -> int:
+    """The first place from `position` on that is neither white space nor a comma."""
+    return _SEPARATORS.match(text, position).end()  # type: ignore[union-attr]  # it matches nothing, too
+
+
+def _indent(text: str, position: int) -> str:
+    """A pattern of what stands before a row that begins a line, told from the first row."""
+    before = text[text.rfind("\n", 0, position) + 1 : position]
+    return before if not before.strip() else " ?"  # the first row may stand on the line of the bracket
+
+
+def _decode(text: str, position: int) -> tuple[Any, int]:
     try:
-        data = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise TaskError(f"{where}: not JSON ({error}). Each line must hold one JSON object.") from None
-    if not isinstance(data, dict):
-        raise TaskError(
-            f"{where}: expected an object, got {_kind(data)}. Each line must hold one JSON object."
+        return _DECODER.raw_decode(text, position)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # an integer over Python's limit
+        return _LONG_DECODER.raw_decode(text, position)
+
+
+def _row(value: Any, where: str) -> dict[str, Any] | TaskError:
+    if not isinstance(value, dict):
+        return TaskError(
+            f"{where}: expected an object, got {_kind(value)}. Each row must be one JSON object."
         )
-    return data
+    return value
+
+
+def _undecodable(source: str, where: str) -> TaskError | None:
+    """The error of a row with bytes that are no UTF-8, which `read_text` let pass as lone surrogates."""
+    try:
+        source.encode()
+    except UnicodeEncodeError as error:
+        return TaskError(f"{where}: not UTF-8 text (character {error.start}). Write it as UTF-8.")
+    return None
+
+
+def _not_json(where: str, error: Exception) -> TaskError:
+    return TaskError(f"{where}: not JSON ({str(error)[:200]}). Each row must be one JSON object.")
 
 
 def _kind(value: object) -> str:
@@ -183,23 +230,49 @@ def _kind(value: object) -> str:
 
 
 def collect(
-    name: str, rows: Iterable[Row], parse: Callable[[Row], Task | Skip], limit: int | None = None
+    name: str,
+    rows: Iterable[Row | TaskError],
+    parse: Callable[[Row], Task | Skip],
+    limit: int | None = None,
 ) -> list[Task]:
-    """The tasks of `rows`, at most `limit`, ids unique. Rows left out are counted on standard error."""
+    """The tasks of `rows`, at most `limit`, ids unique.
+
+    Rows left out are counted on standard error; those that cannot be read are named there, the first few.
+    Raises `TaskError` where no task is left.
+    """
     tasks: dict[str, Task] = {}
     left_out: Counter[str] = Counter()
+    unreadable: list[str] = []
     for row in rows:
         if limit is not None and len(tasks) >= limit:
             break
-        task = parse(row)
-        if isinstance(task, Skip):
+        task = _read(row, parse)
+        if isinstance(task, TaskError):
+            unreadable.append(str(task))
+        elif isinstance(task, Skip):
             left_out[task.reason] += 1
         elif task.id in tasks:
             left_out["an earlier row has the same id"] += 1
         else:
             tasks[task.id] = task
-    for reason, count in left_out.items():
+    left_out["cannot be read"] += len(unreadable)
+    for reason, count in (+left_out).items():
         print(f"{name}: left out {count} row{'s' * (count > 1)}: {reason}", file=sys.stderr)
     if not tasks:
-        raise TaskError(f"{name}: no problems found. Check the file, the split and the limit.")
+        reason = unreadable[0] if unreadable else "Check the file, the split and the limit."
+        raise TaskError(f"{name}: no problems found. {reason}")
+    for problem in unreadable[:MAX_NAMED]:
+        print(f"  {problem}", file=sys.stderr)
     return list(tasks.values())
+
+
+def _read(row: Row | TaskError, parse: Callable[[Row], Task | Skip]) -> Task | Skip | TaskError:
+    """The boundary: whatever is wrong with a row is that row's."""
+    if isinstance(row, TaskError):
+        return row
+    try:
+        return parse(row)
+    except TaskError as error:
+        return error
+    except Exception as error:  # what no parser foresaw must not take the other rows along  # noqa: BLE001
+        return TaskError(f"{row.where}: cannot be read ({type(error).__name__}: {str(error)[:200]}).")

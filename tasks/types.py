@@ -17,14 +17,21 @@ class Compare:
 
     `equal`: Python's `==` between plain values. `close`: numbers within `atol + rtol * |expected|`,
     inside containers too. `json`: `==`, but a tuple is as good as the list that JSON makes of it.
+    `livecodebench`, `apps`: what those data sets' graders do with returned values (tasks/json_values.py);
+    `apps` with the note `wrapped`: an expected list of one may stand for its item.
     `truth`: `bool(actual)` is `expected`, as `assert f(x)` asks. `is`: the very constant (`None`,
     `True`, `False`). `evalplus`: evalplus's own rule, `note` naming the task's special one.
     """
 
-    kind: Literal["equal", "close", "json", "truth", "is", "evalplus"] = "equal"
+    kind: Literal["equal", "close", "json", "livecodebench", "apps", "truth", "is", "evalplus"] = "equal"
     atol: float = 0.0
     rtol: float = 0.0
-    note: str = ""  # evalplus: see `compare.evalplus_compare`
+    note: str = ""  # evalplus: see `compare.evalplus_compare`; apps: `wrapped`
+
+
+# How standard output is held against the expected one (tasks/outputs.py): the whole of it, line by line, or
+# by the rule of a data set's own grader.
+OutputRule = Literal["lines", "stripped", "livecodebench", "apps", "code_contests", "primeintellect"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +48,14 @@ class CallTest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StdioTest:
-    """Given `stdin`, the program must print `stdout` (whole output, trailing space ignored)."""
+    """Given `stdin`, the program must print `stdout`: all of it and no more, as `rule` compares.
+
+    `lines` ignores white space at the end of a line and of the output, and has the `float_tolerance`.
+    """
 
     stdin: str
     stdout: str
+    rule: OutputRule = "lines"
     float_tolerance: float | None = None
     name: str = ""
 

@@ -122,7 +122,8 @@ def _graded_output(test: StdioTest, name: str, got: TestOutcome) -> _Graded:
     return _Graded(
         TestResult(
             name=name,
-            passed=not got.truncated and same_output(got.stdout, test.stdout, test.float_tolerance),
+            passed=not got.truncated
+            and same_output(got.stdout, test.stdout, test.float_tolerance, test.rule),
             status=got.status,
             actual=shortened(got.stdout),
             expected=shortened(test.stdout),

@@ -178,14 +178,14 @@ def _call(module: ModuleType, name: str, arguments: str, value_bytes: int) -> di
 
 
 def _resolve(module: ModuleType, name: str) -> Any:
-    """`name`, or `Class.method` bound to a fresh `Class()`."""
+    """`name`; or `Class.method` bound to a fresh `Class()`, or the plain function `method` of a program without it."""
     owner, _, method = name.rpartition(".")
     namespace = module.__dict__
-    wanted = owner or method
-    if wanted not in namespace:
-        raise NameError(f"name {wanted!r} is not defined")
-    found = namespace[wanted]
-    return getattr(found(), method) if owner else found
+    if owner in namespace and (method not in namespace or hasattr(namespace[owner], method)):
+        return getattr(namespace[owner](), method)
+    if method not in namespace:
+        raise NameError(f"name {method!r} is not defined")
+    return namespace[method]
 
 
 def _capture_output(limit: int) -> tuple[Capture, Capture]:

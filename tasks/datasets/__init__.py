@@ -53,7 +53,9 @@ def load(name_or_spec: str, *, split: str | None = None, limit: int | None = Non
         return _builtin(name_or_spec, split, limit)
     if name in DATASETS:
         dataset = DATASETS[name]
-        rows = _local_rows(dataset, Path(file), split) if equals else hub_rows(name, dataset.hub, split)
+        rows: Iterator[Row | TaskError] = (
+            _local_rows(dataset, Path(file), split) if equals else hub_rows(name, dataset.hub, split)
+        )
         return collect(name, rows, dataset.parse, limit)
     path = Path(name_or_spec)
     if path.suffix in (".jsonl", ".json", ".gz") or path.is_file():
@@ -90,13 +92,13 @@ def _builtin(spec: str, split: str | None, limit: int | None) -> list[Task]:
         raise TaskError(str(error)) from None
 
 
-def _local_rows(dataset: Dataset, path: Path, split: str | None) -> Iterator[Row]:
+def _local_rows(dataset: Dataset, path: Path, split: str | None) -> Iterator[Row | TaskError]:
     rows = read_rows(path, dataset.name)
     if dataset.split_of is None or split is None:
         _refuse_split(f"{dataset.name}={path}", split)
         return rows
     wanted, split_of = dataset.hub.split(split), dataset.split_of
-    return (row for row in rows if split_of(row) == wanted)
+    return (row for row in rows if isinstance(row, TaskError) or split_of(row) == wanted)
 
 
 def _refuse_split(spec: str, split: str | None) -> None:

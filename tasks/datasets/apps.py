@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from tasks.datasets.cases import PRELUDE, entry_point, from_object, prompt_with_starter
-from tasks.datasets.limits import bytes_of, floored, seconds_of
+from tasks.datasets.limits import bytes_of, floored, python_seconds, seconds_of
+from tasks.datasets.profiles import APPS, TACO, Profile
 from tasks.rows import Row, Skip
 from tasks.types import Task
 
 
 def apps(row: Row) -> Task | Skip:
-    return _parse(row, row.identity("problem_id"))
+    return _parse(row, APPS, row.identity("problem_id"))
 
 
 def taco(row: Row) -> Task | Skip:
-    return _parse(row, row.positional_id())
+    return _parse(row, TACO, row.positional_id())
 
 
-def _parse(row: Row, identity: str) -> Task | Skip:
+def _parse(row: Row, profile: Profile, identity: str) -> Task | Skip:
     solutions = row.structure("solutions") or []
     if not isinstance(solutions, list):
         row.fail("solutions", "expected a list of programs")
     reference = str(solutions[0]) if solutions else ""
     starter = row.optional_text("starter_code")
-    tests = from_object(row, "input_output", row.mapping("input_output"), starter, reference)
+    tests = from_object(row, "input_output", profile, row.mapping("input_output"))
     if not tests:
         return Skip("no tests")
     function = entry_point(tests)
@@ -36,6 +37,6 @@ def _parse(row: Row, identity: str) -> Task | Skip:
         reference=context + reference if reference else None,
         source=row.dataset,
         level=row.optional_text("difficulty"),
-        cpu_seconds=seconds_of(row.data.get("time_limit")),
+        cpu_seconds=python_seconds(seconds_of(row.data.get("time_limit")), profile.cpu_seconds),
         memory_bytes=floored(bytes_of(row.data.get("memory_limit"))),
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.datasets.cases import from_object
-from tasks.datasets.limits import floored, seconds_of
+from tasks.datasets.cases import from_object, stdio
+from tasks.datasets.limits import floored, python_seconds, seconds_of
+from tasks.datasets.profiles import CODE_CONTESTS
 from tasks.rows import Row, Skip
 from tasks.types import StdioTest, Task
 
@@ -21,9 +22,7 @@ def code_contests(row: Row) -> Task | Skip:
         return Skip("reads or writes files, not standard input and output")
     tests: list[StdioTest] = []
     for field in _TESTS:
-        pairs = row.mapping(field)
-        found = from_object(row, field, {"inputs": pairs.get("input"), "outputs": pairs.get("output")})
-        tests += [test for test in found if isinstance(test, StdioTest)]
+        tests += stdio(row, field, CODE_CONTESTS, _list(row, field, "input"), _list(row, field, "output"))
     if not tests:
         return Skip("no tests")
     return Task(
@@ -33,16 +32,23 @@ def code_contests(row: Row) -> Task | Skip:
         reference=_python3(row.mapping("solutions")),
         source=row.dataset,
         level=str(row.data.get("cf_rating") or ""),
-        cpu_seconds=seconds_of(row.data.get("time_limit")),
+        cpu_seconds=python_seconds(seconds_of(row.data.get("time_limit"))),
         memory_bytes=floored(row.data.get("memory_limit_bytes")),
     )
 
 
 def _redistributed(row: Row) -> Task | Skip:
-    tests = from_object(row, "tests", row.mapping("tests"))
+    tests = from_object(row, "tests", CODE_CONTESTS, row.mapping("tests"))
     if not tests:
         return Skip("no tests")
     return Task(id=row.positional_id(), prompt=row.text("problem"), tests=tests, source=row.dataset)
+
+
+def _list(row: Row, field: str, part: str) -> list[Any]:
+    values = row.mapping(field).get(part) or []
+    if not isinstance(values, list):
+        row.fail(field, f"`{part}` must be a list")
+    return values
 
 
 def _python3(solutions: dict[str, Any]) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tasks.datasets.cases import PRELUDE, entry_point, from_list, from_object, prompt_with_starter
 from tasks.datasets.code import unfenced
+from tasks.datasets.profiles import DEEPCODER, Profile
 from tasks.rows import Row, Skip
 from tasks.types import Task
 
@@ -13,11 +14,12 @@ def deepcoder(row: Row) -> Task | Skip:
     code = unfenced(solutions[0]) if solutions else ""
     starter = row.optional_text("starter_code")
     cases = row.structure("tests")
+    profile = _profile(row, cases)
     if isinstance(cases, dict):
-        tests = from_object(row, "tests", cases, starter, code)
+        tests = from_object(row, "tests", profile, cases)
     else:
         function = row.mapping("metadata").get("func_name")
-        tests = from_list(row, "tests", cases or [], starter, code, function=function)
+        tests = from_list(row, "tests", profile, cases or [], function=function)
     if not tests:
         return Skip("no tests")
     name = entry_point(tests)
@@ -30,5 +32,16 @@ def deepcoder(row: Row) -> Task | Skip:
         context=context,
         reference=context + code if code.strip() else None,
         source=row.dataset,
+        cpu_seconds=profile.cpu_seconds,
         metadata={"config": row.optional_text("_config")},
     )
+
+
+def _profile(row: Row, cases: object) -> Profile:
+    """That of the row's configuration; a local file may not name it, and then its shape tells."""
+    config = row.optional_text("_config")
+    if config and config not in DEEPCODER:
+        row.fail("_config", f"expected one of {', '.join(DEEPCODER)}, got {config!r}")
+    first = cases[0] if isinstance(cases, list) and cases else None
+    from_livecodebench = isinstance(first, dict) and "testtype" in first
+    return DEEPCODER[config or ("lcbv5" if from_livecodebench else "taco")]

@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-# Limits were set for compiled programs; below this a Python interpreter hardly starts.
+from sandbox.protocol import Limits
+
+# Time limits were set for compiled programs (C++), and Python is slower; judges that have a limit of its own for it
+# mostly give two to ten times as much. TACO's grader gives every program 4 s, where most rows state 1 or 2.
+PYTHON_TIME_FACTOR = 5.0
+# Nor were memory limits set for it; below this a Python interpreter hardly starts.
 MIN_MEMORY_BYTES = 256 * 1024 * 1024
 
 _UNITS = {"k": 1e3, "m": 1e6, "g": 1e9}
@@ -18,6 +23,16 @@ def seconds_of(limit: object) -> float | None:
     else:
         total, _ = _number_and_unit(limit)
     return float(total) if total > 0 else None
+
+
+def python_seconds(stated: float | None, own: float | None = None) -> float | None:
+    """CPU seconds for a test of a Python program; None: the grader's default.
+
+    `stated`: for compiled programs. `own`: what the data set's grader gives, never cut below.
+    """
+    if stated is None:
+        return own
+    return max(stated * PYTHON_TIME_FACTOR, own or Limits().cpu_seconds)
 
 
 def bytes_of(limit: object) -> float | None:

@@ -11,7 +11,9 @@ import pickletools
 import zlib
 
 from tasks.datasets.cases import PRELUDE, entry_point, from_list, prompt_with_starter
-from tasks.rows import Row, Skip, literal
+from tasks.datasets.profiles import LIVECODEBENCH
+from tasks.parsing import literal
+from tasks.rows import Row, Skip
 from tasks.types import Task
 
 MAX_UNZIPPED_BYTES = 1 << 30  # the largest private test files take some hundred MB
@@ -24,7 +26,7 @@ def livecodebench(row: Row) -> Task | Skip:
     starter = row.optional_text("starter_code")
     function = row.mapping("metadata").get("func_name")
     cases = [*(row.structure("public_test_cases") or []), *_private(row)]
-    tests = from_list(row, "public_test_cases", cases, starter, function=function)
+    tests = from_list(row, "public_test_cases", LIVECODEBENCH, cases, function=function)
     if not tests:
         return Skip("no tests")
     name = entry_point(tests)
@@ -36,6 +38,7 @@ def livecodebench(row: Row) -> Task | Skip:
         context=PRELUDE if name else "",
         source=row.dataset,
         level=row.optional_text("difficulty"),
+        cpu_seconds=LIVECODEBENCH.cpu_seconds,
         metadata={name: row.optional_text(name) for name in ("question_title", "platform", "contest_date")},
     )
 

@@ -7,31 +7,32 @@ from __future__ import annotations
 
 from tasks.datasets.cases import PRELUDE, entry_point, from_list
 from tasks.datasets.code import unfenced
-from tasks.datasets.limits import bytes_of, floored, seconds_of
+from tasks.datasets.limits import bytes_of, floored, python_seconds, seconds_of
+from tasks.datasets.profiles import OPENR1, PRIMEINTELLECT, SYNTHETIC2, Profile
 from tasks.rows import Row, Skip
 from tasks.types import Task
 
 
 def primeintellect(row: Row) -> Task | Skip:
-    return _parse(row, row.text("prompt"), row.optional_text("gold_standard_solution"))
+    return _parse(row, PRIMEINTELLECT, row.text("prompt"), row.optional_text("gold_standard_solution"))
 
 
 def openr1(row: Row) -> Task | Skip:
-    return _parse(row, row.text("problem_statement"), row.optional_text("gold_standard_solution"))
+    return _parse(row, OPENR1, row.text("problem_statement"), row.optional_text("gold_standard_solution"))
 
 
 def synthetic2(row: Row) -> Task | Skip:
-    return _parse(row, row.text("prompt"), _best_response(row))
+    return _parse(row, SYNTHETIC2, row.text("prompt"), _best_response(row))
 
 
-def _parse(row: Row, prompt: str, solution: str) -> Task | Skip:
+def _parse(row: Row, profile: Profile, prompt: str, solution: str) -> Task | Skip:
     info = row.mapping("verification_info")
     if not info.get("test_cases"):
         return Skip("no tests")
     if info.get("language", "python") != "python":
         return Skip("not in Python")
     code = unfenced(solution)
-    tests = from_list(row, "verification_info", info["test_cases"], code)
+    tests = from_list(row, "verification_info", profile, info["test_cases"])
     function = entry_point(tests)
     context = PRELUDE if function else ""
     limits = row.mapping("metadata")
@@ -44,7 +45,7 @@ def _parse(row: Row, prompt: str, solution: str) -> Task | Skip:
         reference=context + code if code.strip() else None,
         source=row.dataset,
         level=str(limits.get("difficulty") or ""),
-        cpu_seconds=seconds_of(limits.get("time_limit")),
+        cpu_seconds=python_seconds(seconds_of(limits.get("time_limit")), profile.cpu_seconds),
         memory_bytes=floored(limits.get("memory_limit_bytes") or bytes_of(limits.get("memory_limit"))),
     )
 

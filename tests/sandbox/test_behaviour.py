@@ -41,6 +41,36 @@ def test_methods_keywords_and_state_between_calls(pool: Pool) -> None:
     assert [test.value for test in outcome.tests] == [(3, 1), (7, 2)]
 
 
+METHOD = "class Solution:\n    def m(self, x):\n        return 'method', x\n"
+FUNCTION = "def m(x):\n    return 'function', x\n"
+
+
+@pytest.mark.parametrize(
+    ("program", "value"),
+    [
+        (METHOD, ("method", 1)),
+        (FUNCTION, ("function", 1)),
+        (FUNCTION + METHOD, ("method", 1)),
+        (FUNCTION + "class Solution:\n    pass\n", ("function", 1)),
+        ("class Solution:\n    m = staticmethod(lambda x: ('static', x))\n", ("static", 1)),
+        ("class Solution:\n    def __init__(self):\n        self.m = lambda x: ('own', x)\n", ("own", 1)),
+        ("m = lambda x: ('lambda', x)\n", ("lambda", 1)),
+        ("Solution = None\n" + FUNCTION, ("function", 1)),
+        ("class Other:\n    def m(self, x):\n        return x\n", "NameError"),
+        ("class Solution:\n    pass\n", "AttributeError"),
+        (
+            "class Solution:\n    def __init__(self, n):\n        pass\n    def m(self, x):\n        return x\n",
+            "TypeError",
+        ),
+    ],
+)
+def test_a_method_may_be_a_plain_function(pool: Pool, program: str, value: object) -> None:
+    calls = (Call("Solution.m", (1,)),)
+    (test,) = pool.run(Job(id="t", program=program, work=Calls(calls), limits=LIMITS)).tests
+    assert (test.error.type if test.error else test.value) == value
+    assert test.error is None or test.error.phase == "entry"
+
+
 def test_an_exception_is_data_with_the_programs_own_frames(pool: Pool) -> None:
     program = "def g(x):\n    return 1 // x\n\ndef f(x):\n    return g(x)\n"
     outcome = run_calls(pool, program, 1, 0, 2)

@@ -15,8 +15,10 @@ from typing import Any
 
 import pytest
 
+from sandbox.protocol import Limits
 from tasks.compare import matches
 from tasks.datasets import DATASETS, describe, load
+from tasks.datasets.limits import PYTHON_TIME_FACTOR
 from tasks.datasets.livecodebench import pickled_string, unpack
 from tasks.errors import TaskError
 from tasks.types import CallTest, JudgeTest, ReferenceTests, StdioTest, Task
@@ -151,7 +153,9 @@ def test_hub_shapes_load_and_say_what_their_rows_say(data: Path, shape: str) -> 
             pairs = [(t.stdin, t.stdout) for t in task.tests if isinstance(t, StdioTest)]
             assert all(sum(map(int, stdin.split())) == int(stdout) for stdin, stdout in pairs)
         elif isinstance(task.tests, tuple) and isinstance(task.tests[0], CallTest):
-            assert all(sum(args) == expected for _, args, expected in calls(task))  # type: ignore[arg-type]
+            tests = [test for test in task.tests if isinstance(test, CallTest)]
+            assert all(matches(sum(t.args), t.expected, t.compare) for t in tests)  # type: ignore[arg-type]
+            assert not any(matches(sum(t.args) + 1, t.expected, t.compare) for t in tests)  # type: ignore[arg-type]
         else:
             assert task.entry_point in ("add_two", "task_func")
         if task.reference:
@@ -173,24 +177,34 @@ def test_lines_text_and_literals_are_the_same_tests(tmp_path: Path) -> None:
         apps_row(problem_id=n, input_output=io) for n, io in enumerate([json.dumps(as_lines), as_literal])
     ]
     first, second = load(f"apps={write(tmp_path, *rows)}")
-    assert first.tests == second.tests == (StdioTest(stdin="1\n2", stdout="3"),)
+    assert first.tests == second.tests == (StdioTest(stdin="1\n2", stdout="3", rule="apps"),)
 
 
 @pytest.mark.parametrize(
-    ("outputs", "expected"),
+    ("outputs", "right", "wrong"),
     [
-        ([[3], [5]], [3, 5]),  # all wrapped
-        ([3, 5], [3, 5]),
-        ([[3, 4], [5]], [[3, 4], [5]]),  # lists of their own
-        ([[[1]], [[2]]], [[1], [2]]),
-        ([[{"1": 2}], [{"-3": 4}]], [{1: 2}, {-3: 4}]),
-        ([["12"], ["ab"]], ["12", "ab"]),  # strings of JSON stay strings
+        ([[3], [5]], [(3, 5), ([3], [5])], [(3, 6), ([3, 3], [5, 5]), (None, None), ([[3]], [[5]])]),
+        ([3, 5], [(3, 5)], [([3], [5])]),
+        ([[3, 4], [5]], [([3, 4], [5])], [([3, 4], 5), (3, 5)]),  # lists of their own
+        ([[[1]], [[2]]], [([1], [2]), ([[1]], [[2]])], [(1, 2)]),
+        ([[{"1": 2}], [{"-3": 4}]], [({1: 2}, {-3: 4}), ({"1": 2}, {"-3": 4})], [({1: 2}, {3: 4})]),
+        ([[{"1": {"2": 3}}], [0]], [({1: {2: 3}}, 0), ({"1": {2: 3}}, 0)], [({1: {2: 4}}, 0)]),
+        ([[["12"]], [["ab"]]], [(["12"], ["ab"])], [([12], ["ab"]), ("12", "ab")]),
+        ([["12"], ["ab"]], [("12", "ab")], [(12, "ab")]),  # strings of JSON stay strings
     ],
 )
-def test_wrapped_outputs_and_int_keys(tmp_path: Path, outputs: object, expected: list[object]) -> None:
+def test_outputs_of_apps_may_be_wrapped_and_have_int_keys(
+    tmp_path: Path, outputs: object, right: list[tuple[object, object]], wrong: list[tuple[object, object]]
+) -> None:
     io = {"fn_name": "g", "inputs": [[1], [2]], "outputs": outputs}
     (task,) = load(f"apps={write(tmp_path, apps_row(input_output=json.dumps(io)))}")
-    assert calls(task) == [("g", (1,), expected[0]), ("g", (2,), expected[1])]
+
+    def passes(values: tuple[object, object]) -> bool:
+        assert isinstance(task.tests, tuple)
+        pairs = zip(values, task.tests, strict=True)
+        return all(isinstance(t, CallTest) and matches(v, t.expected, t.compare) for v, t in pairs)
+
+    assert all(map(passes, right)) and not any(map(passes, wrong))
 
 
 def test_a_returned_tuple_equals_the_list_that_json_has(tmp_path: Path) -> None:
@@ -212,20 +226,17 @@ def test_a_returned_tuple_equals_the_list_that_json_has(tmp_path: Path) -> None:
         assert not matches(wrong, test.expected, test.compare)
 
 
-def test_the_starter_code_or_the_solution_says_whether_it_is_a_method(tmp_path: Path) -> None:
+@pytest.mark.parametrize("starter", ["", STARTER, "def addTwo(a, b):\n"])
+def test_a_call_is_of_a_method_or_of_a_function_as_the_program_likes(tmp_path: Path, starter: str) -> None:
     io = json.dumps({"fn_name": "addTwo", "inputs": [[1, 2]], "outputs": [[3]]})
     solution = json.dumps([STARTER + "        return a + b\n"])
-    rows = [
-        apps_row(problem_id=0, input_output=io, starter_code=STARTER),
-        apps_row(problem_id=1, input_output=io, solutions=solution),
-        apps_row(problem_id=2, input_output=io),
-    ]
-    method, by_solution, function = load(f"apps={write(tmp_path, *rows)}")
-    assert method.entry_point == by_solution.entry_point == "Solution.addTwo"
-    assert function.entry_point == "addTwo"
-    assert STARTER.rstrip() in method.prompt
+    (task,) = load(
+        f"apps={write(tmp_path, apps_row(input_output=io, starter_code=starter, solutions=solution))}"
+    )
+    assert task.entry_point == "Solution.addTwo"  # or the plain function: sandbox/protocol.py, `Call`
+    assert starter.rstrip() in task.prompt
     namespace: dict[str, Any] = {}
-    exec(by_solution.reference or "", namespace)  # our own text
+    exec(task.reference or "", namespace)  # our own text
     assert namespace["Solution"]().addTwo(1, 2) == 3 and namespace["inf"] == float("inf")
 
 
@@ -238,15 +249,19 @@ def test_functional_text_cases_hold_one_argument_a_line(tmp_path: Path) -> None:
 
 def test_limits_are_read_and_memory_is_floored(data: Path, tmp_path: Path) -> None:
     (task,) = load(f"code_contests={data}/hub_shapes/code_contests.jsonl")
-    assert (task.cpu_seconds, task.memory_bytes) == (2.0, 256 * 2**20)
+    assert (task.cpu_seconds, task.memory_bytes) == (2.0 * PYTHON_TIME_FACTOR, 256 * 2**20)
     row = json.loads((data / "hub_shapes/taco.jsonl").read_text().splitlines()[0])
     rows = [
         {**row, "time_limit": "1.5 seconds", "memory_limit": "1024.0 megabytes"},
         {**row, "time_limit": None, "memory_limit": None},
+        {**row, "time_limit": "0.5 seconds"},
     ]
-    some, none = load(f"taco={write(tmp_path, *rows)}")
-    assert (some.cpu_seconds, some.memory_bytes) == (1.5, 1_024_000_000)
+    some, none, short = load(f"taco={write(tmp_path, *rows)}")
+    assert (some.cpu_seconds, some.memory_bytes) == (1.5 * PYTHON_TIME_FACTOR, 1_024_000_000)
     assert (none.cpu_seconds, none.memory_bytes) == (None, None)
+    assert short.cpu_seconds == Limits().cpu_seconds  # never below what a task without a limit has
+    (lcb,) = load(f"livecodebench={write(tmp_path, lcb_row())}")
+    assert lcb.cpu_seconds == 6  # stated for Python: not scaled
 
 
 def test_only_python_solutions_are_references(data: Path, tmp_path: Path) -> None:
@@ -336,38 +351,40 @@ def test_rows_that_give_no_task_are_counted_and_printed(
         ({"solutions": "{}1"}, "solutions", "neither JSON nor a Python literal"),
     ],
 )
-def test_a_malformed_row_is_named_by_file_line_and_field(
-    tmp_path: Path, row: dict[str, object], field: str, problem: str
+def test_a_malformed_row_is_left_out_and_named_by_file_line_and_field(
+    tmp_path: Path, row: dict[str, object], field: str, problem: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = write(tmp_path, apps_row(), {**apps_row(problem_id=8), **row})
-    with pytest.raises(TaskError) as error:
-        load(f"apps={path}")
-    message = str(error.value)
-    assert f"{path}, line 2: field {field!r}: " in message and problem in message
-    assert "Fix or remove this row" in message
+    path = write(tmp_path, apps_row(), {**apps_row(problem_id=8), **row}, apps_row(problem_id=9))
+    assert [task.id for task in load(f"apps={path}")] == ["7", "9"]
+    printed = capsys.readouterr().err
+    assert "apps: left out 1 row: cannot be read" in printed
+    assert f"{path}, line 2: field {field!r}: " in printed and problem in printed
+    assert "Fix or remove this row" in printed
 
 
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
-        ("a.jsonl", b"{}\n{oops\n", "line 2: not JSON"),
+        ("a.jsonl", b"{oops\n{}\n", "line 1: not JSON"),
+        ("a.jsonl", b"{}\n{oops\n", "line 1: field 'problem_id': missing"),
         ("a.jsonl", b"[1]", "item 1: expected an object, got a number"),
         ("a.jsonl", b"7\n", "line 1: expected an object"),
-        ("a.json", b"[{}", "not a JSON array"),
+        ("a.json", b"[{}", "item 1: field 'problem_id': missing"),
+        ("a.json", b"[{", "item 1: not JSON"),
         ("a.jsonl", b"", "no problems found"),
-        ("a.jsonl", b"\xff\xfe{}", "not UTF-8 text"),
+        ("a.jsonl", b"\xff\xfe{}", "line 1: not UTF-8 text"),
         ("a.gz", gzip.compress(b"{}" * 999, mtime=0)[:-9], "damaged or cut off"),
-        ("a.jsonl", b"[" * 200_000, "not a JSON array"),
+        ("a.jsonl", b"[" * 200_000, "item 1: not JSON"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_a_task_error(
+def test_a_file_without_a_row_that_can_be_read_is_a_task_error(
     tmp_path: Path, name: str, content: bytes, problem: str
 ) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(TaskError) as error:
         load(f"apps={path}")
-    assert problem in str(error.value) or "field 'problem_id'" in str(error.value).split(problem)[0]
+    assert problem in str(error.value)
 
 
 def test_gzip_json_array_and_lines_are_the_same(tmp_path: Path) -> None:

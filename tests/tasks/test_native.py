@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -17,7 +18,7 @@ from sandbox.inside.languages import LANGUAGES
 from tasks import native
 from tasks.datasets import load
 from tasks.errors import TaskError
-from tasks.types import CallTest, Compare, JudgeTest, ReferenceTests, StdioTest, Task
+from tasks.types import CallTest, Compare, JudgeTest, OutputRule, ReferenceTests, StdioTest, Task
 
 SCHEMA = json.loads((Path(native.__file__).parent / "task.schema.json").read_text())
 
@@ -223,13 +224,14 @@ def test_the_entry_point_is_the_function_by_default(tmp_path: Path) -> None:
         ({"entry_point": None}, "tests.call[0].function", "the task has no entry_point"),
     ],
 )
-def test_a_malformed_row_is_named_by_file_line_and_field(
-    tmp_path: Path, changes: dict[str, object], field: str, problem: str
+def test_a_malformed_row_is_left_out_and_named_by_file_line_and_field(
+    tmp_path: Path, changes: dict[str, object], field: str, problem: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = write(tmp_path / "t.jsonl", row(), row(**{"id": "b", **changes}))
-    with pytest.raises(TaskError, match=problem) as error:
-        native.load(path)
-    assert str(error.value).startswith(f"{path}, line 2: field {field!r}: ")
+    path = write(tmp_path / "t.jsonl", row(), row(**{"id": "b", **changes}), row(id="c"))
+    assert [task.id for task in native.load(path)] == ["add", "c"]
+    printed = capsys.readouterr().err
+    assert "left out 1 row: cannot be read" in printed
+    assert f"{path}, line 2: field {field!r}: " in printed and re.search(problem, printed)
 
 
 def test_a_deep_value_is_a_task_error_not_a_crash(tmp_path: Path) -> None:
@@ -265,6 +267,7 @@ def test_the_schema_follows_the_types() -> None:
     assert set(defs["compare"]["properties"]["kind"]["enum"]) == set(
         get_args(get_type_hints(Compare)["kind"])
     )
+    assert set(defs["stdio"]["properties"]["rule"]["enum"]) == set(get_args(OutputRule))
     languages = set(SCHEMA["properties"]["language"]["enum"])
     assert languages == set(get_args(get_type_hints(Task)["language"])) == {"python", *LANGUAGES}
     assert languages == set(get_args(get_type_hints(JobModel)["language"]))

@@ -1,0 +1,47 @@
+"""How the programs of each data set of cases are graded: as that data set's own grader does.
+
+docs/grading.md has the sources, the rules in words and where we differ on purpose. Data sets whose tests are
+Python (HumanEval, MBPP, KodCode, AceCode, BigCodeBench) need no profile: the test itself decides, and evalplus's
+rules come with its tasks (tasks/datasets/evalplus.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tasks.types import OutputRule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """`values` and `output` name rules of tasks/json_values.py and tasks/outputs.py.
+
+    `wrapped`: an output that is a list of one may stand for its item, where all of a row's are such lists.
+    `integer_keys`: an argument that is a dict with keys of digits had integers. `cpu_seconds`: what the data
+    set's grader gives a Python program for a test, where that is more than our default.
+    """
+
+    values: Literal["livecodebench", "apps"] = "apps"
+    output: OutputRule
+    wrapped: bool = False
+    integer_keys: bool = False
+    cpu_seconds: float | None = None
+
+
+LIVECODEBENCH = Profile(values="livecodebench", output="livecodebench", cpu_seconds=6)
+APPS = Profile(output="apps", wrapped=True, integer_keys=True)
+TACO = APPS
+CODE_CONTESTS = Profile(output="code_contests")
+PRIMEINTELLECT = Profile(output="primeintellect", wrapped=True, integer_keys=True, cpu_seconds=10)
+SYNTHETIC2 = Profile(output="stripped")
+OPENR1 = Profile(output="stripped", cpu_seconds=5)
+
+# DeepCoder grades each row as the data set that it comes from, with a longer limit.
+_DEEPCODER_TACO = Profile(output="apps", wrapped=True, integer_keys=True, cpu_seconds=12)
+DEEPCODER = {
+    "lcbv5": LIVECODEBENCH,
+    "taco": _DEEPCODER_TACO,
+    "primeintellect": _DEEPCODER_TACO,
+    "codeforces": _DEEPCODER_TACO,
+}
