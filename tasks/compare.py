@@ -12,6 +12,7 @@ MBPP+ and HumanEval/32 have a special rule, named by `Compare.note` (`EVALPLUS_N
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
@@ -108,9 +109,9 @@ def is_plain(value: object) -> bool:
 
 def _close(actual: object, expected: object, atol: float, rtol: float) -> bool:
     if isinstance(expected, _NUMBERS):
-        if not isinstance(actual, _NUMBERS):
-            return False
-        return actual == expected or abs(actual - expected) <= atol + rtol * abs(expected)
+        if isinstance(actual, int) and isinstance(expected, int):
+            return actual == expected
+        return isinstance(actual, _NUMBERS) and _near(actual, expected, atol, rtol)
     if type(actual) is not type(expected):
         return False
     if isinstance(expected, (list, tuple)) and isinstance(actual, (list, tuple)):
@@ -122,6 +123,13 @@ def _close(actual: object, expected: object, atol: float, rtol: float) -> bool:
             _close(actual[key], e, atol, rtol) for key, e in expected.items()
         )
     return actual == expected
+
+
+def _near(actual: complex, expected: complex, atol: float, rtol: float) -> bool:
+    """Within the tolerance; an infinity, which everything is near to in the formula, only equals itself."""
+    if actual == expected:
+        return True
+    return cmath.isfinite(expected) and abs(actual - expected) <= atol + rtol * abs(expected)
 
 
 def _evalplus(actual: Any, expected: Any, compare: Compare, args: Sequence[Any]) -> bool:
@@ -166,7 +174,7 @@ def _all_close(actual: object, expected: object, atol: float) -> bool:
         return all(_all_close(a, e, atol) for a, e in zip(actual, expected, strict=True))
     if not isinstance(actual, _NUMBERS) or not isinstance(expected, _NUMBERS):
         return False
-    return actual == expected or abs(actual - expected) <= atol + EVALPLUS_RTOL * abs(expected)
+    return _near(actual, expected, atol, EVALPLUS_RTOL)
 
 
 def _same_set(actual: Iterable[object], expected: Iterable[object]) -> bool:

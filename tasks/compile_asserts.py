@@ -16,7 +16,8 @@ import warnings
 from functools import lru_cache
 from typing import Any
 
-from tasks.literals import NotLiteral, evaluate, iterate
+from tasks.budget import MAX_SOURCE, Budget, NotLiteral
+from tasks.literals import evaluate, iterate
 from tasks.types import CallTest, Compare, JudgeTest
 
 MAX_CALLS = 10_000
@@ -36,14 +37,14 @@ def compile_asserts(
     Calls that belong to the same static assert share a name, the one that a judge would give it.
     `prompt` is the code of the task's prompt: what it names, other than the entry point, is not the program's.
     """
-    if test.kind not in ("script", "check"):
+    if test.kind not in ("script", "check") or len(test.source) > MAX_SOURCE:
         return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "\d" in a test is no concern of ours
             module = ast.parse(test.source)
         calls = _Compiler(module, entry_point, prompt).run(test.kind == "check")
-    except (SyntaxError, ValueError, RecursionError, MemoryError, NotLiteral):
+    except Exception:  # noqa: BLE001 - whatever it is, a judge can still run the test
         return None
     return tuple(calls) or None
 
@@ -60,6 +61,8 @@ class _Compiler:
         self._candidate: str | None = None  # the parameter of `check`, while in its body
         self._check: ast.FunctionDef | None = None
         self._calls: list[CallTest] = []
+        self._budget = Budget()
+        self._unit_names: dict[ast.Assert, str] = {}
         self._passed: dict[int, object] = {}  # mutable values that were handed out, kept alive by id
 
     def run(self, call_check: bool) -> list[CallTest]:
@@ -73,6 +76,7 @@ class _Compiler:
             self._statement(statement, top)
 
     def _statement(self, node: ast.stmt, top: bool) -> None:
+        self._budget.spend(1)
         match node:
             case ast.Assert():
                 self._assert(node)
@@ -84,6 +88,7 @@ class _Compiler:
                 self._bind(target, self._literal(node.value))
             case ast.For(orelse=[]):
                 for item in iterate(self._literal(node.iter)):
+                    self._budget.spend(1)
                     self._bind(node.target, item)
                     self._block(node.body)
             case ast.Import() | ast.ImportFrom():
@@ -120,7 +125,7 @@ class _Compiler:
                     raise NotLiteral("candidate is rebound")
                 self._names[target.id] = value
             case ast.Tuple() | ast.List():
-                items = list(iterate(value))
+                items = iterate(value)
                 if len(items) != len(target.elts):
                     raise NotLiteral("unpacking")
                 for part, item in zip(target.elts, items, strict=True):
@@ -173,8 +178,10 @@ class _Compiler:
             raise NotLiteral("centre of a tolerance")
         if type(atol) not in (int, float) or not 0 < atol < 1e6:
             raise NotLiteral("tolerance")
-        strict = isinstance(op, ast.Lt)  # d < t is d <= the float below t
-        return expected, Compare(kind="close", atol=math.nextafter(atol, 0) if strict else float(atol))
+        # d < t is d <= the float below t
+        most = math.nextafter(atol, 0) if isinstance(op, ast.Lt) else float(atol)
+        # `close` takes integers for exact, this test does not.
+        return float(expected) if most >= 1 else expected, Compare(kind="close", atol=most)
 
     def _is_builtin(self, name: str) -> bool:
         named = name in self._names or name in self._hidden or name in (self._candidate, self._entry_point)
@@ -202,6 +209,7 @@ class _Compiler:
         kwargs = {str(keyword.arg): self._literal(keyword.value) for keyword in call.keywords if keyword.arg}
         if function is None or len(kwargs) != len(call.keywords) or len(self._calls) >= MAX_CALLS:
             raise NotLiteral("call")
+        self._budget.spend(sum(map(self._budget.size, (args, kwargs, expected))))
         self._hand_out((args, kwargs, expected))
         self._calls.append(
             CallTest(
@@ -210,9 +218,15 @@ class _Compiler:
                 kwargs=kwargs,
                 expected=expected,
                 compare=compare,
-                name=f"line {node.lineno}: {ast.unparse(node.test)}"[:_NAME_LENGTH],
+                name=self._name_of(node),
             )
         )
+
+    def _name_of(self, node: ast.Assert) -> str:
+        """The one that a judge would give it, made once: it may be in a loop, and long."""
+        if node not in self._unit_names:
+            self._unit_names[node] = f"line {node.lineno}: {ast.unparse(node.test)}"[:_NAME_LENGTH]
+        return self._unit_names[node]
 
     def _hand_out(self, value: object) -> None:
         """Refuses a mutable value that was handed out before: the program may have changed it by now."""
@@ -227,7 +241,7 @@ class _Compiler:
                 self._hand_out(item)
 
     def _literal(self, node: ast.expr) -> Any:
-        return evaluate(node, self._names, self._hidden)
+        return evaluate(node, self._names, self._hidden, self._budget)
 
 
 def _bound_names(module: ast.Module) -> set[str]:

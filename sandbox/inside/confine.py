@@ -68,6 +68,9 @@ _DENIED: dict[str, Numbers] = {
     "open_by_handle_at": (304, 265),
     "fanotify_init": (300, 262),
     "quotactl": (179, 60),
+    "quotactl_fd": (443, 443),
+    "lsm_set_self_attr": (460, 460),
+    "file_setattr": (469, 469),
     "acct": (163, 89),
     "syslog": (103, 116),
     "vhangup": (153, 58),
@@ -93,6 +96,10 @@ _DENIED: dict[str, Numbers] = {
     "fsmount": (432, 432),
     "fspick": (433, 433),
     "mount_setattr": (442, 442),
+    "statmount": (457, 457),
+    "listmount": (458, 458),
+    "open_tree_attr": (467, 467),
+    "listns": (470, 470),
 }
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 SOCKET: Numbers = (41, 198)

@@ -64,7 +64,6 @@ _DENIED: dict[str, Numbers] = {
     "fremovexattr": (199, 16),
     "setxattrat": (463, 463),
     "removexattrat": (466, 466),
-    "file_setattr": (469, 469),
     "inotify_init": (253, None),
     "inotify_init1": (294, 26),
     # sockets other than a connected pair

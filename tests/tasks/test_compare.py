@@ -118,7 +118,12 @@ def test_equal_follows_python_between_types(actual, expected, right):
         ([1.0], (1.0,), False),
         (math.inf, math.inf, True),
         (math.inf, 1.0, False),
+        (1.0, math.inf, False),
+        (-math.inf, math.inf, False),
+        (1j, complex(0.0, math.inf), False),
+        ([1.0, 2.0], [1.0, -math.inf], False),
         (NAN, 1.0, False),
+        (1.0, NAN, False),
         ("1.0", 1.0, False),
         (10**400, 1.0, False),
         (True, 1.0, True),
@@ -133,6 +138,18 @@ def test_relative_tolerance_scales_with_the_expected_value():
     compare = Compare(kind="close", rtol=0.1)
     assert matches(110.0, 100.0, compare)
     assert not matches(100.0, 90.0, compare)
+
+
+@pytest.mark.parametrize("compare", [Compare(kind="close", atol=5.0), Compare(kind="close", rtol=0.1)])
+def test_integers_are_exact_under_a_tolerance(compare):
+    assert matches(10**15, 10**15, compare) and matches([101.0], [100], compare)
+    assert not matches(10**15 + 1, 10**15, compare) and not matches([101], [100], compare)
+
+
+@given(st.floats() | st.complex_numbers(), st.sampled_from([math.inf, -math.inf, complex(0, math.inf)]))
+def test_an_infinity_is_near_to_itself_only(actual, expected):
+    for compare in (Compare(kind="close", atol=1e300, rtol=0.5), Compare(kind="evalplus", atol=1e-3)):
+        assert matches(actual, expected, compare) is (actual == expected)
 
 
 def test_truth_and_identity():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -312,3 +313,57 @@ def test_the_edge_of_a_tolerance_is_pythons(argument: str, op: str, tolerance: s
     calls = script(source)
     assert calls is not None
     assert _calls_say(calls, lambda x: x) == _python_says(source, lambda x: x)
+
+
+_DOUBLED = "".join(f"x{n + 1} = (x{n}, x{n})\n" for n in range(60))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "for i in range(99999):\n for j in range(99999):\n  x = 1\nassert f(1) == 1",
+        "x = (0,) * 50000\ny = (x,) * 50000\nassert f(y) == 1",
+        f"x0 = (1,)\n{_DOUBLED}assert f(1) == {{x60: 1}}",
+        f"x0 = (1,)\n{_DOUBLED}assert f(x60) == 1",
+        f"x0 = (1,)\n{_DOUBLED}assert f(1) == x60",
+        f"x0 = 'a' * 40000\n{''.join(f'x{n + 1} = x{n} + x{n}' + chr(10) for n in range(40))}assert f(1) == x40",
+        "assert f(1) == {" + ",".join(f"{n}*(2**61-1)" for n in range(3000)) + "}",
+        "assert f(1) == dict(zip(" + repr([n * (2**61 - 1) for n in range(3000)]) + ", range(3000)))",
+        "x = (0,) * 40000\nfor i in range(9000):\n  assert f(x) == i",
+        "x = 3**60000\nfor i in range(9000):\n  y = x * x",
+        "x = 3**60000\ny = 3**30000\nfor i in range(9000):\n  z = x // y\nassert f(1) == 1",
+        "x = list(range(2000))\nfor i in range(9000):\n  y = list(zip(x, x, x, x))\nassert f(1) == 1",
+        "x = (1,) * 20000\nfor i in range(9000):\n  y = x + x\nassert f(1) == 1",
+        "x = [*range(10**12)]\nassert f(1) == 1",
+        "assert f(*range(10**12)) == 1",
+        "a, b = range(10**30)\nassert f(1) == 1",
+        "assert f(1) == " + "-" * 4000 + "1",
+        "assert f(" + repr(list(range(10**6))) + ") == 1",
+    ],
+)
+def test_a_test_that_takes_long_to_read_is_left_to_the_judge(source: str) -> None:
+    began = time.process_time()
+    assert script(source) is None
+    assert time.process_time() - began < 1.0  # a tenth of that, on an idle machine
+
+
+@settings(max_examples=50)
+@given(
+    st.recursive(
+        st.sampled_from(["x", "y", "3", "'ab'"]),
+        lambda part: st.one_of(
+            st.lists(part, max_size=4).map(lambda parts: f"[{', '.join(parts)}]"),
+            st.tuples(part, st.sampled_from("+*"), part).map(lambda three: f"({' '.join(three)})"),
+            st.tuples(st.sampled_from(["list", "set", "tuple", "str"]), part).map(
+                lambda two: f"{two[0]}({two[1]})"
+            ),
+        ),
+        max_leaves=12,
+    ),
+    st.integers(1, 40),
+)
+def test_what_is_evaluated_is_bounded_whatever_the_expression(expression: str, times: int) -> None:
+    began = time.process_time()
+    lines = "".join(f"x = {expression}\ny = {expression}\n" for _ in range(times))
+    script(f"x, y = 2, [1, 2]\n{lines}assert f(x) == y")
+    assert time.process_time() - began < 2.0
