@@ -40,16 +40,24 @@ class Plan:
     has_classes: bool  # whether classes of the program's are among what the test is about
 
 
+def split_entry_point(entry_point: str | None) -> tuple[str, str]:
+    """The class and the method of `Solution.f`; of a function, "" and its name."""
+    owner, _, name = (entry_point or "").rpartition(".")
+    return owner, name
+
+
 def plan(kind: str, test: str, entry_point: str | None, prompt: str) -> Plan:
     """Raises `SyntaxError` (or `ValueError`, `RecursionError`) where test or prompt is not Python."""
-    names = modules(test, entry_point)
-    own = imported_names(test, names) | {entry_point}
-    kept = helpers(prompt, entry_point)
+    owner, name = split_entry_point(entry_point)
+    owed = owner or name or None
+    names = modules(test, name or None)
+    own = imported_names(test, names) | {owed, name}
+    kept = helpers(prompt, owed)
     kept = [*_usual_imports("\n".join([*kept, test]), own), *kept]
     source = "\n".join(kept)
     _, given = global_names(source)
     wanted = free_names(test) | free_names(source) | imported_names(test, names)
-    wanted = wanted - given - {"*"} | ({entry_point} if entry_point else set())
+    wanted = wanted - given - {"*"} - {name} | ({owed} if owed else set())
     instrumented, asserts = instrument(test) if kind in ("script", "check") else (test, [])
     return Plan(
         helpers=kept,
@@ -57,8 +65,8 @@ def plan(kind: str, test: str, entry_point: str | None, prompt: str) -> Plan:
         asserts=asserts,
         wanted=sorted(wanted),
         modules=sorted(names),
-        # `Solution` only holds functions: no test is about how its objects compare.
-        has_classes=bool((classes(prompt) | set(filter(_is_class_name, wanted))) - {"Solution"}),
+        # `Solution` only holds functions: no test is about how its objects compare. The prompt's own are the judge's.
+        has_classes=bool((classes(prompt) - given | set(filter(_is_class_name, wanted))) - {"Solution"}),
     )
 
 

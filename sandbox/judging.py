@@ -63,7 +63,8 @@ def _prepared(work: Judge) -> _Prepared:
         plan = asdict(instrument.plan(work.kind, work.test, work.entry_point, work.prompt))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         plan = {"broken": f"the test or its prompt is not Python: {type(error).__name__}: {error}"}
-    fields = {"kind": work.kind, "entry_point": work.entry_point, "plan": plan}
+    owner, entry_point = instrument.split_entry_point(work.entry_point)
+    fields = {"kind": work.kind, "owner": owner, "entry_point": entry_point, "plan": plan}
     return _Prepared(wire.to_json(fields).encode())
 
 

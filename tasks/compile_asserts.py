@@ -55,6 +55,7 @@ class _Compiler:
     def __init__(self, module: ast.Module, entry_point: str | None, prompt: str) -> None:
         self._module = module
         self._entry_point = entry_point
+        self._called = (entry_point or "").rpartition(".")[2]  # by the test: of `Solution.f` it is `f`
         self._prompt_names = set(re.findall(r"\w+", prompt))
         self._hidden = frozenset(_bound_names(module))
         self._names: dict[str, object] = {}
@@ -97,7 +98,7 @@ class _Compiler:
                 self._check = node
             case ast.Expr(
                 value=ast.Call(func=ast.Name(id="check"), args=[ast.Name(id=name)], keywords=[])
-            ) if top and name == self._entry_point:
+            ) if top and name == self._called:
                 self._run_check()
             case _:
                 raise NotLiteral(type(node).__name__)
@@ -121,7 +122,7 @@ class _Compiler:
     def _bind(self, target: ast.expr, value: object) -> None:
         match target:
             case ast.Name():
-                if target.id in (self._candidate, self._entry_point):
+                if target.id in (self._candidate, self._called):
                     raise NotLiteral("candidate is rebound")
                 self._names[target.id] = value
             case ast.Tuple() | ast.List():
@@ -184,7 +185,7 @@ class _Compiler:
         return float(expected) if most >= 1 else expected, Compare(kind="close", atol=most)
 
     def _is_builtin(self, name: str) -> bool:
-        named = name in self._names or name in self._hidden or name in (self._candidate, self._entry_point)
+        named = name in self._names or name in self._hidden or name in (self._candidate, self._called)
         return hasattr(builtins, name) and not named
 
     def _is_ours(self, call: ast.Call) -> bool:
@@ -196,7 +197,7 @@ class _Compiler:
             return True
         if name in self._names or name in self._hidden:
             return False
-        if name == self._entry_point:
+        if name == self._called:
             return True
         return not hasattr(builtins, name) and name not in self._prompt_names
 
@@ -204,7 +205,7 @@ class _Compiler:
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or not self._is_ours(call):
             raise NotLiteral("not a call of the program")
         name = call.func.id
-        function = self._entry_point if name == self._candidate else name
+        function = self._entry_point if name in (self._candidate, self._called) else name
         args = tuple(self._literal(ast.List(elts=call.args)))
         kwargs = {str(keyword.arg): self._literal(keyword.value) for keyword in call.keywords if keyword.arg}
         if function is None or len(kwargs) != len(call.keywords) or len(self._calls) >= MAX_CALLS:

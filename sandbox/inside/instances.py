@@ -10,6 +10,13 @@ from typing import Any
 
 from sandbox.inside.plain import CodecError
 
+_HEAP_TYPE = 1 << 9  # of `type.__flags__`: made by a class statement
+
+
+def is_plain(cls: type) -> bool:
+    """Whether an instance of `cls` is no more than its fields: it extends no type that holds anything else."""
+    return all(base.__flags__ & _HEAP_TYPE for base in cls.__mro__[:-1])
+
 
 def fields(value: object) -> dict[str, Any]:
     """What `value` holds, by name: its `__dict__` and its slots."""

@@ -53,7 +53,8 @@ class CandidateModule(ModuleType):
 class Judge:
     def __init__(self, payload: dict[str, Any], candidate: Candidate, record: Record) -> None:
         self.kind: str = payload["kind"]
-        self.entry_point: str | None = payload["entry_point"]
+        self.owner: str = payload["owner"]  # the class whose method the entry point is, if it is one
+        self.entry_point: str = payload["entry_point"]
         self.plan: dict[str, Any] = payload["plan"]  # see sandbox/instrument.py
         self.code: CodeType | None = None  # of the test, if it is there already
         self.candidate = candidate
@@ -68,12 +69,14 @@ class Judge:
             self.record.refuse(self.plan["broken"])
         self.record.wanted = frozenset(self.plan["wanted"])
         self.candidate.has_classes = self.plan["has_classes"]
-        given = self._load_program()
         namespace = self._namespace()
+        given = self._load_program()
         # Only what it was asked for: any other name would replace one of Python's in the test.
         self.names = {name: given[name] for name in self.plan["wanted"] if name in given}
-        if self.entry_point and self.entry_point not in self.names:
-            self.record.spoil("NameError", f"the program defines no {self.entry_point!r}", "entry")
+        if (owed := self.owner or self.entry_point) and owed not in self.names:
+            self.record.spoil("NameError", f"the program defines no {owed!r}", "entry")
+        if self.owner:
+            self.names[self.entry_point] = _method(self.names[self.owner], self.entry_point)
         namespace |= self.names
         for name in self.plan["modules"]:
             if not _exists(name):
@@ -92,6 +95,8 @@ class Judge:
         """A name of the program's module: a helper of the prompt's stays the prompt's."""
         if name in self.helpers and name != self.entry_point:
             return self.helpers[name]
+        if self.owner and name == self.entry_point:
+            return self.names[name]
         found = self.candidate.ask("names", [name])
         if type(found) is not dict or name not in found:
             self.record.missing.add(name)
@@ -100,7 +105,7 @@ class Judge:
 
     def _load_program(self) -> dict[str, Any]:
         """What the program provides, by name."""
-        answer = self.candidate.ask("load", self.plan["wanted"])
+        answer = self.candidate.ask("load", self.plan["wanted"], list(self.candidate.known))
         if type(answer) is not tuple or len(answer) != 2 or type(answer[1]) is not dict:
             self.record.spoil("BrokenProtocol", "malformed names")
         failure: Any = answer[0]
@@ -124,13 +129,16 @@ class Judge:
             except ImportError:  # of what the program may need, and the helpers may not
                 continue
         self.helpers = {name: value for name, value in namespace.items() if not name.startswith("__")}
+        for name, value in self.helpers.items():
+            if isinstance(value, type) and (value.__module__, value.__name__) == (TEST_MODULE, name):
+                self.candidate.known[name] = value
         return namespace
 
     def _run_script(self, namespace: dict[str, Any]) -> bool:
         self.record.units = [Unit(name) for name in self.plan["asserts"]]
         exec(self.code or compiled(self.plan["test"]), namespace)
         if self.kind == "check":
-            namespace["check"](self.names[self.entry_point or ""])
+            namespace["check"](self.names[self.entry_point])
         return not self.record.resumed
 
     def _run_tests(self, namespace: dict[str, Any]) -> bool:
@@ -178,6 +186,16 @@ class Judge:
             return None
         cause = f": {failed['type']}: {failed['message']}" if failed else ""
         return f"the test never used the program{cause}"
+
+
+def _method(owner: Any, name: str) -> Any:
+    """What the test calls by the method's name: that method of a fresh object."""
+
+    def method(*args: Any, **kwargs: Any) -> Any:
+        return getattr(owner(), name)(*args, **kwargs)
+
+    method.__name__ = name
+    return method
 
 
 @functools.cache

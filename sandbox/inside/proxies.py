@@ -16,7 +16,8 @@ import types
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from sandbox.inside.codec import CodecError
+from sandbox.inside.codec import CodecError, Decoder, Encoder
+from sandbox.inside.known import KNOWN, KnownClasses
 from sandbox.inside.peer import ARITHMETIC, BUILTIN_ERRORS, BrokenPeer, Peer
 from sandbox.inside.record import Record
 
@@ -181,6 +182,8 @@ class Candidate(Peer):
         super().__init__(descriptor)
         self.record = record
         self.has_classes = False  # the test or its prompt names classes of the program's
+        self.known: dict[str, type] = {}  # classes that the prompt defines: the program has them, too
+        self._known = KnownClasses(self.known.get, self._known_name)
         self._classes: dict[int, type] = {}
         self._objects: dict[int, Proxy] = {}
         self._items: dict[int, int] = {}
@@ -252,6 +255,17 @@ class Candidate(Peer):
         if type(text) is str:
             sys.stdout.write(text.encode(errors="replace").decode())
         return message
+
+    def _known_name(self, cls: type) -> str | None:
+        return cls.__name__ if self.known.get(cls.__name__) is cls else None
+
+    def node(self, encoder: Encoder, value: Any, depth: int) -> object | None:
+        return self._known.node(encoder, value, depth) or super().node(encoder, value, depth)
+
+    def value(self, decoder: Decoder, description: Any, depth: int) -> object:
+        if type(description) is dict and description.keys() & KNOWN:
+            return self._known.value(decoder, description, depth)
+        return super().value(decoder, description, depth)
 
     # The judge's objects, on their way to the program: functions to call, and nothing else.
 
@@ -355,6 +369,8 @@ class Candidate(Peer):
             return _known_exception(description)
         if type(description) is not dict:
             raise CodecError("not a class")
+        if "known" in description:
+            return self._known.named(description["known"])
         number = _handle(description.get("class"))
         if number not in self._classes:
             self._classes[number] = self._new_class(number, description)

@@ -70,7 +70,7 @@ def program(mains: dict[str, Callable[[], object]]) -> None:
     args = codec.Encoder().node(_ARGUMENTS)
     function = {"foreign": {"mine": 0}}
     call_it = {"t": [{"t": [function, *args["t"][0]["t"]]}, {"d": []}]}  # type: ignore[index]
-    names = {"t": [{"t": [["rehearsed", "absent"]]}, {"d": []}]}
+    names = {"t": [{"t": [["rehearsed", "absent"], []]}, {"d": []}]}
     requests = [("load", names), ("call", call_it), ("call", call_it)]
     for _ in range(TIMES):
         _run(mains["calls"], calls)
@@ -84,7 +84,8 @@ def judge(mains: dict[str, Callable[[], object]]) -> None:
     answers = [{"t": [None, names]}, [2, {"t": ["x"]}], 3]
     messages = [{"re": number, "value": value, "changes": []} for number, value in enumerate(answers, 1)]
     code = base64.b64encode(marshal.dumps(compile(_TEST, "<test>", "exec"))).decode()
-    payload = {"code": [sys.version, code], "kind": "check", "entry_point": "rehearsed", "plan": _PLAN}
+    plan = {"kind": "check", "owner": "", "entry_point": "rehearsed", "plan": _PLAN}
+    payload = {"code": [sys.version, code], **plan}
     for _ in range(TIMES):
         _run(mains["judge"], payload, messages)
 

@@ -5,6 +5,8 @@ judge whatever it likes, which is no more than its functions could have returned
 
     describe(value), program to judge                                 the judge gets
     {"mine": n}                                                       its own n-th handle's object
+    {"known": name}, {"instance": name}, {"member": [name, member]}   a class that the task's own code defines,
+    {"tuple": [name, node]}                                           an instance of it, of an Enum, of a named tuple
     {"class": n, "name": str, "bases": [<class>...], "has": [str...]}  a class
     {"class": n}                                                      the same, once described
     "module:Name module:Base ..."                                     an exception class not the program's own
@@ -21,7 +23,9 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.inside import program, wire
-from sandbox.inside.codec import CodecError
+from sandbox.inside.codec import CodecError, Decoder, Encoder
+from sandbox.inside.known import KNOWN as _KNOWN
+from sandbox.inside.known import KnownClasses
 from sandbox.inside.peer import ARITHMETIC, BUILTIN_ERRORS, Peer
 
 MODULE = "solution"  # the name under which KodCode's tests import the program
@@ -99,6 +103,8 @@ class ProgramPeer(Peer):
         self._source = source
         self._prelude = prelude
         self._names: dict[str, Any] = {}
+        self._known_names: frozenset[str] = frozenset()  # of classes that the judge has, too
+        self._known = KnownClasses(self._class_named, self._known_name)
         self._described: set[int] = set()
         self._functions: dict[int, JudgeFunction] = {}
         self._judge_errors: dict[int, tuple[BaseException, int]] = {}  # by id: the error, its handle
@@ -111,7 +117,9 @@ class ProgramPeer(Peer):
 
     def perform(self, do: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
         if do == "load":
-            return self._load(), self._named(args[0])
+            wanted, known = args
+            self._known_names = frozenset(known)
+            return self._load(), self._named(wanted)
         if do == "names":
             return self._named(args[0])
         return OPERATIONS[do](*args, **kwargs)
@@ -126,6 +134,21 @@ class ProgramPeer(Peer):
     def _named(self, wanted: list[str]) -> dict[str, Any]:
         return {name: self._names[name] for name in wanted if name in self._names}
 
+    def _class_named(self, name: str) -> type | None:
+        found = self._names.get(name)
+        return found if isinstance(found, type) else None
+
+    def _known_name(self, cls: type) -> str | None:
+        return cls.__name__ if cls.__module__ == MODULE and cls.__name__ in self._known_names else None
+
+    def node(self, encoder: Encoder, value: Any, depth: int) -> object | None:
+        return self._known.node(encoder, value, depth) or super().node(encoder, value, depth)
+
+    def value(self, decoder: Decoder, description: Any, depth: int) -> object:
+        if description.keys() & _KNOWN:
+            return self._known.value(decoder, description, depth)
+        return super().value(decoder, description, depth)
+
     def describe(self, value: Any) -> object | None:
         if isinstance(value, JudgeFunction):
             return {"mine": value._number}
@@ -136,6 +159,8 @@ class ProgramPeer(Peer):
         return {"h": self.handles.number(value), "of": self._describe_class(type(value))}
 
     def _describe_class(self, cls: type) -> object:
+        if (name := self._known_name(cls)) is not None:
+            return {"known": name}
         if issubclass(cls, BaseException) and cls.__module__ != MODULE:
             return " ".join(f"{base.__module__}:{base.__qualname__}" for base in cls.__mro__[:-1])
         number = self.handles.number(cls)
