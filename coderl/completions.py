@@ -16,33 +16,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from coderl.answers import Answer
 from tasks.errors import TaskError
-from tasks.extract import extract, program_of
 from tasks.types import Task
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A program to grade: its task, the row that it came in, the program (None: none was found).
-
-    `blocks`: all code blocks of the completion as the model wrote them, the last one the answer; empty
-    where there is only one.
-    """
+    """What to grade: its task, the row that it came in."""
 
     task: Task
     row: dict[str, Any]
-    program: str | None
-    blocks: tuple[str, ...] = ()
-
-    @property
-    def programs(self) -> list[str | None]:
-        """All that is to be graded: the program, then the earlier blocks as whole programs."""
-        return [self.program, *(program_of(block, self.task) for block in self.blocks[:-1])]
+    answer: Answer
 
 
 def reference_items(tasks: Sequence[Task]) -> list[Item]:
     """Each task's own reference as its completion. Raises `TaskError` where no task has one."""
-    items = [Item(task, {"task_id": task.id}, task.reference) for task in tasks if task.reference is not None]
+    items = [
+        Item(task, {"task_id": task.id}, Answer(task.reference))
+        for task in tasks
+        if task.reference is not None
+    ]
     if not items:
         raise TaskError("--completions reference: these tasks have no references; give a file of completions")
     return items
@@ -135,13 +129,7 @@ def _items(row: dict[str, Any], named: _Names, where: str) -> Iterator[Item]:
         raise TaskError(f"{where}, field {field}: {_found(row, field)}; give {wanted}")
     carried = {key: value for key, value in row.items() if key != "samples"}
     for text in texts:
-        extraction = extract(text, task)
-        yield Item(
-            task,
-            {**carried, "task_id": task.id, "completion": text},
-            extraction.program if extraction.found else None,
-            extraction.blocks if len(extraction.blocks) > 1 else (),
-        )
+        yield Item(task, {**carried, "task_id": task.id, "completion": text}, Answer.of(text, task))
 
 
 def _found(row: dict[str, Any], field: str) -> str:

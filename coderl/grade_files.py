@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from coderl.answers import passed
 from coderl.completions import Item, read_completions, reference_items
 from coderl.runner import open_runner
 from sandbox.protocol import Limits
@@ -90,36 +91,27 @@ def verdict_row(item: Item, verdict: Verdict, earlier: Sequence[Verdict] = ()) -
 
     `blocks` holds every code block with its own verdict where there are several: `earlier` ones, then the answer.
     """
-    fields = dataclasses.asdict(verdict)
-    fields["passed"] = _passed(verdict)
-    if item.blocks:
-        verdicts = [*earlier, verdict]
-        fields["blocks"] = [
-            {"code": code, "passed": _passed(v)} for code, v in zip(item.blocks, verdicts, strict=True)
-        ]
-    return {**item.row, **fields, "program": item.program or ""}
-
-
-def _passed(verdict: Verdict) -> bool | None:
-    return None if verdict.score is None else verdict.passed
+    fields = {**dataclasses.asdict(verdict), "passed": passed(verdict)}
+    judged = item.answer.judged([verdict, *earlier])
+    return {**item.row, **fields, **judged, "program": item.answer.program or ""}
 
 
 def summarize(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """Counts over all rows; rates leave out what could not be graded."""
     graded = [verdict for verdict in verdicts if verdict.score is not None]
     scores = [verdict.score for verdict in graded if verdict.score is not None]
-    passed = [verdict for verdict in graded if verdict.passed]
+    right = [verdict for verdict in graded if verdict.passed]
     ungraded = sum(verdict.detail.startswith(LEFT_OUT) for verdict in verdicts if verdict.score is None)
     return {
         "completions": len(verdicts),
         "tasks": len({verdict.task_id for verdict in verdicts}),
-        "passed": len(passed),
-        "failed": len(graded) - len(passed),
+        "passed": len(right),
+        "failed": len(graded) - len(right),
         "infra": len(verdicts) - len(graded) - ungraded,
         "left_out": ungraded,
-        "pass_rate": len(passed) / len(graded) if graded else None,
+        "pass_rate": len(right) / len(graded) if graded else None,
         "score_mean": sum(scores) / len(scores) if scores else None,
-        "tasks_solved": len({verdict.task_id for verdict in passed}),
+        "tasks_solved": len({verdict.task_id for verdict in right}),
         "tests": sum(len(verdict.tests) for verdict in graded),
         "tests_passed": sum(test.passed for verdict in graded for test in verdict.tests),
         "phases": dict(Counter(verdict.phase for verdict in verdicts).most_common()),
@@ -171,7 +163,7 @@ def _decide(items: Sequence[Item], grader: Grader, allowed: InProcess) -> Gradab
 
 def _grade(grader: Grader, items: Sequence[Item], decided: Gradable) -> list[list[Verdict]]:
     """For each item the verdicts on its `programs`."""
-    programs = [item.programs for item in items]
+    programs = [item.answer.programs(item.task) for item in items]
     tasks = {task.id: task for task in decided.tasks}
     verdicts: dict[tuple[int, int], Verdict] = {}
     places = []

@@ -9,8 +9,9 @@ import asyncio
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
 from threading import Lock
 from typing import Annotated, Any, Literal
@@ -20,16 +21,16 @@ from fastapi.requests import Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import Field, model_validator
 
+from coderl.answers import Answer
 from sandbox.daemon.app import Service, api_router, keep
 from sandbox.daemon.batches import Item, Keep
 from sandbox.daemon.metrics import Metrics
-from sandbox.daemon.models import MAX_ITEMS, Model, Name, Ordering, Source
+from sandbox.daemon.models import MAX_ITEMS, Each, Model, Name, Ordering, Source
 from sandbox.daemon.requests import RequestError
-from sandbox.protocol import Job, Limits, Runner, Stdio
+from sandbox.protocol import Job, Runner, Stdio
 from tasks import native
 from tasks.errors import TaskError
-from tasks.extract import extract
-from tasks.grade import Grader, Preparations, limits_of
+from tasks.grade import Grader, Preparations
 from tasks.modes import Found, InProcess, decided, find, left_out, needs_check
 from tasks.reference import References
 from tasks.rows import Row
@@ -48,7 +49,7 @@ _LINES: dict[int | str, dict[str, Any]] = {
 class CompletionModel(Model):
     """A model's text, from which the program is taken; or the program itself."""
 
-    task_id: Annotated[str, Field(min_length=1, max_length=1000)]
+    task_id: Source
     completion: Source | None = None
     program: Source | None = None
     key: Name = Field("", description="Idempotency key: what has it was asked before is not graded again.")
@@ -60,11 +61,14 @@ class CompletionModel(Model):
         return self
 
 
+Grading = Annotated[CompletionModel | RequestError, Each(CompletionModel)]
+
+
 class GradeRequest(Ordering):
     tasks: list[dict[str, Any]] = Field(
         min_length=1, max_length=MAX_ITEMS, description="Rows of the native format, see tasks/README.md."
     )
-    completions: list[CompletionModel] = Field(min_length=1, max_length=MAX_ITEMS)
+    completions: list[Grading] = Field(min_length=1, max_length=MAX_ITEMS)
     in_process: Literal["never", "needed"] = Field(
         "never",
         description="Tests that cannot be run apart from the program, as their task's reference shows: left out "
@@ -83,16 +87,12 @@ class Tasks:
         self.preparations = Preparations()
 
     def parse(self, number: int, row: dict[str, Any]) -> tuple[bytes, Task]:
-        """A row's digest and its task. Raises `RequestError`."""
+        """A row's digest and its task. Raises `TaskError`."""
         text = json.dumps(row, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(text.encode()).digest()
         task = self._kept.get(digest)
         if task is None:
-            try:
-                task = native.parse(Row(row, "native", number, f"body.tasks.{number}"))
-            except TaskError as error:
-                raise RequestError(422, "invalid", str(error)) from None
-            self._kept[digest] = task
+            task = self._kept[digest] = native.parse(Row(row, "native", number, f"body.tasks.{number}"))
             if len(self._kept) > _KEPT_TASKS:
                 self._kept.popitem(last=False)
         self.preparations.of(task)
@@ -145,47 +145,65 @@ class Modes:
 
 def _items(
     service: Service, tasks: Tasks, references: References, modes: Modes, batch: GradeRequest
-) -> Sequence[Item]:
-    """Raises `RequestError`."""
-    known = {}
+) -> list[Item | RequestError]:
+    """What is to be graded; in the place of a completion that cannot be, or whose task cannot, why."""
+    known: dict[str, _Known | RequestError] = {}
     for number, row in enumerate(batch.tasks):
-        digest, task = tasks.parse(number, row)
-        _check_limits(service, number, task)
-        doubtful = needs_check(task, tasks.preparations.of(task).works)
-        known[task.id] = digest, task, partial(modes.of, digest, task) if doubtful else None
-    items = []
-    for number, asked in enumerate(batch.completions):
-        if asked.task_id not in known:
-            raise RequestError(
-                422,
-                "invalid",
-                f"body.completions.{number}.task_id: {asked.task_id[:200]!r} is not among the tasks",
-            )
-        digest, task, mode = known[asked.task_id]
-        program = asked.program
-        if asked.completion is not None:
-            extraction = extract(asked.completion, task)
-            program = extraction.program if extraction.found else None
-        asking = batch.in_process.encode() + (program or "").encode(errors="surrogatepass")
-        whole = hashlib.sha256(digest + asking).digest()
-        graders = partial(Grader, references=references, preparations=tasks.preparations)
-        items.append(
-            Item(
-                asked.key,
-                b"grade" + whole,
-                partial(_start, graders, mode, batch.in_process, task, program),
-                partial(_render, service.metrics),
-            )
-        )
-    return items
+        name = str(row.get("id"))
+        try:
+            digest, task = tasks.parse(number, row)
+            service.scheduler.check(Job(id=task.id, program="", work=Stdio(()), language=task.language))
+        except TaskError as error:
+            known[name] = RequestError(422, "invalid", str(error))
+        except ValueError as error:
+            known[name] = RequestError(422, "invalid", f"body.tasks.{number}: {error}")
+        else:
+            doubtful = needs_check(task, tasks.preparations.of(task).works)
+            known[name] = _Known(digest, task, partial(modes.of, digest, task) if doubtful else None)
+    graders = partial(Grader, references=references, preparations=tasks.preparations)
+    render = partial(_render, service.metrics)
+    return [
+        _item(known, f"body.completions.{number}", asked, graders, batch.in_process, render)
+        for number, asked in enumerate(batch.completions)
+    ]
 
 
-def _check_limits(service: Service, number: int, task: Task) -> None:
-    limits = limits_of(task, Limits())
-    try:
-        service.check(Job(id=task.id, program="", work=Stdio(()), limits=limits, language=task.language))
-    except ValueError as error:
-        raise RequestError(422, "invalid", f"body.tasks.{number}: {error}") from None
+@dataclass(frozen=True)
+class _Known:
+    """A task of a request. `mode` says how it can be run; None: there is no doubt."""
+
+    digest: bytes
+    task: Task
+    mode: Callable[[], Future[Found]] | None
+
+
+def _item(
+    known: Mapping[str, _Known | RequestError],
+    place: str,
+    asked: CompletionModel | RequestError,
+    graders: Callable[[Runner], Grader],
+    allowed: InProcess,
+    render: Callable[[Answer, Sequence[Verdict]], tuple[dict[str, Any], Keep]],
+) -> Item | RequestError:
+    if isinstance(asked, RequestError):
+        return asked.at(f"{place}.")
+    found = known.get(asked.task_id)
+    if found is None:
+        problem = f"{place}.task_id: {asked.task_id[:200]!r} is not among the tasks"
+        return RequestError(422, "invalid", problem)
+    if isinstance(found, RequestError):
+        return found
+    task = found.task
+    answer = Answer.of(asked.completion, task) if asked.completion is not None else Answer(asked.program)
+    digest = hashlib.sha256(found.digest + allowed.encode())
+    for text in (answer.program or "", *answer.blocks):
+        digest.update(b"%d:" % len(text) + text.encode(errors="surrogatepass"))
+    return Item(
+        asked.key,
+        b"grade" + digest.digest(),
+        partial(_start, graders, found.mode, allowed, task, answer.programs(task)),
+        partial(render, answer),
+    )
 
 
 def _start(
@@ -193,37 +211,40 @@ def _start(
     mode: Callable[[], Future[Found]] | None,
     allowed: InProcess,
     task: Task,
-    program: str | None,
+    programs: Sequence[str | None],
     runner: Runner,
-) -> Future[Verdict]:
-    """The verdict, once the task's reference has shown how it can be run (`mode`; None: there is no doubt)."""
+) -> Future[list[Verdict]]:
+    """The verdicts, once the task's reference has shown how it can be run (`mode`; None: there is no doubt)."""
     if mode is None:
-        return graders(runner).submit(task, program)
-    verdict: Future[Verdict] = Future()
+        return graders(runner).submit_each(task, programs)
+    verdicts: Future[list[Verdict]] = Future()
 
     def grade(done: Future[Found]) -> None:
         try:
             how, reason = decided(task, done.result(), allowed)
             if reason:
-                verdict.set_result(left_out(task.id, reason))
+                verdicts.set_result([left_out(task.id, reason)] * len(programs))
                 return
-            graders(runner).submit(how, program).add_done_callback(deliver)
+            graders(runner).submit_each(how, programs).add_done_callback(deliver)
         except Exception as error:  # noqa: BLE001  # delivered to whoever waits
-            verdict.set_exception(error)
+            verdicts.set_exception(error)
 
-    def deliver(done: Future[Verdict]) -> None:
+    def deliver(done: Future[list[Verdict]]) -> None:
         if error := done.exception():
-            verdict.set_exception(error)
+            verdicts.set_exception(error)
         else:
-            verdict.set_result(done.result())
+            verdicts.set_result(done.result())
 
     mode().add_done_callback(grade)
-    return verdict
+    return verdicts
 
 
-def _render(metrics: Metrics, verdict: Verdict) -> tuple[dict[str, Any], Keep]:
-    metrics.results.labels("verdict", verdict.status.value).inc()
-    return {"verdict": verdict_to_json(verdict)}, keep(verdict.status)
+def _render(metrics: Metrics, answer: Answer, verdicts: Sequence[Verdict]) -> tuple[dict[str, Any], Keep]:
+    """A line's fields; it is kept as long as each of its verdicts may be."""
+    for verdict in verdicts:
+        metrics.results.labels("verdict", verdict.status.value).inc()
+    fields = {**verdict_to_json(verdicts[0]), **answer.judged(verdicts)}
+    return {"verdict": fields}, min(keep(verdict.status) for verdict in verdicts)
 
 
 def verdict_to_json(verdict: Verdict) -> dict[str, Any]:

@@ -18,6 +18,7 @@ _PENDING_FRAMES = 50_000
 # processor from the program; most have ended before the first look.
 _LOOK_SECONDS = 0.02
 _MUCH = 1 << 15  # bytes in a pipe: whoever sends so much is waited for
+MAX_SLOWDOWN = 4.0  # a job may take so many times its CPU seconds by the wall clock, on a busy machine
 
 
 class Process:
@@ -215,9 +216,10 @@ class Clock:
     _SLACK_SECONDS = 0.05  # how old the count at a test's beginning may be
 
     def __init__(self, cell: Cell, limits: Limits, *, spent_cpu_seconds: float, deadline: float) -> None:
-        """`spent_cpu_seconds`: by the job's earlier processes. `deadline`: of the job, by the monotonic clock."""
+        """`spent_cpu_seconds`: by the job's earlier processes. `deadline`: of the job, by the monotonic clock, were
+        it to use no more CPU: what it uses moves it by `MAX_SLOWDOWN` times that."""
         self._cell = cell
-        self._limits = limits
+        self.limits = limits
         self._spent = spent_cpu_seconds
         self._deadline = deadline
         self._cpu_at_start = self._cpu = 0.0
@@ -238,19 +240,27 @@ class Clock:
     def verdict(self) -> Status | None:
         """Whether the current test, or the job, is out of time."""
         now = time.monotonic()
-        if now >= self._wall_end():
-            return Status.WALL_TIMEOUT
-        if now < self._looked + self._cpu_left():
+        if now < min(self._wall_end(), self._looked + self._cpu_left()):
             return None
         self._look(now)
+        if now >= self._wall_end():
+            return Status.WALL_TIMEOUT
         return Status.CPU_TIMEOUT if self._cpu_left() <= 0 else None
 
+    @property
+    def job_is_over(self) -> bool:
+        """Whether, by the last look, it is all tests together that used up their CPU time."""
+        return self._cpu_of_job_left() <= 0
+
     def _cpu_left(self) -> float:
-        of_test = self._limits.cpu_seconds - (self._cpu - self._cpu_at_start)
-        return min(of_test, self._limits.total_cpu_seconds - self._spent - self._cpu)
+        of_test = self.limits.cpu_seconds - (self._cpu - self._cpu_at_start)
+        return min(of_test, self._cpu_of_job_left())
+
+    def _cpu_of_job_left(self) -> float:
+        return self.limits.total_cpu_seconds - self._spent - self._cpu
 
     def _wall_end(self) -> float:
-        return min(self._started + self._limits.wall_seconds, self._deadline)
+        return min(self._started + self.limits.wall_seconds, self._deadline + MAX_SLOWDOWN * self._cpu)
 
     def _look(self, now: float) -> None:
         self._cpu = self._cell.cpu_seconds()

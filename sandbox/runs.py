@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,11 +20,12 @@ from sandbox import judging, results
 from sandbox.cell import Cell, End
 from sandbox.errors import CellLost
 from sandbox.inside import modules, wire
-from sandbox.process import Clock, Process, pump
-from sandbox.protocol import Calls, Job, Judge, Limits, Outcome, Status, Stdio, TestOutcome
+from sandbox.process import MAX_SLOWDOWN, Clock, Process, pump
+from sandbox.protocol import Calls, ErrorInfo, Job, Judge, Limits, Outcome, Status, Stdio, TestOutcome
 
-_MAX_WALL_TIMEOUTS = 2  # sleepers: after so many, the rest of the job's tests is not tried
-_MAX_SLOWDOWN = 4.0  # a job may take so many times its CPU seconds by the wall clock, on a busy machine
+# After so many tests that ran out of time, of loopers and of sleepers, the rest of the job's is not tried.
+_MAX_TIMEOUTS = {Status.CPU_TIMEOUT: 15, Status.WALL_TIMEOUT: 2}
+_MAX_IDLE = 8.0  # a job may do nothing for so many times its wall seconds, all tests together
 _GRACE_SECONDS = 0.5  # to exit, once all results are in
 _KILL_SECONDS = 5.0  # before an unanswered request to kill is repeated
 
@@ -36,12 +38,14 @@ class Ledger:
     tests: list[TestOutcome] = field(default_factory=list)
     cpu_seconds: float = 0.0
     peak_bytes: int = 0
-    wall_timeouts: int = 0
-    deadline: float = field(init=False)
+    timeouts: Counter[Status] = field(default_factory=Counter)
+    started: float = field(default_factory=time.monotonic)
+    _exhausted: TestOutcome | None = None
 
-    def __post_init__(self) -> None:
-        allowed = self.limits.wall_seconds + _MAX_SLOWDOWN * self.limits.total_cpu_seconds
-        self.deadline = time.monotonic() + allowed
+    @property
+    def deadline(self) -> float:
+        """By the monotonic clock, were it to use no more CPU."""
+        return self.started + _MAX_IDLE * self.limits.wall_seconds + MAX_SLOWDOWN * self.cpu_seconds
 
     def clock(self, cell: Cell) -> Clock:
         return Clock(cell, self.limits, spent_cpu_seconds=self.cpu_seconds, deadline=self.deadline)
@@ -51,16 +55,31 @@ class Ledger:
         self.peak_bytes = max(self.peak_bytes, end.peak_bytes)
 
     def fail(self, test: TestOutcome) -> None:
-        self.tests.append(test)
-        self.wall_timeouts += test.status is Status.WALL_TIMEOUT
+        """Takes in a test that its process did not outlive. It says so where time ran out over all tests."""
+        out_of_time = test.status in _MAX_TIMEOUTS
+        over_all = self.exhausted if out_of_time and self.tests else None
+        self.tests.append(over_all or test)
+        self.timeouts[test.status] += out_of_time
 
     @property
-    def exhausted(self) -> bool:
-        return (
-            self.cpu_seconds >= self.limits.total_cpu_seconds
-            or self.wall_timeouts >= _MAX_WALL_TIMEOUTS
-            or time.monotonic() >= self.deadline
-        )
+    def exhausted(self) -> TestOutcome | None:
+        """What is said of the tests that there is no time left for; None while there is."""
+        if self._exhausted is None and (why := self._why_exhausted()):
+            status, message = why
+            error = ErrorInfo(type="TimeoutError", message=message, phase="timeout")
+            self._exhausted = TestOutcome(status=status, error=error)
+        return self._exhausted
+
+    def _why_exhausted(self) -> tuple[Status, str] | None:
+        done = len(self.tests)
+        if self.cpu_seconds >= self.limits.total_cpu_seconds:
+            return Status.CPU_TIMEOUT, f"{_over_all_tests(self.limits)} ran out after test {done}"
+        if time.monotonic() >= self.deadline:
+            return Status.WALL_TIMEOUT, f"the time for all tests by the wall clock ran out after test {done}"
+        for status, most in _MAX_TIMEOUTS.items():
+            if self.timeouts[status] >= most:
+                return status, f"not tried: {most} tests before it ran out of time"
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +199,8 @@ def _calls(job: Job, work: Calls, begun: Begun, freed: Callable[[], None]) -> No
             ledger.tests[-1] = results.cut_short(process, end, "call")  # a child of it ran out of memory
         return
     ledger.fail(fatal or results.cut_short(process, end, "call" if imported else "import"))
-    if not imported or ledger.exhausted or _is_done(process):
-        ledger.tests += [ledger.tests[-1]] * (len(work.calls) - len(ledger.tests))
+    if rest := ledger.tests[-1] if not imported or _is_done(process) else ledger.exhausted:
+        ledger.tests += [rest] * (len(work.calls) - len(ledger.tests))
 
 
 def _is_done(process: Process) -> bool:
@@ -208,9 +227,11 @@ def _stdio(job: Job, work: Stdio, ledger: Ledger, cell: Cell, executable: int | 
     ledger.add(end)
     test = results.script(job, process, end, frames)
     ledger.fail(test)
-    if test.status is Status.COMPILE_ERROR or ledger.exhausted:
-        rest = len(work.inputs) - len(ledger.tests)
-        ledger.tests += [TestOutcome(status=test.status, error=test.error)] * rest
+    broken = (
+        TestOutcome(status=test.status, error=test.error) if test.status is Status.COMPILE_ERROR else None
+    )
+    if rest := broken or ledger.exhausted:
+        ledger.tests += [rest] * (len(work.inputs) - len(ledger.tests))
 
 
 def _begin_judge(job: Job, work: Judge, program_cell: Cell, judge_cell: Cell) -> Begun:
@@ -270,8 +291,13 @@ def _watch_judge(served: Process, judge: Process, clocks: Sequence[Clock]) -> li
         for process, clock in zip((served, judge), clocks, strict=True):
             if process.end is None and (late := clock.verdict()):
                 served.kill(late)
-                judge.kill(late, f"out of time in the {process.cell.role} cell")
+                limit = _over_all_tests(clock.limits) if clock.job_is_over else "time"
+                judge.kill(late, f"{limit} ran out in the {process.cell.role} cell")
     return frames + _taken(judge)
+
+
+def _over_all_tests(limits: Limits) -> str:
+    return f"the limit of {limits.total_cpu_seconds:g} s over all tests"
 
 
 def _interruption(served: Process, judge: Process) -> TestOutcome | None:

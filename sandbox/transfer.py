@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from sandbox.inside.codec import MAX_BYTES, Decoder, Encoder
+from sandbox.inside.codec import Decoder, Encoder
 from sandbox.protocol import (
+    CEILING,
     Call,
     Calls,
     ErrorInfo,
@@ -102,7 +103,7 @@ def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
 def _test_to_json(test: TestOutcome) -> dict[str, Any]:
     result: dict[str, Any] = {"status": test.status.value}
     if test.value is not None:
-        result["value"] = Encoder(max_bytes=2 * MAX_BYTES).node(test.value)
+        result["value"] = Encoder(max_bytes=2 * CEILING.value_bytes).node(test.value)
     if test.stdout:
         result["stdout"] = test.stdout
     if test.stderr:

@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from threading import Lock
 from typing import Any, TypeVar
 
-from sandbox.protocol import Call, Calls, Job, Judge, Limits, Outcome, Runner, Stdio
+from sandbox.protocol import CEILING, Call, Calls, Job, Judge, Limits, Outcome, Runner, Stdio
 from tasks.compile_asserts import compile_asserts
 from tasks.reference import Expected, ReferenceFailed, References
 from tasks.types import CallTest, JudgeTest, ReferenceTests, StdioTest, Task, Verdict
@@ -104,7 +104,8 @@ class Grader:
         def run(done: Future[Expected]) -> None:
             try:
                 expected = done.result()
-                room = replace(limits, value_bytes=max(limits.value_bytes, expected.encoded_bytes // 2))
+                most = min(expected.encoded_bytes // 2, CEILING.value_bytes)
+                room = replace(limits, value_bytes=max(limits.value_bytes, most))
                 outcome = self._runner.submit(Job(id=task.id, program=program, work=work, limits=room))
             except ReferenceFailed as error:
                 verdict.set_result(infra(task.id, str(error)))
@@ -116,6 +117,13 @@ class Grader:
 
         self._references.expected(task, tests).add_done_callback(run)
         return verdict
+
+    def submit_each(self, task: Task, programs: Iterable[str | None]) -> Future[list[Verdict]]:
+        """Starts grading `programs`; the verdicts on them, in their order, once all are there."""
+        verdicts = [self.submit(task, program) for program in programs]
+        together: Future[list[Verdict]] = Future()
+        _when_done(verdicts, lambda: _results(verdicts), together)
+        return together
 
     def grade(self, task: Task, programs: Iterable[str | None]) -> list[Verdict]:
         """The verdicts on `programs`, in their order."""
@@ -162,18 +170,13 @@ def works_of(task: Task) -> tuple[Work, ...]:
 
 
 def limits_of(task: Task, limits: Limits) -> Limits:
-    """`limits`, save what the task's data set states; all of its tests together may then use that up."""
+    """`limits`, save what the task's data set states; never more than `CEILING`, wherever the programs run."""
     if task.memory_bytes is not None:
-        limits = replace(limits, memory_bytes=task.memory_bytes)
+        limits = replace(limits, memory_bytes=min(task.memory_bytes, CEILING.memory_bytes))
     if task.cpu_seconds is None:
         return limits
-    count = len(task.tests.inputs) if isinstance(task.tests, ReferenceTests) else len(task.tests)
-    return replace(
-        limits,
-        cpu_seconds=task.cpu_seconds,
-        total_cpu_seconds=max(limits.total_cpu_seconds, task.cpu_seconds * count),
-        wall_seconds=max(limits.wall_seconds, 4 * task.cpu_seconds),
-    )
+    seconds = min(task.cpu_seconds, CEILING.cpu_seconds)
+    return replace(limits, cpu_seconds=seconds, wall_seconds=max(limits.wall_seconds, 4 * seconds))
 
 
 def _verdict(task: Task, calls: Sequence[CallTest], outcomes: Sequence[Outcome]) -> Verdict:
@@ -224,10 +227,8 @@ def _done(verdict: Verdict) -> Future[Verdict]:
     return future
 
 
-def _when_done(
-    futures: Sequence[Future[Any]], function: Callable[[], Verdict], verdict: Future[Verdict]
-) -> None:
-    """Sets `verdict` to `function()`, called in the thread that finishes the last of `futures`."""
+def _when_done(futures: Sequence[Future[Any]], function: Callable[[], T], result: Future[T]) -> None:
+    """Sets `result` to `function()`, called in the thread that finishes the last of `futures`."""
     lock = Lock()
     waiting = len(futures)
 
@@ -238,9 +239,9 @@ def _when_done(
             if waiting:
                 return
         try:
-            verdict.set_result(function())
+            result.set_result(function())
         except Exception as error:  # noqa: BLE001  # delivered to whoever waits
-            verdict.set_exception(error)
+            result.set_exception(error)
 
     for future in futures:
         future.add_done_callback(one_done)

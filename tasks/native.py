@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from sandbox.inside.codec import CodecError, Decoder, Encoder
+from sandbox.protocol import CEILING
 from tasks.errors import TaskError
 from tasks.rows import Row, collect, read_rows
 from tasks.types import CallTest, Compare, JudgeTest, ReferenceTests, StdioTest, Task, Tests
@@ -57,6 +58,9 @@ def parse(row: Row) -> Task:
     data = row.data
     if data.get("language", "python") != "python" and "stdio" not in data["tests"]:
         row.fail("language", f"{data['language']} programs have stdio tests only", "Give `tests.stdio`.")
+    for field in ("cpu_seconds", "memory_bytes"):
+        if (data.get(field) or 0) > (most := getattr(CEILING, field)):
+            row.fail(field, f"{data[field]} is above {most:.0f}, the most that programs get", "Give less.")
     return Task(
         id=data["id"],
         prompt=data["prompt"],

@@ -10,12 +10,12 @@ import sys
 import tempfile
 from collections import OrderedDict
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
 from sandbox.inside import codec
-from sandbox.protocol import MIB, Call, Calls, Job, Limits, Outcome, Runner, Status
+from sandbox.protocol import CEILING, MIB, Call, Calls, Job, Outcome, Runner, Status
 from tasks.compare import reference_value
 from tasks.errors import TaskError
 from tasks.types import ReferenceTests, Task
@@ -23,13 +23,7 @@ from tasks.types import ReferenceTests, Task
 _VERSION = 1  # of the cache: part of every key
 _KEPT_BYTES = 64 * MIB  # encoded
 _NO_BOUND = 1 << 30  # bytes of a value of ours
-_LIMITS = Limits(
-    cpu_seconds=60,
-    total_cpu_seconds=600,
-    wall_seconds=300,
-    memory_bytes=2048 * MIB,
-    value_bytes=64 * MIB,
-)
+LIMITS = replace(CEILING, memory_bytes=2048 * MIB)
 
 
 class ReferenceFailed(TaskError):
@@ -95,7 +89,7 @@ class References:
                 future.set_result(expected)
 
         calls = Calls(tuple(Call(tests.function, args) for args in tests.inputs))
-        job = Job(id=f"{task.id}#reference", program=task.reference, work=calls, limits=_LIMITS)
+        job = Job(id=f"{task.id}#reference", program=task.reference, work=calls, limits=LIMITS)
         self._runner.submit(job).add_done_callback(finish)
 
     def _forget(self, task_id: str) -> None:

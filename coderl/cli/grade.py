@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from sandbox.protocol import Limits
 
 
 def register(app: typer.Typer) -> None:
@@ -28,11 +31,12 @@ def grade(
     ] = None,
     backend: Annotated[str, typer.Option(help="auto, docker, bubblewrap, confined")] = "auto",
     slots: Annotated[int, typer.Option(min=1, help="programs that run at once")] = 2,
-    cpu_seconds: Annotated[float, typer.Option(min=0.01, help="CPU time of a test; a task's own wins")] = 4.0,
+    cpu_seconds: Annotated[
+        float | None, typer.Option(min=0.01, help="CPU time of a test; a task's own wins")
+    ] = None,
     total_cpu_seconds: Annotated[
-        float,
-        typer.Option(min=0.01, help="CPU time of all tests of a program: bounds what an endless loop costs"),
-    ] = 60.0,
+        float | None, typer.Option(min=0.01, help="CPU time of all tests of a program together")
+    ] = None,
     in_process: Annotated[
         str,
         typer.Option(
@@ -47,7 +51,6 @@ def grade(
 ) -> None:
     """Run every completion in the sandbox against its task's tests and write the verdicts."""
     from coderl import grade_files
-    from sandbox.protocol import Limits
 
     if in_process not in ("never", "needed"):
         raise typer.BadParameter(f"{in_process!r} is neither never nor needed", param_hint="--in-process")
@@ -58,9 +61,22 @@ def grade(
         urls=sandbox or [],
         backend=backend,
         slots=slots,
-        limits=Limits(cpu_seconds=cpu_seconds, total_cpu_seconds=total_cpu_seconds),
+        limits=_limits(cpu_seconds=cpu_seconds, total_cpu_seconds=total_cpu_seconds),
         in_process="needed" if in_process == "needed" else "never",
         mutants=mutants,
         as_json=json,
     )
     raise typer.Exit(code)
+
+
+def _limits(**asked: float | None) -> Limits:
+    """Raises `typer.BadParameter` for more than a daemon, or this machine, grants."""
+    from dataclasses import replace
+
+    from sandbox.protocol import CEILING, Limits
+
+    given: dict[str, Any] = {name: seconds for name, seconds in asked.items() if seconds is not None}
+    for name, seconds in given.items():
+        if not seconds <= (most := getattr(CEILING, name)):
+            raise typer.BadParameter(f"--{name.replace('_', '-')} {seconds:g}: it may be {most:g} at most")
+    return replace(Limits(), **given)

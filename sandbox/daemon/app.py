@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,7 @@ from sandbox.daemon.requests import AccessLog, GuardedRoute, RequestError, insta
 from sandbox.daemon.schedule import Scheduler, SlotPool
 from sandbox.daemon.tokens import Tokens
 from sandbox.inside.codec import CodecError
-from sandbox.protocol import MIB, Job, Limits, Outcome, Runner, Status
+from sandbox.protocol import CEILING, MIB, Job, Outcome, Runner, Status
 from sandbox.transfer import outcome_to_json
 
 API = "1.0"
@@ -55,18 +55,6 @@ _LINES: dict[int | str, dict[str, Any]] = {
 class Settings:
     queue: int = 4096  # items admitted and not answered
     max_body_bytes: int = 64 * MIB
-    ceiling: Limits = field(
-        default_factory=lambda: Limits(
-            cpu_seconds=60.0,
-            total_cpu_seconds=600.0,
-            wall_seconds=120.0,
-            memory_bytes=4096 * MIB,
-            output_bytes=16 * MIB,
-            value_bytes=16 * MIB,
-            processes=128,
-            open_files=256,
-        )
-    )  # the most that a job may ask for; scratch space is the pool's
     cache_bytes: int = 0  # 0: no cache
 
 
@@ -80,20 +68,12 @@ class Service:
     metrics: Metrics
     tokens: Tokens
 
-    def check(self, job: Job) -> None:
-        """Raises `ValueError` for a job that cannot be run here, or asks for more than it may."""
-        self.scheduler.check(job)
-        for limit in fields(Limits):
-            asked, most = getattr(job.limits, limit.name), getattr(self.settings.ceiling, limit.name)
-            if not asked <= most and limit.name != "scratch_bytes":  # NaN is not, either
-                raise ValueError(f"limits.{limit.name}: {asked} is above this daemon's {most}")
-
     def image(self, job: Job) -> str:
         """The image that `job` runs in."""
         return job.image or next(iter(self.scheduler.lanes))
 
-    def answer(self, request: Request, items: Sequence[Item], ordering: Ordering) -> Response:
-        """Streams the answers to `items`. Raises `RequestError` where they are not admitted."""
+    def answer(self, request: Request, items: Sequence[Item | RequestError], ordering: Ordering) -> Response:
+        """Streams the answers to `items`. Raises `RequestError` where none of them is admitted."""
         return BatchResponse(
             self.batches.open(
                 request.state.caller,
@@ -180,7 +160,7 @@ def _run_router(service: Service) -> APIRouter:
     @router.post("/run", response_class=StreamingResponse, responses=_LINES)
     async def run(request: Request, batch: RunRequest) -> Response:
         """Run programs. Their outcomes come as they finish."""
-        items = [run_item(service, number, model) for number, model in enumerate(batch.jobs)]
+        items = [run_item(service, f"body.jobs.{number}", job) for number, job in enumerate(batch.jobs)]
         return service.answer(request, items, batch)
 
     @router.get("/info")
@@ -193,19 +173,21 @@ def _run_router(service: Service) -> APIRouter:
             "images": list(service.scheduler.lanes),
             "languages": {image: lane.pool.languages for image, lane in service.scheduler.lanes.items()},
             "queue": service.settings.queue,
-            "ceiling": {f.name: getattr(service.settings.ceiling, f.name) for f in fields(Limits)},
+            "ceiling": asdict(CEILING),
         }
 
     return router
 
 
-def run_item(service: Service, number: int, model: JobModel) -> Item:
-    """Raises `RequestError`."""
+def run_item(service: Service, place: str, model: JobModel | RequestError) -> Item | RequestError:
+    """What is to be run for the job at `place` of a request, or why that is not."""
+    if isinstance(model, RequestError):
+        return model.at(f"{place}.")
     try:
         job = model.job()
-        service.check(job)
+        service.scheduler.check(job)
     except (CodecError, ValueError) as error:
-        raise RequestError(422, "invalid", f"body.jobs.{number}: {error}") from None
+        return RequestError(422, "invalid", f"{place}: {error}")
     digest = b""
     if model.key or service.settings.cache_bytes:
         digest = _digest(service.image(job), model)

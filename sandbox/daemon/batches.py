@@ -22,7 +22,7 @@ from typing import Any
 
 from sandbox.daemon.memory import Memory
 from sandbox.daemon.metrics import Metrics
-from sandbox.daemon.requests import RequestError
+from sandbox.daemon.requests import RequestError, first_of
 from sandbox.daemon.schedule import Scheduler, Ticket
 from sandbox.daemon.tokens import Caller
 from sandbox.errors import JobCancelledError, PoolClosedError
@@ -95,9 +95,15 @@ class Batches:
         self._finished: deque[float] = deque(maxlen=64)
 
     def open(
-        self, caller: Caller, items: Sequence[Item], *, priority: int, deadline_seconds: float | None
+        self,
+        caller: Caller,
+        items: Sequence[Item | RequestError],
+        *,
+        priority: int,
+        deadline_seconds: float | None,
     ) -> Batch:
-        """Admits all of `items` or none. Raises `RequestError`: busy, over quota, a key used for something else."""
+        """Admits `items`, save those that are refused: each has its own fault, as has one whose key stands for
+        something else. Raises `RequestError`: busy, over quota, all of them refused."""
         if self.draining:
             raise RequestError(
                 503, "draining", "this daemon is shutting down; ask another one", retry_after=1
@@ -106,35 +112,41 @@ class Batches:
             raise RequestError(
                 403, "priority", f"token {caller.name!r} may ask for priority {caller.priority} at most"
             )
-        self._check_keys(items)
-        known = [self._known(caller, item) for item in items]
-        new = sum(entry is None for entry in known)
-        self._check_room(caller, new)
+        digests: dict[str, bytes] = {}  # by key
+        known = [self._known(caller, item, digests) for item in items]
+        refused = [found for found in known if isinstance(found, RequestError)]
+        if len(refused) == len(items):
+            raise RequestError(
+                refused[0].status_code, refused[0].code, first_of([error.detail for error in refused])
+            )
+        self._check_room(caller, sum(found is None for found in known))
         batch = Batch(self, asyncio.get_running_loop(), len(items))
         for index, (item, found) in enumerate(zip(items, known, strict=True)):
-            if isinstance(found, bytes):
+            if isinstance(found, RequestError):
+                batch.deliver(index, _fault(found.code, found.detail))
+            elif isinstance(found, bytes):
                 batch.deliver(index, found)
-                continue
-            twin = self._live.get((caller.name, item.key)) if item.key else None
-            batch.listen(found or twin or self._admit(caller, item, priority), index)
+            else:
+                assert isinstance(item, Item)  # or it was found refused
+                twin = self._live.get((caller.name, item.key)) if item.key else None
+                batch.listen(found or twin or self._admit(caller, item, priority), index)
         batch.set_deadline(deadline_seconds)
         return batch
 
-    @staticmethod
-    def _check_keys(items: Sequence[Item]) -> None:
-        digests: dict[str, bytes] = {}
-        for item in items:
-            if item.key and digests.setdefault(item.key, item.digest) != item.digest:
-                raise RequestError(409, "key", f"key {item.key!r} stands for two different items")
-
-    def _known(self, caller: Caller, item: Item) -> Entry | bytes | None:
-        """What is known of `item`: its answer, or that it runs."""
+    def _known(
+        self, caller: Caller, item: Item | RequestError, digests: dict[str, bytes]
+    ) -> Entry | bytes | RequestError | None:
+        """Of `item`: its answer, the entry that runs, or why it cannot. `digests`: by the batch's keys so far."""
+        if isinstance(item, RequestError):
+            return item
         if item.key:
+            if digests.setdefault(item.key, item.digest) != item.digest:
+                return RequestError(409, "key", f"key {item.key!r} stands for two different items")
             key = (caller.name, item.key)
             entry, answer = self._live.get(key), self._keyed.get(key)
             digest = entry.item.digest if entry else answer[0] if answer else item.digest
             if digest != item.digest:
-                raise RequestError(409, "key", f"key {item.key!r} was used for something else")
+                return RequestError(409, "key", f"key {item.key!r} was used for something else")
             if entry or answer:
                 self.metrics.attached.inc()
                 return entry or (answer[1] if answer else None)

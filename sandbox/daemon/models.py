@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema, core_schema
 
+from sandbox.daemon.requests import RequestError, told
 from sandbox.daemon.schedule import MAX_PRIORITY
 from sandbox.inside.codec import CodecError
-from sandbox.protocol import MIB, Calls, Job, Judge, Limits, Stdio
+from sandbox.protocol import CEILING, MIB, Calls, Job, Judge, Limits, Stdio
 from sandbox.transfer import call_from_json
 
 MAX_ITEMS = 4096  # in one request
 MAX_TESTS = 20_000  # calls or inputs of one job
-MAX_SOURCE = 4 * MIB  # characters of a program, a test or a prompt
 _DEFAULTS = Limits()
 _NAME = r"^[^\x00-\x1f\x7f]*$"
 
 
 def _text(value: Any) -> str:
-    """Any string, lone surrogates included: what a program is made of is for Python to judge."""
+    """Any string, lone surrogates included: what a program is made of is for Python to judge.
+
+    As long as the body that it comes in may be: a long program's or test's verdict is the sandbox's to find.
+    """
     if not isinstance(value, str):
         raise ValueError("should be a string")
-    if len(value) > MAX_SOURCE:
-        raise ValueError(f"should have at most {MAX_SOURCE} characters, has {len(value)}")
     return value
 
 
-Source = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string", "maxLength": MAX_SOURCE})]
+Source = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string"})]
 Name = Annotated[str, Field(max_length=200, pattern=_NAME)]
 Digest = Annotated[str, Field(pattern="^(sha256:[0-9a-f]{64})?$", description="Empty: the daemon's default.")]
 Values = Annotated[list[Any], Field(max_length=1000, description="Nodes of the codec: JSON, and tags.")]
@@ -37,18 +48,22 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class LimitsModel(Model):
-    """Bounds on one program. A daemon may allow less than what stands here."""
+def _limit(name: str, least: float, description: str | None = None) -> Any:
+    return Field(getattr(_DEFAULTS, name), ge=least, le=getattr(CEILING, name), description=description)
 
-    cpu_seconds: float = Field(_DEFAULTS.cpu_seconds, ge=0.01, le=300, description="per test")
-    total_cpu_seconds: float = Field(_DEFAULTS.total_cpu_seconds, ge=0.01, le=3600, description="all tests")
-    wall_seconds: float = Field(_DEFAULTS.wall_seconds, ge=0.01, le=600, description="per test")
-    memory_bytes: int = Field(_DEFAULTS.memory_bytes, ge=32 * MIB, le=16 * 1024 * MIB)
-    output_bytes: int = Field(_DEFAULTS.output_bytes, ge=0, le=64 * MIB, description="each stream, per test")
-    value_bytes: int = Field(_DEFAULTS.value_bytes, ge=64, le=64 * MIB, description="per test")
-    processes: int = Field(_DEFAULTS.processes, ge=1, le=256)
-    open_files: int = Field(_DEFAULTS.open_files, ge=16, le=1024)
-    scratch_bytes: int = Field(_DEFAULTS.scratch_bytes, ge=0, le=4 * 1024 * MIB)
+
+class LimitsModel(Model):
+    """Bounds on one program, up to `CEILING`."""
+
+    cpu_seconds: float = _limit("cpu_seconds", 0.01, "per test")
+    total_cpu_seconds: float = _limit("total_cpu_seconds", 0.01, "all tests")
+    wall_seconds: float = _limit("wall_seconds", 0.01, "per test")
+    memory_bytes: int = _limit("memory_bytes", 32 * MIB)
+    output_bytes: int = _limit("output_bytes", 0, "each stream, per test")
+    value_bytes: int = _limit("value_bytes", 64, "per test")
+    processes: int = _limit("processes", 1)
+    open_files: int = _limit("open_files", 16)
+    scratch_bytes: int = _limit("scratch_bytes", 0)
 
     def limits(self) -> Limits:
         return Limits(**self.__dict__)
@@ -136,8 +151,26 @@ class Ordering(Model):
     )
 
 
+class Each:
+    """Marks items of a list that are `model`s, or a `RequestError` in the place of each that is none: a wrong item
+    does not take the others along."""
+
+    def __init__(self, model: type[Model]) -> None:
+        self._model = model
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_wrap_validator_function(_or_refused, handler(self._model))
+
+
+def _or_refused(value: Any, read: Callable[[Any], Any]) -> Any:
+    try:
+        return read(value)
+    except ValidationError as error:
+        return RequestError(422, "invalid", told(error.errors()))
+
+
 class RunRequest(Ordering):
-    jobs: list[JobModel] = Field(min_length=1, max_length=MAX_ITEMS)
+    jobs: list[Annotated[JobModel | RequestError, Each(JobModel)]] = Field(min_length=1, max_length=MAX_ITEMS)
 
 
 class Fault(BaseModel):

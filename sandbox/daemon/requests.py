@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from fastapi import FastAPI, HTTPException
@@ -35,6 +35,10 @@ class RequestError(HTTPException):
         super().__init__(status, message, headers)
         self.code = code
         self.retry_after = retry_after
+
+    def at(self, place: str) -> RequestError:
+        """The same, of what stands at `place`."""
+        return RequestError(self.status_code, self.code, f"{place}{self.detail}")
 
 
 class GuardedRoute(APIRoute):
@@ -114,11 +118,18 @@ def _refused(request: Request, error: Exception) -> Response:
 
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    problems = [
-        f"{'.'.join(map(str, problem['loc']))[:200]}: {problem['msg'][:300]}" for problem in error.errors()
-    ]
+    return _answer(422, "invalid", told(error.errors()))
+
+
+def told(problems: Sequence[Any]) -> str:
+    """Pydantic's `problems`, the first ones of them, for people."""
+    texts = [f"{'.'.join(map(str, problem['loc']))[:200]}: {problem['msg'][:300]}" for problem in problems]
+    return first_of(texts)
+
+
+def first_of(problems: Sequence[str]) -> str:
     more = f" (and {len(problems) - _SHOWN} more)" if len(problems) > _SHOWN else ""
-    return _answer(422, "invalid", "; ".join(problems[:_SHOWN]) + more)
+    return "; ".join(problems[:_SHOWN]) + more
 
 
 def _failed(request: Request, error: Exception) -> Response:

@@ -90,7 +90,7 @@ def test_verdicts_of_every_kind_of_test(url: str) -> None:
             client.grade([ADD], [{"task_id": "other", "program": "x"}])
         with pytest.raises(ValueError, match="field 'tests'"):
             client.grade([{**ADD, "tests": {}}], [{"task_id": "add", "program": "x"}])
-        with pytest.raises(ValueError, match="limits.cpu_seconds"):
+        with pytest.raises(ValueError, match="field 'cpu_seconds': 1000000.0 is above 60, the most"):
             client.grade([{**ADD, "cpu_seconds": 1e6}], [{"task_id": "add", "program": "x"}])
 
 

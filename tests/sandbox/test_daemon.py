@@ -8,20 +8,22 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+import sandbox
 from coderl import grading_service
 from sandbox.daemon import tokens as token_file
 from sandbox.daemon.app import Settings, create_app, run_item
-from sandbox.daemon.models import MAX_SOURCE, MAX_TESTS, JobModel
+from sandbox.daemon.models import MAX_TESTS, JobModel, LimitsModel
 from sandbox.daemon.tokens import Caller, TokenFileError, Tokens
-from sandbox.protocol import MIB, Job, Limits, Status
-from tests.sandbox.daemons import FakePool, call, running, until, wire
+from sandbox.protocol import CEILING, MIB, Job, Limits, Status
+from tasks import reference
+from tests.sandbox.daemons import FakePool, running, until, wire
 
 IMAGE = "sha256:" + 64 * "a"
 OTHER = "sha256:" + 64 * "b"
@@ -174,7 +176,7 @@ def test_whoever_leaves_before_it_began_does_not_leave_another_waiting() -> None
         first, second = (
             service.batches.open(
                 caller,
-                [run_item(service, 0, JobModel.model_validate(wire("a", key="k")))],
+                [run_item(service, "", JobModel.model_validate(wire("a", key="k")))],
                 priority=5,
                 deadline_seconds=None,
             )
@@ -294,11 +296,35 @@ def test_what_is_no_json_number_is_refused_by_name(number: str, path: str) -> No
 
 @pytest.mark.parametrize("number", [math.nan, math.inf])
 def test_no_limit_is_above_the_ceiling_for_want_of_a_number(number: Any) -> None:
-    service = create_app({IMAGE: FakePool()}).state.service
     for limit in fields(Limits):
-        if limit.name != "scratch_bytes":  # the pool's
-            with pytest.raises(ValueError, match=limit.name):
-                service.check(replace(call(), limits=replace(Limits(), **{limit.name: number})))
+        with pytest.raises(ValueError, match=limit.name):
+            LimitsModel.model_validate({limit.name: number})
+
+
+def test_the_ceiling_of_limits_is_stated_once(http: httpx.Client, pool: FakePool) -> None:
+    """It is what `/v1/info` and the OpenAPI page say, what the table in sandbox/README.md does, and what holds."""
+    pool.auto = True
+    page = http.get("/openapi.json").json()["components"]["schemas"]["LimitsModel"]["properties"]
+    table = (Path(sandbox.__file__).parent / "README.md").read_text()
+    units = {"MiB": MIB, "GiB": 1024 * MIB}
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([\d.]+) ?(\w*) \| ([\d.]+) ?(\w*) \|$", table, re.MULTILINE)
+    stated = {name: (int(a) * units.get(x, 1), int(b) * units.get(y, 1)) for name, a, x, b, y in rows}
+    assert http.get("/v1/info").json()["ceiling"] == asdict(CEILING)
+    for name, most in asdict(CEILING).items():
+        default = getattr(Limits(), name)
+        assert (page[name]["default"], page[name]["maximum"], stated[name]) == (
+            default,
+            most,
+            (default, most),
+        )
+        refused = post(http, wire("a", limits={name: most + 1}))
+        assert refused.status_code == 422 and f"equal to {int(most)}" in refused.json()["error"]["message"]
+    assert lines(post(http, wire("b", limits=asdict(CEILING))))[-1] == {"done": 1}
+
+
+def test_a_reference_asks_for_no_more_than_a_daemon_grants() -> None:
+    for name, asked in asdict(reference.LIMITS).items():
+        assert asked <= getattr(CEILING, name), name
 
 
 def test_a_refusal_that_quotes_what_is_no_text_is_a_refusal() -> None:
@@ -309,30 +335,53 @@ def test_a_refusal_that_quotes_what_is_no_text_is_a_refusal() -> None:
     row = {"id": "\ud800", "prompt": "", "tests": {"stdio": [{"stdin": "", "stdout": ""}]}}
     app = create_app({IMAGE: Refusing()}, routers=[grading_service.make_router])
     with running(app) as (url, _), httpx.Client(base_url=url, timeout=30) as http:
-        body = json.dumps({"tasks": [row], "completions": [{"task_id": "x", "program": "x"}]})
+        body = json.dumps({"tasks": [row], "completions": [{"task_id": "\ud800", "program": "x"}]})
         refused = http.post("/v1/grade", content=body, headers={"content-type": "application/json"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "invalid"), refused.text
     assert refused.json()["error"]["message"] == r"body.tasks.0: job \ud800: refused"
 
 
 def test_what_is_larger_than_the_documented_bounds_is_refused_where_it_stands() -> None:
-    large: list[tuple[dict[str, Any], str]] = [
-        ({"program": "#" * (MAX_SOURCE + 1)}, "program"),
-        ({"work": {"kind": "judge", "judge": "script", "test": "#" * (MAX_SOURCE + 1)}}, "work.judge.test"),
-        ({"work": {"kind": "stdio", "inputs": [""] * (MAX_TESTS + 1)}}, "work.stdio.inputs"),
+    tests = {"work": {"kind": "stdio", "inputs": [""] * (MAX_TESTS + 1)}}
+    long = [
+        wire("a", program="#" * 5 * MIB),
+        wire("b", work={"kind": "stdio", "inputs": ["7\n" * 5 * MIB]}),
+        wire("c", work={"kind": "judge", "judge": "script", "test": "#" * 5 * MIB}),
     ]
     with running(create_app({IMAGE: FakePool()})) as (url, _), httpx.Client(base_url=url, timeout=30) as http:
-        for changed, where in large:
-            refused = post(http, wire("a", **changed))
-            assert (refused.status_code, refused.json()["error"]["code"]) == (422, "invalid")
-            assert f"body.jobs.0.{where}: " in refused.json()["error"]["message"]
-        assert lines(post(http, wire("a", program="#" * MAX_SOURCE)))[-1] == {"done": 1}
+        refused = post(http, wire("a", **tests))
+        assert (refused.status_code, refused.json()["error"]["code"]) == (422, "invalid")
+        assert "body.jobs.0.work.stdio.inputs: " in refused.json()["error"]["message"]
+        assert [line["outcome"]["status"] for line in lines(post(http, *long))[:-1]] == ["ok"] * 3
 
 
 def test_a_refusal_says_where(http: httpx.Client) -> None:
     bad = {"kind": "calls", "calls": [{"function": "f"}, {"function": "f", "args": [{"set": [[1]]}]}]}
-    message = post(http, wire("a"), wire("b", work=bad)).json()["error"]["message"]
-    assert message.startswith("body.jobs.1: work.calls.1: ")
+    message = post(http, wire("b", work=bad)).json()["error"]["message"]
+    assert message.startswith("body.jobs.0: work.calls.1: ")
+
+
+def test_a_wrong_item_does_not_take_the_others_along(http: httpx.Client, pool: FakePool) -> None:
+    pool.auto = True
+    wrong: list[tuple[Any, str]] = [
+        (wire("a", program=7), "body.jobs.1.program: "),
+        (7, "body.jobs.1"),
+        (wire("a", surprise=1), "body.jobs.1.surprise: "),
+        (wire("a", limits={"wall_seconds": 301}), "body.jobs.1.limits.wall_seconds: "),
+        (wire("a", program="refuse"), "body.jobs.1: job a: refused"),
+        (
+            wire("a", work={"kind": "calls", "calls": [{"function": "f", "args": [{"x": 1}]}]}),
+            "work.calls.0: ",
+        ),
+        (wire("a", key="k"), "stands for two different items"),
+    ]
+    for job, where in wrong:
+        answer = lines(post(http, wire("before", key="k", program="1"), job, wire("after")))
+        assert answer[-1] == {"done": 3}
+        by_index = {line["index"]: line for line in answer[:-1]}
+        assert [by_index[n]["outcome"]["status"] for n in (0, 2)] == ["ok", "ok"]
+        assert by_index[1]["fault"]["code"] in ("invalid", "key")
+        assert where in by_index[1]["fault"]["message"]
 
 
 def test_an_unready_daemon_says_so_and_recovers(http: httpx.Client, pool: FakePool) -> None:
