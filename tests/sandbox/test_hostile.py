@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sandbox.pool import Pool
-from sandbox.protocol import MIB, Call, Calls, Job, Judge, Limits, Outcome, Status
+from sandbox.protocol import MIB, Call, Calls, Job, Judge, Limits, Outcome, Status, Stdio
 from tests.sandbox.conftest import LIMITS, run_calls, run_stdio
 
 QUICK = replace(LIMITS, cpu_seconds=0.4, total_cpu_seconds=1.0, wall_seconds=30.0)
@@ -58,6 +58,28 @@ def test_many_calls_each_within_its_time_cannot_exceed_the_total(pool: Pool) -> 
     assert statuses(outcome)[0] is Status.OK
     assert statuses(outcome)[-1] is Status.CPU_TIMEOUT
     assert outcome.cpu_seconds < 2.0
+    done = statuses(outcome).count(Status.OK)
+    said = {test.error.message for test in outcome.tests if test.error}
+    assert said == {f"the limit of 1 s over all tests ran out after test {done}"}
+
+
+def test_inputs_that_no_time_is_left_for_are_no_wrong_answers(pool: Pool) -> None:
+    program = "import time\nwhile time.process_time() < 0.3: pass\nprint(input())\n"
+    limits = replace(QUICK, cpu_seconds=1.0)
+    outcome = pool.run(Job(id="j", program=program, work=Stdio(("7\n",) * 20), limits=limits))
+    done = statuses(outcome).count(Status.OK)
+    assert 0 < done < 6
+    assert statuses(outcome) == [Status.OK] * done + [Status.CPU_TIMEOUT] * (20 - done)
+    said = {test.error.message for test in outcome.tests if test.error}
+    assert said == {f"the limit of 1 s over all tests ran out after test {done}"}
+
+
+def test_after_so_many_loops_the_rest_is_not_tried(pool: Pool) -> None:
+    limits = replace(LIMITS, cpu_seconds=0.05, total_cpu_seconds=600.0)
+    outcome = run_calls(pool, "def f(x):\n    while True: pass\n", *range(40), limits=limits)
+    assert statuses(outcome) == [Status.CPU_TIMEOUT] * 40
+    assert outcome.tests[-1].error and "15 tests before it" in outcome.tests[-1].error.message
+    assert outcome.cpu_seconds < 6.0
 
 
 def test_cpu_time_of_children_counts(pool: Pool) -> None:

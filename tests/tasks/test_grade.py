@@ -10,7 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.protocol import MIB, Calls, Job, Judge, Limits, Outcome, Runner, Status, Stdio, TestOutcome
+from sandbox.protocol import (
+    CEILING,
+    MIB,
+    Calls,
+    Job,
+    Judge,
+    Limits,
+    Outcome,
+    Runner,
+    Status,
+    Stdio,
+    TestOutcome,
+)
 from tasks import reference
 from tasks.compare import evalplus_compare
 from tasks.grade import Grader, limits_of, works_of
@@ -106,7 +118,11 @@ class TestWork:
         tests = tuple(StdioTest(stdin="", stdout="") for _ in range(50))
         task = Task(id="t", prompt="", tests=tests, cpu_seconds=5, memory_bytes=100 * MIB)
         limits = limits_of(task, Limits(cpu_seconds=4, total_cpu_seconds=60, wall_seconds=10))
-        assert (limits.cpu_seconds, limits.total_cpu_seconds, limits.memory_bytes) == (5, 250, 100 * MIB)
+        assert (limits.cpu_seconds, limits.total_cpu_seconds, limits.memory_bytes) == (5, 60, 100 * MIB)
+        asking = replace(task, cpu_seconds=1e6, memory_bytes=1 << 60)
+        most = limits_of(asking, Limits())
+        assert (most.cpu_seconds, most.memory_bytes) == (CEILING.cpu_seconds, CEILING.memory_bytes)
+        assert most.wall_seconds <= CEILING.wall_seconds
         assert limits.wall_seconds == 20
         assert limits_of(Task(id="t", prompt="", tests=tests), Limits()) == Limits()
 
