@@ -13,6 +13,7 @@ from sandbox.inside.plain import (
     MAX_BYTES,
     MAX_DEPTH,
     NODE_COST,
+    PLAIN,
     TYPES,
     CodecError,
     Container,
@@ -67,14 +68,20 @@ class Encoder:
             return {"type": _TYPE_NAMES[id(value)]}
         if kind is Opaque:  # what came as opaque stays so
             return {"opaque": [value.type_name, value.text]}
-        base = next((base for base in _ENCODERS if issubclass(kind, base)), None)
-        if self._foreign is not None and (self.wide or base is None):
+        is_plain = issubclass(kind, PLAIN)
+        if self._foreign is not None and (self.wide or not is_plain):
             node = self._foreign(self, value, depth)
             if node is not None:
                 return node
-        if base is not None:
-            return _ENCODERS[base](self, value, depth)
+        if is_plain:
+            return self.stripped(value, depth)
         return {"opaque": [_type_name(kind), f"<{_type_name(kind)} object>"]}
+
+    def stripped(self, value: Any, depth: int) -> object:
+        """An instance of a subclass of a plain type, as one of that type."""
+        return next(encode for base, encode in _ENCODERS.items() if issubclass(type(value), base))(
+            self, value, depth
+        )
 
     def content(self, container: Container, depth: int = 0) -> object:
         """The content of a known container, for `Decoder.refill`."""

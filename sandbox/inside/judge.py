@@ -105,7 +105,9 @@ class Judge:
 
     def _load_program(self) -> dict[str, Any]:
         """What the program provides, by name."""
-        answer = self.candidate.ask("load", self.plan["wanted"], list(self.candidate.known))
+        answer = self.candidate.ask(
+            "load", self.plan["wanted"], list(self.candidate.known), self.candidate.has_classes
+        )
         if type(answer) is not tuple or len(answer) != 2 or type(answer[1]) is not dict:
             self.record.spoil("BrokenProtocol", "malformed names")
         failure: Any = answer[0]
@@ -161,7 +163,7 @@ class Judge:
             pass  # on record
         except BaseException as error:  # noqa: BLE001 - the boundary to the test
             ended_by = record.describe(error)
-        ended_by = record.failure or ended_by
+        ended_by = record.failure or record.unit_failure or ended_by
         failed = ended_by or next((unit.error for unit in record.units if unit.error), None)
         unsupported = record.unsupported or self._unused(failed)
         if unsupported is not None:

@@ -53,6 +53,8 @@ class _Reporter:
         if not report.passed or hasattr(report, "wasxfail"):
             self._fail(unit, report, call)
         if report.when == "teardown":
+            failure = self._record.end_unit()
+            unit.error = unit.error or failure
             self._record.last_value = None
             self._record.progress()
 

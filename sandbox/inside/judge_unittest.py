@@ -13,7 +13,8 @@ def run_unittest(module: ModuleType, record: Record) -> bool:
     """Whether all tests of `module` passed, none skipped or expected to fail."""
     result = UnitTestResult(record, module.__name__)
     unittest.defaultTestLoader.loadTestsFromModule(module).run(result)
-    return result.wasSuccessful() and not result.skipped and not result.expectedFailures
+    successful = result.wasSuccessful() and not result.skipped and not result.expectedFailures
+    return successful and all(unit.error is None for unit in record.units)
 
 
 class UnitTestResult(unittest.TestResult):
@@ -36,6 +37,11 @@ class UnitTestResult(unittest.TestResult):
         super().startTest(test)
         self._record.last_value = None
         self._unit(test).executions += 1
+
+    def stopTest(self, test: unittest.TestCase) -> None:
+        super().stopTest(test)
+        if (failure := self._record.end_unit()) is not None:
+            self._fail(test, failure)
 
     def _fail(self, test: unittest.TestCase, error: dict[str, Any]) -> None:
         unit = self._unit(test)

@@ -48,6 +48,8 @@ ARITHMETIC = [
     "or",
     "xor",
 ]
+# Those whose result may tell that two values are the same, or near: `abs(x - 3.5) < 1e-6`.
+LIKE_COMPARISONS = frozenset({"sub", "truediv", "floordiv", "mod", "divmod", "xor"})
 
 
 class BrokenPeer(Exception):

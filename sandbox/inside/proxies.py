@@ -1,10 +1,12 @@
 """The program as the judge sees it: proxies, all of whose answers are rebuilt from plain data.
 
 What a proxy may be used for follows from one rule: no verdict is left to the program. Calling it, its
-attributes, items and iteration yield values that the test then compares itself. An operator hands the
-program the other operand, and takes its word for the result; so operators work only between two objects
-of the program's, and these, and `in` by its own `__contains__`, only where the test is about classes. Any
-other use fails the test.
+attributes, items and iteration yield values that the test then compares itself. A comparison would hand the program
+the other operand, and take its word for the result; so the program compares only two objects of its own, and that,
+and `in` by its own `__contains__`, only where the test is about classes. There an object of the program's is also
+different from every plain value. Arithmetic with a plain value is a call like any other there, save that what could
+stand for a comparison (`abs(x - 3.5) < 1e-6`) must give an object, of which no operator makes a number. Any other
+use fails the unit that tries it.
 
 `is` needs no rule: a proxy is identical to nothing but itself, as any plain value might be to nothing.
 """
@@ -14,11 +16,12 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
+from sandbox.inside import valued
 from sandbox.inside.codec import CodecError, Decoder, Encoder
 from sandbox.inside.known import KNOWN, KnownClasses
-from sandbox.inside.peer import ARITHMETIC, BUILTIN_ERRORS, BrokenPeer, Peer
+from sandbox.inside.peer import ARITHMETIC, BUILTIN_ERRORS, LIKE_COMPARISONS, BrokenPeer, Peer
 from sandbox.inside.record import Record
 
 T = TypeVar("T")
@@ -76,9 +79,9 @@ class CandidateClass(type):
 class Proxy:
     """An object of the program's. What its class can do there, its class here can."""
 
-    __slots__ = ("__weakref__", "_coderl_handle")
     _coderl_candidate: Candidate
     _coderl_handle: int
+    __dict__ = property(lambda self: self._coderl_candidate.attribute(self, "__dict__"))
 
     def __getattr__(self, name: str) -> Any:
         if _is_private(name):
@@ -129,11 +132,16 @@ def _arithmetic(do: str, reflected: bool = False) -> Callable[..., Any]:
     return operate
 
 
+_ARITHMETIC_METHODS = {
+    f"__{how}{do}__": _arithmetic(f"i{do}" if how == "i" else do, reflected=how == "r")
+    for do in (*ARITHMETIC, "divmod")
+    for how in ("", "r", "i")
+    if (how, do) != ("i", "divmod")
+}
 for _do in ("eq", "ne", "lt", "le", "gt", "ge"):
     setattr(Proxy, f"__{_do}__", _comparison(_do))
-for _do in (*ARITHMETIC, "divmod"):
-    setattr(Proxy, f"__{_do}__", _arithmetic(_do))
-    setattr(Proxy, f"__r{_do}__", _arithmetic(_do, reflected=True))
+for _name, _method in _ARITHMETIC_METHODS.items():
+    setattr(Proxy, _name, _method)
 
 
 def _asking(do: str) -> Callable[..., Any]:
@@ -142,6 +150,10 @@ def _asking(do: str) -> Callable[..., Any]:
 
 def _asking_exact(kind: type[object], do: str) -> Callable[..., Any]:
     return lambda self: self._coderl_candidate.ask_exact(kind, do, self)
+
+
+def _reducing(do: str) -> Callable[..., Any]:
+    return lambda self, *args: self._coderl_candidate.reduce(do, self, *args)
 
 
 _SPECIAL_METHODS: dict[str, Callable[..., Any]] = {
@@ -159,11 +171,7 @@ _SPECIAL_METHODS: dict[str, Callable[..., Any]] = {
     "__enter__": _asking("enter"),
     # What it returns is ignored: it could swallow a failed assert.
     "__exit__": lambda self, *error: self._coderl_candidate.ask("exit", self, None, None, None) and None,
-    "__round__": _asking("round"),
-    "__abs__": _asking("abs"),
-    "__neg__": _asking("neg"),
-    "__pos__": _asking("pos"),
-    "__invert__": _asking("invert"),
+    **{f"__{do}__": _reducing(do) for do in ("round", "abs", "neg", "pos", "invert")},
     "__len__": _asking_exact(int, "len"),
     "__bool__": _asking_exact(bool, "bool"),
     "__hash__": _asking_exact(int, "hash"),
@@ -187,6 +195,12 @@ class Candidate(Peer):
         self._classes: dict[int, type] = {}
         self._objects: dict[int, Proxy] = {}
         self._items: dict[int, int] = {}
+        self._told: set[int] = (
+            set()
+        )  # handles of objects that arithmetic made from a plain value that may be expected
+        self._fresh: dict[
+            int, int
+        ] = {}  # by handle of a changing value: after which request it was up to date
         self._resuming: set[object] = set()  # handles of methods named in `_RESUMING`
 
     def ask(self, do: str, *args: object, **kwargs: object) -> Any:
@@ -214,18 +228,51 @@ class Candidate(Peer):
         return found
 
     def ask_exact(self, kind: type[T], do: str, *args: object) -> T:
+        if kind is not str and args and getattr(args[0], "_coderl_handle", None) in self._told:
+            self._refuse_operator(do, args[0])
         value = self.ask(do, *args)
         if type(value) is not kind:
             self.record.spoil("TypeError", f"{do}() of the program's object is no {kind.__name__}")
         return value
 
+    def is_theirs(self, value: object) -> bool:
+        return isinstance(value, Proxy)
+
     def compare(self, do: str, one: object, other: object) -> Any:
-        self._check_operands(do, one, other)
-        return self.ask_exact(bool, do, one, other)
+        if self.has_classes and self.is_theirs(one) and self.is_theirs(other):
+            return self.ask_exact(bool, do, one, other)
+        if self.has_classes and do in ("eq", "ne"):
+            return do == "ne"
+        self._refuse_operator(do, one, other)
 
     def operate(self, do: str, one: object, other: object) -> Any:
-        self._check_operands(do, one, other)
-        return self.ask(do, one, other)
+        """Arithmetic. What might tell that an object is near a plain value must give another object."""
+        if not self.has_classes:
+            self._refuse_operator(do, one, other)
+        told = any(isinstance(each, Proxy) and each._coderl_handle in self._told for each in (one, other))
+        mixed = not (self.is_theirs(one) and self.is_theirs(other))
+        result = self.ask(do, one, other)
+        if told or (mixed and do.removeprefix("i") in LIKE_COMPARISONS):
+            if not isinstance(result, Proxy) or isinstance(result, (int, float, complex)):
+                self._refuse_operator(do, one, other)
+            self._told.add(result._coderl_handle)
+        return result
+
+    def reduce(self, do: str, one: Proxy, *args: object) -> Any:
+        """What an operator makes of one object."""
+        if one._coderl_handle in self._told:
+            self._refuse_operator(do, one)
+        return self.ask(do, one, *args)
+
+    def freshen(self, value: Any) -> None:
+        """Brings what a changing value of the program's holds up to date, if the program has run since."""
+        if self._fresh.get(value._coderl_handle) != self.record.requests:
+            held = self.ask("content", value)
+            self._fresh[value._coderl_handle] = self.record.requests
+            try:
+                valued.refill(value, held)
+            except CodecError as problem:
+                self.record.spoil("BrokenProtocol", str(problem))
 
     def contains(self, container: object, item: object) -> bool:
         if (
@@ -240,13 +287,9 @@ class Candidate(Peer):
             self.record.spoil("OutputLimit", f"an iterator gave more than {_MAX_ITEMS} items")
         return self.ask("next", iterator)
 
-    def _check_operands(self, do: str, one: object, other: object) -> None:
-        for operand in (one, other):
-            if not isinstance(operand, Proxy) or not self.has_classes:
-                names = " and ".join(type(each).__name__ for each in (one, other))
-                self.record.spoil(
-                    "OpaqueValue", f"operator {do} on objects that are not plain: {names}", "wrong"
-                )
+    def _refuse_operator(self, do: str, *operands: object) -> NoReturn:
+        names = " and ".join(type(each).__name__ for each in operands)
+        self.record.fail_unit("OpaqueValue", f"operator {do} on objects that are not plain: {names}")
 
     def _receive(self) -> dict[str, Any]:
         """Also prints here what the program printed there, for tests that look at it."""
@@ -259,13 +302,30 @@ class Candidate(Peer):
     def _known_name(self, cls: type) -> str | None:
         return cls.__name__ if self.known.get(cls.__name__) is cls else None
 
-    def node(self, encoder: Encoder, value: Any, depth: int) -> object | None:
-        return self._known.node(encoder, value, depth) or super().node(encoder, value, depth)
-
     def value(self, decoder: Decoder, description: Any, depth: int) -> object:
         if type(description) is dict and description.keys() & KNOWN:
             return self._known.value(decoder, description, depth)
+        if type(description) is dict and "is" in description:
+            return self._fixed_value(decoder, description, depth)
         return super().value(decoder, description, depth)
+
+    def node(self, encoder: Encoder, value: Any, depth: int) -> object | None:
+        if isinstance(value, Proxy):  # before it could be taken for a value of its builtin base
+            return {"foreign": {"mine": value._coderl_handle}}
+        return self._known.node(encoder, value, depth) or super().node(encoder, value, depth)
+
+    def _fixed_value(self, decoder: Decoder, description: dict[str, Any], depth: int) -> object:
+        number, cls = _handle(description.get("h")), self._class(description.get("of"))
+        base = getattr(cls, "_coderl_base", None)
+        if base not in valued.FIXED.values():
+            raise CodecError("an object of no class that extends a fixed type")
+        node = description["is"]  # items are no list of the program's, which would be numbered
+        held = decoder.items(node, depth) if base in (tuple, frozenset) else decoder.value(node, depth)
+        if number not in self._objects:
+            value = valued.make(cls, held)
+            object.__setattr__(value, "_coderl_handle", number)
+            self._objects[number] = value
+        return self._objects[number]
 
     # The judge's objects, on their way to the program: functions to call, and nothing else.
 
@@ -325,7 +385,10 @@ class Candidate(Peer):
         if not issubclass(cls, Proxy):
             raise CodecError("an object of no class of the program's")
         if number not in self._objects:
-            proxy = object.__new__(cls)
+            base = getattr(cls, "_coderl_base", object)
+            if base in valued.FIXED.values():
+                raise CodecError("a fixed value without its value")
+            proxy = base.__new__(cls)
             object.__setattr__(proxy, "_coderl_handle", number)
             self._objects[number] = proxy
         return self._objects[number]
@@ -376,19 +439,25 @@ class Candidate(Peer):
             self._classes[number] = self._new_class(number, description)
         return self._classes[number]
 
+    def _value_namespace(self, base: object, own: object) -> dict[str, Any]:
+        if type(base) is not str or base not in valued.BASES:
+            raise CodecError("no type that can be extended")
+        if type(own) is not list or not all(type(name) is str for name in own):
+            raise CodecError("not the names of a class")
+        return valued.namespace(valued.BASES[base], own, self, _SPECIAL_METHODS, _ARITHMETIC_METHODS)
+
     def _new_class(self, number: int, description: dict[str, Any]) -> type:
         name, bases, has = (description.get(key) for key in ("name", "bases", "has"))
         if type(name) is not str or type(bases) is not list or type(has) is not list:
             raise CodecError("not a class")
         parents = tuple(dict.fromkeys(self._class(base) for base in bases))
         namespace: dict[str, Any] = {
-            "__slots__": (),
             "__module__": "solution",
             "_coderl_candidate": self,
             "_coderl_class_handle": number,
         }
+        base = description.get("base")
         if any(issubclass(parent, BaseException) for parent in parents):
-            del namespace["__slots__"]
             namespace["__getattr__"] = _exception_attribute
             namespace["__str__"] = lambda error: vars(error)["_coderl_text"]
         else:
@@ -396,6 +465,10 @@ class Candidate(Peer):
             namespace |= {key: _SPECIAL_METHODS[key] for key in has if key in _SPECIAL_METHODS}
             if "__hash__" not in namespace:
                 namespace["__hash__"] = None
+            if base is not None:
+                namespace |= self._value_namespace(base, description.get("own"))
+                if not any(issubclass(parent, valued.BASES[base]) for parent in parents):
+                    parents += (valued.BASES[base],)
         return type.__new__(CandidateClass, name, parents, namespace)
 
 

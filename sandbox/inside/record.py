@@ -19,6 +19,10 @@ class ProgramFailure(BaseException):
     """The program did what fails every test. A test that swallows this fails all the same."""
 
 
+class UnitFailure(ProgramFailure):
+    """The program did what fails the unit in which it happened, whatever that does about it; the others go on."""
+
+
 class UnsupportedTest(BaseException):
     """The test needs what a separate process cannot give it; no verdict on the program is possible."""
 
@@ -43,7 +47,8 @@ def error_data(type_name: str, message: str, phase: str, frames: object = ()) ->
 
 
 class Record:
-    Exception = Exception  # for instrumented tests, which may give the name another meaning
+    # What ends an assert and not the test; for instrumented tests, which may give the names another meaning.
+    Exception = (Exception, UnitFailure)
 
     def __init__(self, report: Callable[[], None]) -> None:
         """`report` tells the host that the test goes on."""
@@ -54,6 +59,7 @@ class Record:
         self.last_value: object = None
         self.resumed = False  # an assert failed, and the test went on only to see the others
         self.failure: dict[str, Any] | None = None
+        self.unit_failure: dict[str, Any] | None = None  # of the unit that runs
         self.unsupported: str | None = None
         self._report = report
         self._reported = 0.0
@@ -63,6 +69,18 @@ class Record:
         if self.failure is None:
             self.failure = error_data(type_name, message, phase, frames)
         raise ProgramFailure(message)
+
+    def fail_unit(self, type_name: str, message: str) -> NoReturn:
+        """Fails the unit that runs, and so the test; the units after it count."""
+        if self.unit_failure is None:
+            self.unit_failure = error_data(type_name, message, "wrong")
+        raise UnitFailure(message)
+
+    def end_unit(self) -> dict[str, Any] | None:
+        """How the unit that ends here failed, if it did so by `fail_unit`, also where it lived with that."""
+        failure, self.unit_failure = self.unit_failure, None
+        self.resumed |= failure is not None
+        return failure
 
     def refuse(self, why: str) -> NoReturn:
         if self.unsupported is None:
@@ -75,10 +93,15 @@ class Record:
             raise ProgramFailure(self.failure["message"])
         if self.unsupported is not None:
             raise UnsupportedTest(self.unsupported)
+        if self.unit_failure is not None:
+            raise UnitFailure(self.unit_failure["message"])
 
     # Called by instrumented asserts (see instrument.py).
 
     def held(self, number: int) -> None:
+        if (failure := self.end_unit()) is not None:
+            self._fail(self.units[number], failure)
+            return
         self.units[number].executions += 1
         self.last_value = None
         self.progress()
@@ -87,13 +110,13 @@ class Record:
         """A false assert; the unmodified test would have ended here where this one is resumed."""
         unit = self.units[number]
         self.resumed |= resumed
-        self._fail(unit, error_data("AssertionError", unit.name, "wrong"))
+        self._fail(unit, self.end_unit() or error_data("AssertionError", unit.name, "wrong"))
 
     def raised(self, number: int) -> None:
         error = sys.exception() if sys.version_info >= (3, 12) else sys.exc_info()[1]
         assert error is not None
         self.resumed = True
-        self._fail(self.units[number], self.describe(error))
+        self._fail(self.units[number], self.end_unit() or self.describe(error))
 
     def _fail(self, unit: Unit, error: dict[str, Any]) -> None:
         unit.executions += 1
@@ -118,8 +141,8 @@ class Record:
 
     def describe(self, error: BaseException) -> dict[str, Any]:
         """An exception that ended the test, or an assert of it."""
-        if isinstance(error, ProgramFailure) and self.failure is not None:
-            return self.failure
+        if isinstance(error, ProgramFailure) and (failure := self.failure or self.unit_failure) is not None:
+            return failure
         frames = getattr(error, "_coderl_frames", None)
         name = getattr(error, "name", None)
         if frames is not None:

@@ -70,7 +70,7 @@ def program(mains: dict[str, Callable[[], object]]) -> None:
     args = codec.Encoder().node(_ARGUMENTS)
     function = {"foreign": {"mine": 0}}
     call_it = {"t": [{"t": [function, *args["t"][0]["t"]]}, {"d": []}]}  # type: ignore[index]
-    names = {"t": [{"t": [["rehearsed", "absent"], []]}, {"d": []}]}
+    names = {"t": [{"t": [["rehearsed", "absent"], [], False]}, {"d": []}]}
     requests = [("load", names), ("call", call_it), ("call", call_it)]
     for _ in range(TIMES):
         _run(mains["calls"], calls)

@@ -22,7 +22,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.inside import program, wire
+from sandbox.inside import program, valued, wire
 from sandbox.inside.codec import CodecError, Decoder, Encoder
 from sandbox.inside.known import KNOWN as _KNOWN
 from sandbox.inside.known import KnownClasses
@@ -72,6 +72,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
         name: getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge", "neg", "pos", "invert")
     },
     **{name: getattr(operator, f"__{name}__") for name in ARITHMETIC},
+    **{f"i{name}": getattr(operator, f"__i{name}__") for name in ARITHMETIC},
+    "content": valued.content,
 }
 
 
@@ -104,6 +106,7 @@ class ProgramPeer(Peer):
         self._prelude = prelude
         self._names: dict[str, Any] = {}
         self._known_names: frozenset[str] = frozenset()  # of classes that the judge has, too
+        self._has_classes = False  # whether the test is about classes of the program's
         self._known = KnownClasses(self._class_named, self._known_name)
         self._described: set[int] = set()
         self._functions: dict[int, JudgeFunction] = {}
@@ -117,7 +120,7 @@ class ProgramPeer(Peer):
 
     def perform(self, do: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
         if do == "load":
-            wanted, known = args
+            wanted, known, self._has_classes = args
             self._known_names = frozenset(known)
             return self._load(), self._named(wanted)
         if do == "names":
@@ -142,7 +145,21 @@ class ProgramPeer(Peer):
         return cls.__name__ if cls.__module__ == MODULE and cls.__name__ in self._known_names else None
 
     def node(self, encoder: Encoder, value: Any, depth: int) -> object | None:
-        return self._known.node(encoder, value, depth) or super().node(encoder, value, depth)
+        if (node := self._known.node(encoder, value, depth)) is not None:
+            return node
+        if (base := valued.base_of(type(value))) is not None:
+            return self._value_node(encoder, value, base, depth)
+        return super().node(encoder, value, depth)
+
+    def _value_node(self, encoder: Encoder, value: Any, base: type, depth: int) -> object | None:
+        """An object that extends a builtin type. Where no test is about classes, one that can change is stripped."""
+        fixed = base.__name__ in valued.FIXED
+        if not fixed and not self._has_classes:
+            return None
+        described = {"h": self.handles.number(value), "of": self._describe_class(type(value))}
+        if fixed:
+            described["is"] = valued.held(encoder, value, base, depth)
+        return {"foreign": described}
 
     def value(self, decoder: Decoder, description: Any, depth: int) -> object:
         if description.keys() & _KNOWN:
@@ -168,12 +185,15 @@ class ProgramPeer(Peer):
             return {"class": number}
         self._described.add(number)
         bases = [
-            base for base in cls.__bases__ if base.__module__ == MODULE or issubclass(base, BaseException)
+            each for each in cls.__bases__ if each.__module__ == MODULE or issubclass(each, BaseException)
         ]
+        base = valued.base_of(cls)
+        extends = {"base": base.__name__, "own": valued.own_names(cls, base)} if base is not None else {}
         return {
+            **extends,
             "class": number,
             "name": cls.__name__,
-            "bases": [self._describe_class(base) for base in bases],
+            "bases": [self._describe_class(each) for each in bases],
             "has": [name for name in SPECIAL_METHODS if _has(cls, name)],
         }
 
