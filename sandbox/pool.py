@@ -8,8 +8,10 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 from types import TracebackType
 
+from sandbox import prelude
 from sandbox.backends.base import Backend
 from sandbox.errors import PoolClosedError
 from sandbox.outage import Opener
@@ -96,6 +98,8 @@ class Pool:
         self.check(job)
         if self._closing.is_set():
             raise PoolClosedError("the pool is closed")
+        if job.prelude:
+            job = replace(job, prelude=prelude.needed(job.prelude, job.program))
         future: Future[Outcome] = Future()
         self._queue.put((job, future))
         return future

@@ -87,7 +87,14 @@ class Grader:
             return _done(infra(task.id, "the task has no tests"))
         outcomes = [
             self._runner.submit(
-                Job(id=task.id, program=program, work=w, limits=limits, language=task.language)
+                Job(
+                    id=task.id,
+                    program=program,
+                    work=w,
+                    prelude=task.prelude,
+                    limits=limits,
+                    language=task.language,
+                )
             )
             for w in prepared.works
         ]
@@ -106,7 +113,8 @@ class Grader:
                 expected = done.result()
                 most = min(expected.encoded_bytes // 2, CEILING.value_bytes)
                 room = replace(limits, value_bytes=max(limits.value_bytes, most))
-                outcome = self._runner.submit(Job(id=task.id, program=program, work=work, limits=room))
+                job = Job(id=task.id, program=program, work=work, prelude=task.prelude, limits=room)
+                outcome = self._runner.submit(job)
             except ReferenceFailed as error:
                 verdict.set_result(infra(task.id, str(error)))
             except Exception as error:  # noqa: BLE001  # delivered to whoever waits

@@ -28,6 +28,7 @@ _PLAIN_FIELDS = (
     "style",
     "entry_point",
     "context",
+    "prelude",
     "language",
     "reference",
     "source",

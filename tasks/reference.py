@@ -89,7 +89,13 @@ class References:
                 future.set_result(expected)
 
         calls = Calls(tuple(Call(tests.function, args) for args in tests.inputs))
-        job = Job(id=f"{task.id}#reference", program=task.reference, work=calls, limits=LIMITS)
+        job = Job(
+            id=f"{task.id}#reference",
+            program=task.reference,
+            work=calls,
+            prelude=task.prelude,
+            limits=LIMITS,
+        )
         self._runner.submit(job).add_done_callback(finish)
 
     def _forget(self, task_id: str) -> None:

@@ -87,7 +87,8 @@ class Task:
 
     `prompt` is shown to the model. `style` says what a completion is: `complete` continues
     `prompt` (itself the head of a program, as in HumanEval); `instruct` answers it with a program.
-    `context` is code that stands before the program (imports, starter code, prompt helpers).
+    `context` is code that stands before the program (imports, starter code, prompt helpers). `prelude` is what the
+    data set's grader runs in the program's module before it; it is no part of the program.
     """
 
     id: str
@@ -96,6 +97,7 @@ class Task:
     style: Literal["complete", "instruct"] = "instruct"
     entry_point: str | None = None
     context: str = ""
+    prelude: str = ""
     language: Literal["python", "cpp"] = "python"  # cpp: with stdio tests only
     reference: str | None = None  # a whole program that passes
     wrong: tuple[str, ...] = ()  # whole programs that must fail (HumanEvalPack's bugs)

@@ -19,14 +19,14 @@ _LATER = frozenset(
     "array ast calendar cmath csv dataclasses datetime decimal difflib enum fractions inspect numbers pprint "
     "queue random statistics textwrap threading traceback unicodedata unittest uuid".split()
 )
+HARMLESS = frozenset(ALWAYS) | _LATER  # to import, wherever that is
 _LARGE = frozenset({"numpy", "pandas", "pytest"})
 _IMPORTS = re.compile(r"^[ \t]*(?:import|from)[ \t]+(\w+(?:[ \t]*,[ \t]*\w+)*)", re.MULTILINE)
 
 
 def named_by_program(source: str, prelude: str = "") -> list[str]:
     """Those of the standard library that `source` and `prelude` seem to import."""
-    named = _named(source) | _named(prelude) if prelude else _named(source)
-    return sorted(named & _LATER)
+    return sorted(_named(f"{prelude}\n{source}" if prelude else source) & _LATER)
 
 
 def named_by_test(source: str) -> list[str]:
