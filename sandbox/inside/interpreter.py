@@ -52,6 +52,8 @@ def _add_site_builtins() -> None:
 
     for name in ("exit", "quit"):
         setattr(builtins, name, _sitebuiltins.Quitter(name, "Ctrl-D (i.e. EOF)"))
+    for name in ("copyright", "credits", "license"):
+        setattr(builtins, name, _sitebuiltins._Printer(name, ""))
     builtins.help = _sitebuiltins._Helper()
 
 
