@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.datasets.cases import PRELUDE, entry_point, from_object, prompt_with_starter
+from tasks.datasets.cases import entry_point, from_object, prompt_with_starter
 from tasks.datasets.limits import bytes_of, floored, python_seconds, seconds_of
 from tasks.datasets.profiles import APPS, TACO, Profile
 from tasks.rows import Row, Skip
@@ -27,14 +27,13 @@ def _parse(row: Row, profile: Profile, identity: str) -> Task | Skip:
     if not tests:
         return Skip("no tests")
     function = entry_point(tests)
-    context = PRELUDE if function else ""
     return Task(
         id=identity,
         prompt=prompt_with_starter(row.text("question"), starter if function else ""),
         tests=tests,
         entry_point=function,
-        context=context,
-        reference=context + reference if reference else None,
+        prelude=profile.prelude_of(function),
+        reference=reference or None,
         source=row.dataset,
         level=row.optional_text("difficulty"),
         cpu_seconds=python_seconds(seconds_of(row.data.get("time_limit")), profile.cpu_seconds),

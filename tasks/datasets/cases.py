@@ -18,14 +18,6 @@ from tasks.types import CallTest, Compare, StdioTest
 
 Cases = tuple[StdioTest, ...] | tuple[CallTest, ...]
 
-# What LeetCode-style platforms import before a solution; their starter code relies on it. Not `math`'s `pow`,
-# which would hide the builtin one and its third argument.
-PRELUDE = (
-    "import collections\nimport functools\nimport heapq\nimport itertools\nimport math\n"
-    "from bisect import *\nfrom collections import *\nfrom functools import *\nfrom heapq import *\n"
-    "from itertools import *\nfrom math import ceil, floor, gcd, inf, sqrt\nfrom typing import *\n"
-)
-
 
 def stdio(
     row: Row, field: str, profile: Profile, inputs: Sequence[Any], outputs: Sequence[Any]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.datasets.cases import PRELUDE, entry_point, from_list, from_object, prompt_with_starter
+from tasks.datasets.cases import entry_point, from_list, from_object, prompt_with_starter
 from tasks.datasets.code import unfenced
 from tasks.datasets.profiles import DEEPCODER, Profile
 from tasks.rows import Row, Skip
@@ -23,14 +23,13 @@ def deepcoder(row: Row) -> Task | Skip:
     if not tests:
         return Skip("no tests")
     name = entry_point(tests)
-    context = PRELUDE if name else ""
     return Task(
         id=row.positional_id(),
         prompt=prompt_with_starter(row.text("problem"), starter),
         tests=tests,
         entry_point=name,
-        context=context,
-        reference=context + code if code.strip() else None,
+        prelude=profile.prelude_of(name),
+        reference=code if code.strip() else None,
         source=row.dataset,
         cpu_seconds=profile.cpu_seconds,
         metadata={"config": row.optional_text("_config")},

@@ -10,7 +10,7 @@ import binascii
 import pickletools
 import zlib
 
-from tasks.datasets.cases import PRELUDE, entry_point, from_list, prompt_with_starter
+from tasks.datasets.cases import entry_point, from_list, prompt_with_starter
 from tasks.datasets.profiles import LIVECODEBENCH
 from tasks.parsing import literal
 from tasks.rows import Row, Skip
@@ -35,7 +35,7 @@ def livecodebench(row: Row) -> Task | Skip:
         prompt=prompt_with_starter(row.text("question_content"), starter),
         tests=tests,
         entry_point=name,
-        context=PRELUDE if name else "",
+        prelude=LIVECODEBENCH.prelude_of(name),
         source=row.dataset,
         level=row.optional_text("difficulty"),
         cpu_seconds=LIVECODEBENCH.cpu_seconds,

@@ -5,7 +5,7 @@ All three keep their cases in `verification_info`.
 
 from __future__ import annotations
 
-from tasks.datasets.cases import PRELUDE, entry_point, from_list
+from tasks.datasets.cases import entry_point, from_list
 from tasks.datasets.code import unfenced
 from tasks.datasets.limits import bytes_of, floored, python_seconds, seconds_of
 from tasks.datasets.profiles import OPENR1, PRIMEINTELLECT, SYNTHETIC2, Profile
@@ -34,15 +34,14 @@ def _parse(row: Row, profile: Profile, prompt: str, solution: str) -> Task | Ski
     code = unfenced(solution)
     tests = from_list(row, "verification_info", profile, info["test_cases"])
     function = entry_point(tests)
-    context = PRELUDE if function else ""
     limits = row.mapping("metadata")
     return Task(
         id=row.identity("problem_id"),
         prompt=prompt,
         tests=tests,
         entry_point=function,
-        context=context,
-        reference=context + code if code.strip() else None,
+        prelude=profile.prelude_of(function),
+        reference=code if code.strip() else None,
         source=row.dataset,
         level=str(limits.get("difficulty") or ""),
         cpu_seconds=python_seconds(seconds_of(limits.get("time_limit")), profile.cpu_seconds),

@@ -236,6 +236,7 @@ def test_a_call_is_of_a_method_or_of_a_function_as_the_program_likes(tmp_path: P
     assert task.entry_point == "Solution.addTwo"  # or the plain function: sandbox/protocol.py, `Call`
     assert starter.rstrip() in task.prompt
     namespace: dict[str, Any] = {}
+    exec(task.prelude, namespace)
     exec(task.reference or "", namespace)  # our own text
     assert namespace["Solution"]().addTwo(1, 2) == 3 and namespace["inf"] == float("inf")
 
