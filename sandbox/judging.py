@@ -131,7 +131,9 @@ def _error(job: Job, data: Mapping[str, Any] | None) -> ErrorInfo | None:
         message=data["message"],
         phase=cast(Phase, data["phase"]),
         frames=tuple(
-            Frame(line, function, lines[line - 1].strip()[:200] if 0 < line <= len(lines) else "")
+            Frame(line, function, lines[line - 1].strip()[:200])
+            if 0 < line <= len(lines)
+            else Frame(0, function, "")
             for line, function in data["frames"]
         ),
     )

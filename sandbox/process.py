@@ -174,8 +174,10 @@ class Process:
                 return
             try:
                 self.frames.append(wire.unpack(partial[wire.HEADER_BYTES : size], max_values=_FRAME_VALUES))
-            except wire.WireError as error:
-                self._refuse(Status.KILLED, str(error))
+            except Exception as error:  # noqa: BLE001 - whoever sent it is charged
+                self._refuse(
+                    Status.KILLED, str(error) if isinstance(error, wire.WireError) else "malformed frame"
+                )
                 return
             self._frame_bytes += size
             del partial[:size]
@@ -210,7 +212,8 @@ def pump(processes: Sequence[Process], timeout_seconds: float) -> None:
 class Clock:
     """Watches the time of a process's current test; CPU time first, wall time as the backstop.
 
-    CPU time is the supervisor's count of the whole process tree, never the program's own word.
+    CPU time is the supervisor's count of the whole process tree, never the program's own word. A test ends where the
+    host says so: frames that a program writes by itself move nothing.
     """
 
     _SLACK_SECONDS = 0.05  # how old the count at a test's beginning may be

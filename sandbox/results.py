@@ -1,12 +1,11 @@
 """What a process sent, and how it ended, as outcomes of tests.
 
 Whatever a program's process sends comes from a possible liar: it is bounded, parsed and taken as the program's
-own claim. No claim can make a fault look like ours.
+own claim. No claim can make a fault look like ours: what goes wrong while one is taken in is the program's, too.
 """
 
 from __future__ import annotations
 
-import math
 import signal
 from dataclasses import replace
 from typing import Any, cast
@@ -19,33 +18,47 @@ from sandbox.protocol import ErrorInfo, Frame, Job, Phase, Status, TestOutcome
 _PHASES: frozenset[str] = frozenset({"compile", "import", "entry", "call"})
 _MESSAGE_CHARS = 2000
 _NAME_CHARS = 200
+_MAX_SECONDS = 1e9
+_MAX_LINE = 1 << 30
 
 
 def claimed(job: Job, frame: dict[str, Any], failure: Any, cpu_seconds: float = 0.0) -> TestOutcome:
-    """The outcome of one call, from its frame; `failure` is the exception in it, as data, or None."""
+    """The outcome of one call, from its frame; `failure` is the exception in it, as data, or None.
+
+    This is the boundary: nothing in a frame raises here.
+    """
+    try:
+        return _claimed(job, frame, failure, cpu_seconds)
+    except Exception as problem:  # noqa: BLE001 - whoever sent it is charged
+        return _malformed(problem)
+
+
+def _claimed(job: Job, frame: dict[str, Any], failure: Any, cpu_seconds: float) -> TestOutcome:
     status, value, error = Status.OK, None, None
     if failure is not None:
         error = error_of(failure)
         status = _status(error)
     else:
         text = frame.get("value")
-        try:
-            if not isinstance(text, str):
-                raise codec.CodecError("no value in the result")
-            value = codec.decode(text, max_bytes=job.limits.value_bytes)
-        except codec.CodecError as problem:
-            error = ErrorInfo(type="ProtocolError", message=str(problem), phase="call")
-            status = Status.KILLED
+        if type(text) is not str:
+            raise codec.CodecError("no value in the result")
+        value = codec.decode(text, max_bytes=job.limits.value_bytes)
     most = job.limits.output_bytes
     return TestOutcome(
         status=status,
         value=value,
         stdout=_text(frame.get("stdout"), most),
         stderr=_text(frame.get("stderr"), most),
-        truncated=bool(frame.get("truncated")),
+        truncated=frame.get("truncated") is True,
         error=error,
         cpu_seconds=cpu_seconds,
     )
+
+
+def _malformed(problem: Exception) -> TestOutcome:
+    message = str(problem) if isinstance(problem, codec.CodecError) else type(problem).__name__
+    error = ErrorInfo(type="ProtocolError", message=_text(message, _MESSAGE_CHARS), phase="call")
+    return TestOutcome(status=Status.KILLED, error=error)
 
 
 def plausible(tests: list[TestOutcome], cpu_seconds: float) -> list[TestOutcome]:
@@ -92,8 +105,8 @@ def script(job: Job, process: Process, end: End, frames: list[dict[str, Any]]) -
 
 
 def seconds(value: Any) -> float:
-    """A claimed time."""
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
+    """A claimed time; 0 for what is none."""
+    return float(value) if type(value) in (int, float) and 0 <= value <= _MAX_SECONDS else 0.0
 
 
 def _status(error: ErrorInfo) -> Status:
@@ -120,11 +133,16 @@ def _frame(fields: Any) -> Frame:
     if not isinstance(fields, list) or len(fields) != 3:
         return Frame(0, "", "")
     line, function, source = fields
-    return Frame(line if type(line) is int else 0, _text(function, _NAME_CHARS), _text(source, _NAME_CHARS))
+    number = line if type(line) is int and 0 <= line <= _MAX_LINE else 0
+    return Frame(number, _text(function, _NAME_CHARS), _text(source, _NAME_CHARS))
 
 
 def _text(value: Any, most: int) -> str:
-    return value[:most] if isinstance(value, str) else ""
+    """A claimed text, as any file can hold it: JSON can bring lone surrogates."""
+    if type(value) is not str:
+        return ""
+    text = value[:most]
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _signal_name(number: int) -> str:

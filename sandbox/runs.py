@@ -179,7 +179,7 @@ def _calls(job: Job, work: Calls, begun: Begun, freed: Callable[[], None]) -> No
     fatal: TestOutcome | None = None
     imported, cpu = False, 0.0
     try:
-        for frame in frames_of(process, clock):
+        for frame in frames_of(process, clock, results_expected=left + 1):
             if "fatal" in frame:
                 fatal = results.claimed(job, frame, frame["fatal"] or {})
                 break
@@ -310,13 +310,17 @@ def _interruption(served: Process, judge: Process) -> TestOutcome | None:
     return None
 
 
-def frames_of(process: Process, clock: Clock) -> Iterator[dict[str, Any]]:
-    """The process's frames as they come, until it has ended; it is killed where it is out of time."""
+def frames_of(process: Process, clock: Clock, results_expected: int = 0) -> Iterator[dict[str, Any]]:
+    """The process's frames as they come, until it has ended; it is killed where it is out of time.
+
+    So many results begin a test each, and with it the clock anew. No other frame does: one process is one test.
+    """
     while process.end is None:
         pump([process], clock.remaining_seconds())
         frames = _taken(process)
-        if frames and process.end is None:
+        if frames and process.end is None and results_expected > 0:
             clock.next_test()
+        results_expected -= len(frames)
         yield from frames
         if process.end is None and (late := clock.verdict()):
             process.kill(late)

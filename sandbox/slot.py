@@ -11,7 +11,7 @@ from dataclasses import replace
 from sandbox import compiling, runs, together
 from sandbox.backends.base import Backend, as_text
 from sandbox.cell import Cell, Role
-from sandbox.errors import BackendError, CellLost, JobCancelledError, PoolClosedError
+from sandbox.errors import BackendError, CellLost, JobCancelledError, PoolClosedError, SandboxError
 from sandbox.outage import Opener
 from sandbox.protocol import Call, Calls, Job, Judge, Limits, Outcome, Status, Stdio, TestOutcome
 
@@ -148,6 +148,11 @@ class Slot:
             return runs.run(job, program_cell, lambda: self._cell("judge", job.limits), begun, freed)
         except OSError as error:  # such as no descriptors left
             raise CellLost(f"this host failed: {as_text(error)}", ours=True) from error
+        except SandboxError:
+            raise
+        except Exception as error:  # whose fault it is shows where a program known to be good fails, too
+            _log.exception("job %s could not be taken in", job.id)
+            raise CellLost(f"what it sent could not be taken in: {type(error).__name__}") from error
         finally:
             if begun is not None:
                 begun.close()

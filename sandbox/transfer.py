@@ -103,7 +103,11 @@ def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
 def _test_to_json(test: TestOutcome) -> dict[str, Any]:
     result: dict[str, Any] = {"status": test.status.value}
     if test.value is not None:
-        result["value"] = Encoder(max_bytes=2 * CEILING.value_bytes).node(test.value)
+        try:
+            result["value"] = Encoder(max_bytes=2 * CEILING.value_bytes).node(test.value)
+        except Exception as problem:  # noqa: BLE001 - whose value cannot cross is charged
+            error = ErrorInfo(type="ProtocolError", message=type(problem).__name__, phase="call")
+            return _test_to_json(TestOutcome(status=Status.KILLED, error=error))
     if test.stdout:
         result["stdout"] = test.stdout
     if test.stderr:

@@ -40,9 +40,11 @@ def short(value: object, limit: int = LIMIT) -> str:
     kind = type(value)
     if kind is bool or kind is float or (kind is int and abs(value) < 1 << 64):  # type: ignore[arg-type]
         return repr(value)
-    return shortened(
-        f"<{value.type_name} object>" if isinstance(value, Opaque) else _short.repr(value), limit
-    )
+    try:
+        text = f"<{value.type_name} object>" if isinstance(value, Opaque) else _short.repr(value)
+    except Exception as error:  # noqa: BLE001 - whatever a value is made of, a verdict can be written
+        text = f"<no text: {type(error).__name__}>"
+    return shortened(text, limit)
 
 
 def shortened(text: str, limit: int = LIMIT) -> str:

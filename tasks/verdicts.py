@@ -122,13 +122,20 @@ def _graded_output(test: StdioTest, name: str, got: TestOutcome) -> _Graded:
     return _Graded(
         TestResult(
             name=name,
-            passed=not got.truncated
-            and same_output(got.stdout, test.stdout, test.float_tolerance, test.rule),
+            passed=not got.truncated and _prints(got.stdout, test),
             status=got.status,
             actual=shortened(got.stdout),
             expected=shortened(test.stdout),
         )
     )
+
+
+def _prints(stdout: str, test: StdioTest) -> bool:
+    """Whether it is right; what goes wrong in comparing is the output's fault."""
+    try:
+        return same_output(stdout, test.stdout, test.float_tolerance, test.rule)
+    except Exception:  # noqa: BLE001
+        return False
 
 
 def _graded_assert(name: str, got: TestOutcome, outcome: Outcome) -> _Graded:
