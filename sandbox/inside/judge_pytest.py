@@ -47,11 +47,15 @@ class _Reporter:
 
     @pytest.hookimpl(hookwrapper=True)  # the form that Debian's pytest 7.2 knows too
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-        report: pytest.TestReport = (yield).get_result()
         unit = self._units[_function_name(item)]
-        unit.executions += report.when == "call"
-        if not report.passed or hasattr(report, "wasxfail"):
-            self._fail(unit, report, call)
+        self._record.reporting = True  # pytest's own report shows values, too
+        try:
+            report: pytest.TestReport = (yield).get_result()
+            if not report.passed or hasattr(report, "wasxfail"):
+                self._fail(unit, report, call)
+            unit.executions += report.when == "call"
+        finally:
+            self._record.reporting = False
         if report.when == "teardown":
             failure = self._record.end_unit()
             unit.error = unit.error or failure
@@ -89,4 +93,10 @@ def run_pytest(test: str, namespace: dict[str, Any], record: Record) -> bool:
         code = pytest.main([*_OPTIONS, "-p", "pytest_timeout", _FILE], plugins=[_Reporter(record)])
     except (ProgramFailure, UnsupportedTest):
         return False  # on record
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        for unit in record.units:
+            unit.executions = 0  # what ended it may have come before a test's end was known
+        if code == pytest.ExitCode.INTERNAL_ERROR:
+            record.units.append(Unit("pytest", executions=1))
+            record.units[-1].error = error_data("InternalError", "pytest did not come to its end", "wrong")
     return code == pytest.ExitCode.OK and all(unit.error is None for unit in record.units)

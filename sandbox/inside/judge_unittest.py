@@ -36,6 +36,10 @@ class UnitTestResult(unittest.TestResult):
     def startTest(self, test: unittest.TestCase) -> None:
         super().startTest(test)
         self._record.last_value = None
+        self._unit(test)
+
+    def addSuccess(self, test: unittest.TestCase) -> None:
+        super().addSuccess(test)
         self._unit(test).executions += 1
 
     def stopTest(self, test: unittest.TestCase) -> None:
@@ -45,19 +49,23 @@ class UnitTestResult(unittest.TestResult):
 
     def _fail(self, test: unittest.TestCase, error: dict[str, Any]) -> None:
         unit = self._unit(test)
+        unit.executions += 1
         if unit.error is None:
             unit.error, unit.value = error, self._record.returned()
 
     def addError(self, test: Any, err: Any) -> None:
-        super().addError(test, err)
+        with self._record.quiet():  # its text of the failure shows values, too
+            super().addError(test, err)
         self._fail(test, self._record.describe(err[1]))
 
     def addFailure(self, test: Any, err: Any) -> None:
-        super().addFailure(test, err)
+        with self._record.quiet():  # its text of the failure shows values, too
+            super().addFailure(test, err)
         self._fail(test, self._record.describe(err[1]))
 
     def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:
-        super().addSubTest(test, subtest, err)
+        with self._record.quiet():
+            super().addSubTest(test, subtest, err)
         if err is not None:
             self._fail(test, self._record.describe(err[1]))
 
@@ -66,7 +74,8 @@ class UnitTestResult(unittest.TestResult):
         self._fail(test, error_data("SkipTest", reason, "wrong"))
 
     def addExpectedFailure(self, test: Any, err: Any) -> None:
-        super().addExpectedFailure(test, err)
+        with self._record.quiet():
+            super().addExpectedFailure(test, err)
         self._fail(test, error_data("ExpectedFailure", "a test that is expected to fail", "wrong"))
 
     def addUnexpectedSuccess(self, test: Any) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from sandbox.inside.codec import CodecError, encode
@@ -27,8 +28,15 @@ class UnsupportedTest(BaseException):
     """The test needs what a separate process cannot give it; no verdict on the program is possible."""
 
 
+class NotAsked(Exception):
+    """Whoever reports a failure wanted to ask the program something: its text, say."""
+
+
 class Unit:
-    """One static assert, or one test function: all its executions must hold."""
+    """One static assert, or one test function: all its executions must hold.
+
+    An execution counts once its end is known: what ends the judge before that leaves no credit.
+    """
 
     def __init__(self, name: str, executions: int = 0) -> None:
         self.name = name
@@ -61,8 +69,18 @@ class Record:
         self.failure: dict[str, Any] | None = None
         self.unit_failure: dict[str, Any] | None = None  # of the unit that runs
         self.unsupported: str | None = None
+        self.reporting = False  # a failure is being described: the program is not asked for anything
         self._report = report
         self._reported = 0.0
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """While a failure is described: nothing that this comes to asks the program."""
+        before, self.reporting = self.reporting, True
+        try:
+            yield
+        finally:
+            self.reporting = before
 
     def spoil(self, type_name: str, message: str, phase: str = "call", frames: object = ()) -> NoReturn:
         """Fails the whole test, whatever the test does about it."""
@@ -88,13 +106,15 @@ class Record:
         raise UnsupportedTest(why)
 
     def check_intact(self) -> None:
-        """Raises again what was raised before, so that a test that swallowed it cannot go on."""
+        """Before the program is asked: raises again what a test may have swallowed."""
         if self.failure is not None:
             raise ProgramFailure(self.failure["message"])
         if self.unsupported is not None:
             raise UnsupportedTest(self.unsupported)
         if self.unit_failure is not None:
             raise UnitFailure(self.unit_failure["message"])
+        if self.reporting:
+            raise NotAsked("not while a failure is described")
 
     # Called by instrumented asserts (see instrument.py).
 
@@ -140,19 +160,28 @@ class Record:
             return None
 
     def describe(self, error: BaseException) -> dict[str, Any]:
-        """An exception that ended the test, or an assert of it."""
+        """An exception that ended the test, or an assert of it. Asks the program nothing, and raises nothing."""
         if isinstance(error, ProgramFailure) and (failure := self.failure or self.unit_failure) is not None:
             return failure
-        frames = getattr(error, "_coderl_frames", None)
-        name = getattr(error, "name", None)
+        with self.quiet():
+            try:
+                text = str(error)
+            except BaseException as problem:  # noqa: BLE001 - any class of exception has its own __str__
+                text = f"<no text: {type(problem).__name__}>"
+        frames = vars(error).get("_coderl_frames")
         if frames is not None:
             phase = "call"
-        elif isinstance(error, (NameError, ImportError, AttributeError)) and name in self.wanted:
+        elif _missing_name(error) in self.wanted:
             phase, frames = "entry", ()
         else:  # a value that the test could not use, or its own assertion
             phase, frames = "wrong", ()
-        try:
-            text = str(error)
-        except Exception as problem:  # noqa: BLE001 - any class of exception has its own __str__
-            text = f"<no text: {type(problem).__name__}>"
         return error_data(type(error).__name__, text, phase, frames)
+
+
+def _missing_name(error: BaseException) -> str | None:
+    """What Python says was missing; an exception of the program's may have another idea of its `name`."""
+    for kind in (NameError, ImportError, AttributeError):
+        if isinstance(error, kind):
+            name = vars(kind)["name"].__get__(error)
+            return name if type(name) is str else None
+    return None
