@@ -18,7 +18,7 @@ import types
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
-from sandbox.inside import valued
+from sandbox.inside import about, valued
 from sandbox.inside.codec import CodecError, Decoder, Encoder
 from sandbox.inside.known import KNOWN, KnownClasses
 from sandbox.inside.peer import ARITHMETIC, BUILTIN_ERRORS, LIKE_COMPARISONS, BrokenPeer, Peer
@@ -37,6 +37,25 @@ _FORWARDED_DUNDERS = frozenset(
 )
 
 
+class _Doc:
+    """The text that the program gives its object or class."""
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        return owner._coderl_candidate.ask("getattr", owner if instance is None else instance, "__doc__")
+
+
+class _Fields:
+    """The fields of the program's dataclass."""
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        return owner._coderl_candidate.told("data_fields", owner)
+
+
+_DOC, _FIELDS = _Doc(), _Fields()
+# Attributes that are told as data (see about.py).
+_TOLD = {"__signature__": "signature", "__code__": "code"}
+
+
 class CandidateClass(type):
     """A class of the program's. Its objects are made and its attributes kept there."""
 
@@ -50,6 +69,8 @@ class CandidateClass(type):
         return cls._coderl_candidate.ask("call", cls, *args, **kwargs)
 
     def __getattr__(cls, name: str) -> Any:
+        if name in _TOLD:
+            return cls._coderl_candidate.told(_TOLD[name], cls)
         if _is_private(name):
             raise AttributeError(name)
         return cls._coderl_candidate.ask("getattr", cls, name)
@@ -84,6 +105,8 @@ class Proxy:
     __dict__ = property(lambda self: self._coderl_candidate.attribute(self, "__dict__"))
 
     def __getattr__(self, name: str) -> Any:
+        if name in _TOLD:
+            return self._coderl_candidate.told(_TOLD[name], self)
         if _is_private(name):
             raise AttributeError(name)
         return self._coderl_candidate.attribute(self, name)
@@ -106,8 +129,14 @@ class Proxy:
     def __format__(self, specification: str) -> str:
         return self._coderl_candidate.ask_exact(str, "format", self, specification)
 
+    def __copy__(self) -> Any:
+        return self._coderl_candidate.ask("copy", self)
+
+    def __deepcopy__(self, memo: object) -> Any:
+        return self._coderl_candidate.ask("deepcopy", self)
+
     def __reduce_ex__(self, protocol: Any) -> Any:
-        raise TypeError("an object of the program's cannot be copied here")
+        raise TypeError("an object of the program's cannot be pickled here")
 
 
 def _is_private(name: str) -> bool:
@@ -138,6 +167,9 @@ _ARITHMETIC_METHODS = {
     for how in ("", "r", "i")
     if (how, do) != ("i", "divmod")
 }
+Proxy.__doc__ = _DOC  # type: ignore[assignment]
+for _kind in (Proxy, CandidateClass):  # not those of the classes here
+    _kind.__annotations__ = property(lambda self: self._coderl_candidate.attribute(self, "__annotations__"))  # type: ignore[assignment]
 for _do in ("eq", "ne", "lt", "le", "gt", "ge"):
     setattr(Proxy, f"__{_do}__", _comparison(_do))
 for _name, _method in _ARITHMETIC_METHODS.items():
@@ -182,6 +214,12 @@ _SPECIAL_METHODS: dict[str, Callable[..., Any]] = {
     "__bytes__": _asking_exact(bytes, "bytes"),
 }
 
+_MADE: dict[str, Callable[[Any], Any]] = {
+    "signature": about.made_signature,
+    "code": about.made_code,
+    "data_fields": about.made_fields,
+}
+
 
 class Candidate(Peer):
     """The program's process. Every description that it sends may be a lie; none may break the judge."""
@@ -221,11 +259,27 @@ class Candidate(Peer):
             self.record.last_value = value
         return value
 
-    def attribute(self, of: Proxy, name: str) -> Any:
+    def attribute(self, of: Any, name: str) -> Any:
         found = self.ask("getattr", of, name)
+        if name == "__annotations__":
+            self._checked(about.check_annotations, found)
         if name in _RESUMING and isinstance(found, Proxy):
             self._resuming.add(found._coderl_handle)
         return found
+
+    def told(self, what: str, of: object) -> Any:
+        """What the program's function or class says of itself (see about.py); it has no such attribute otherwise."""
+        try:
+            answer = self.ask(what, of)
+        except Exception as problem:  # noqa: BLE001 - whatever: it cannot be told
+            raise AttributeError(f"its {what} cannot be told: {problem}") from None
+        return self._checked(_MADE[what], answer)
+
+    def _checked(self, make: Callable[[Any], T], told: Any) -> T:
+        try:
+            return make(told)
+        except CodecError as problem:
+            self.record.spoil("BrokenProtocol", str(problem))
 
     def ask_exact(self, kind: type[T], do: str, *args: object) -> T:
         if kind is not str and args and getattr(args[0], "_coderl_handle", None) in self._told:
@@ -269,10 +323,7 @@ class Candidate(Peer):
         if self._fresh.get(value._coderl_handle) != self.record.requests:
             held = self.ask("content", value)
             self._fresh[value._coderl_handle] = self.record.requests
-            try:
-                valued.refill(value, held)
-            except CodecError as problem:
-                self.record.spoil("BrokenProtocol", str(problem))
+            self._checked(lambda held: valued.refill(value, held), held)
 
     def contains(self, container: object, item: object) -> bool:
         if (
@@ -453,6 +504,7 @@ class Candidate(Peer):
         parents = tuple(dict.fromkeys(self._class(base) for base in bases))
         namespace: dict[str, Any] = {
             "__module__": "solution",
+            "__doc__": _DOC,
             "_coderl_candidate": self,
             "_coderl_class_handle": number,
         }
@@ -465,6 +517,10 @@ class Candidate(Peer):
             namespace |= {key: _SPECIAL_METHODS[key] for key in has if key in _SPECIAL_METHODS}
             if "__hash__" not in namespace:
                 namespace["__hash__"] = None
+            if (kind := about.LIKE.get(str(description.get("like")))) is not None:
+                namespace["__class__"] = property(lambda self: kind)
+            if description.get("dataclass"):
+                namespace["__dataclass_fields__"] = _FIELDS
             if base is not None:
                 namespace |= self._value_namespace(base, description.get("own"))
                 if not any(issubclass(parent, valued.BASES[base]) for parent in parents):

@@ -17,12 +17,13 @@ judge whatever it likes, which is no more than its functions could have returned
 
 from __future__ import annotations
 
+import copy
 import operator
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.inside import program, valued, wire
+from sandbox.inside import about, program, valued, wire
 from sandbox.inside.codec import CodecError, Decoder, Encoder
 from sandbox.inside.known import KNOWN as _KNOWN
 from sandbox.inside.known import KnownClasses
@@ -74,6 +75,9 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(operator, f"__{name}__") for name in ARITHMETIC},
     **{f"i{name}": getattr(operator, f"__i{name}__") for name in ARITHMETIC},
     "content": valued.content,
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    **{each.__name__: each for each in (about.signature, about.code, about.data_fields)},
 }
 
 
@@ -187,10 +191,15 @@ class ProgramPeer(Peer):
         bases = [
             each for each in cls.__bases__ if each.__module__ == MODULE or issubclass(each, BaseException)
         ]
-        base = valued.base_of(cls)
-        extends = {"base": base.__name__, "own": valued.own_names(cls, base)} if base is not None else {}
+        more: dict[str, Any] = {}
+        if about.LIKE.get(cls.__name__) is cls:
+            more["like"] = cls.__name__
+        if "__dataclass_fields__" in vars(cls):
+            more["dataclass"] = True
+        if (base := valued.base_of(cls)) is not None:
+            more |= {"base": base.__name__, "own": valued.own_names(cls, base)}
         return {
-            **extends,
+            **more,
             "class": number,
             "name": cls.__name__,
             "bases": [self._describe_class(each) for each in bases],
