@@ -390,7 +390,7 @@ class Candidate(Peer):
         if hasattr(type(value), "__next__"):
             return {"h": self.handles.number(value), "iterator": True}
         if callable(value):
-            return {"h": self.handles.number(value)}
+            return {"h": self.handles.number(value), "texts": about.of_function(value)}
         self.record.refuse(f"the test passes an object of {type(value).__qualname__}, which cannot cross")
 
     def describe_error(self, error: BaseException) -> object:
@@ -412,9 +412,11 @@ class Candidate(Peer):
         }
 
     def perform(self, do: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
-        if do != "call" or not args or args[0] not in self.handles:
+        if do not in ("call", *_TOLD.values()) or not args or args[0] not in self.handles:
             self.record.spoil("BrokenProtocol", "the program asked for what it was not given")
         function, *rest = args
+        if do != "call":
+            return getattr(about, do)(function)
         if hasattr(type(function), "__next__"):
             return next(function)
         return function(*rest, **kwargs)

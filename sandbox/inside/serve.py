@@ -82,14 +82,30 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 
 
 class JudgeFunction:
-    """A callable of the judge's. It can be called, and nothing else."""
+    """A callable of the judge's. It can be called, asked for its signature, and nothing else."""
 
-    def __init__(self, peer: ProgramPeer, number: int) -> None:
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_number",
+        "_peer",
+    )  # `functools.wraps` copies what is in `__dict__`
+
+    def __init__(self, peer: ProgramPeer, number: int, texts: dict[str, str]) -> None:
         self._peer = peer
         self._number = number
+        vars(self).update(texts)
 
     def __call__(self, *args: object, **kwargs: object) -> object:
         return self._peer.request("call", (self, *args), kwargs)
+
+    @property
+    def __signature__(self) -> Any:
+        return about.made_signature(self._peer.request("signature", (self,)))
+
+    @property
+    def __code__(self) -> Any:
+        return about.made_code(self._peer.request("code", (self,)))
 
 
 class JudgeIterator(JudgeFunction):
@@ -233,7 +249,7 @@ class ProgramPeer(Peer):
         number = description["h"]
         if number not in self._functions:
             kind = JudgeIterator if description.get("iterator") else JudgeFunction
-            self._functions[number] = kind(self, number)
+            self._functions[number] = kind(self, number, description.get("texts", {}))
         return self._functions[number]
 
     def error(self, description: Any) -> BaseException:
