@@ -93,19 +93,12 @@ def validate(
     Only a reference that passes is mutated. A mutant may take ten times its reference's CPU time: one that
     loops for ever need not use up the limits of honest programs.
     """
-    references = [(task, task.reference) for task in tasks if task.reference is not None]
-    verdicts = _grade(grader, [(task, program, None) for task, program in references], progress)
+    references = graded_references(tasks, grader, progress)
+    verdicts = [verdict for _, _, verdict in references]
     wrong = [(task, program, None) for task in tasks for program in task.wrong]
     wrong_verdicts = _grade(grader, wrong, progress)
-    made = [
-        (task, mutant, _mutant_limits(task, verdict))
-        for (task, program), verdict in zip(references, verdicts, strict=True)
-        if verdict.passed
-        for mutant in make_mutants(program, task.entry_point, seed=seed, limit=mutants)
-    ]
-    mutant_verdicts = _grade(
-        grader, [(task, mutant.program, limits) for task, mutant, limits in made], progress
-    )
+    made = graded_mutants(references, grader, mutants=mutants, seed=seed, progress=progress)
+    mutant_verdicts = [verdict for _, _, verdict in made]
     everything = [*verdicts, *wrong_verdicts, *mutant_verdicts]
     return ValidationReport(
         tasks=len(tasks),
@@ -113,13 +106,37 @@ def validate(
         wrong_passed=tuple(verdict.task_id for verdict in wrong_verdicts if verdict.passed),
         wrong=len(wrong),
         mutants=sum(verdict.status is not Status.INFRA for verdict in mutant_verdicts),
-        survivors=tuple(
-            Survivor(task.id, mutant)
-            for (task, mutant, _), verdict in zip(made, mutant_verdicts, strict=True)
-            if verdict.passed
-        ),
+        survivors=tuple(Survivor(task.id, mutant) for task, mutant, verdict in made if verdict.passed),
         infra=sum(verdict.status is Status.INFRA for verdict in everything),
     )
+
+
+def graded_references(
+    tasks: Sequence[Task], grader: Grader, progress: Progress | None = None
+) -> list[tuple[Task, str, Verdict]]:
+    """Every reference with its verdict."""
+    found = [(task, task.reference) for task in tasks if task.reference is not None]
+    verdicts = _grade(grader, [(task, program, None) for task, program in found], progress)
+    return [(task, program, verdict) for (task, program), verdict in zip(found, verdicts, strict=True)]
+
+
+def graded_mutants(
+    references: Sequence[tuple[Task, str, Verdict]],
+    grader: Grader,
+    *,
+    mutants: int,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> list[tuple[Task, Mutant, Verdict]]:
+    """Mutants of those `references` that pass, with their verdicts."""
+    made = [
+        (task, mutant, _mutant_limits(task, verdict))
+        for task, program, verdict in references
+        if verdict.passed
+        for mutant in make_mutants(program, task.entry_point, seed=seed, limit=mutants)
+    ]
+    verdicts = _grade(grader, [(task, mutant.program, limits) for task, mutant, limits in made], progress)
+    return [(task, mutant, verdict) for (task, mutant, _), verdict in zip(made, verdicts, strict=True)]
 
 
 def _mutant_limits(task: Task, reference: Verdict) -> Limits:
