@@ -51,6 +51,11 @@ class DataConfig(Section):
     evaluation: str = Field("builtin:mix", description="the same, for evaluation")
     train_count: int | None = Field(None, ge=1, description="use only this many training tasks")
     evaluation_count: int | None = Field(None, ge=1, description="use only this many evaluation tasks")
+    audit: list[str] = Field(
+        [],
+        description="files that `coderl tasks audit --out` wrote: tasks whose tests they call weak are left out of "
+        "training and evaluation",
+    )
     allow_overlap: bool = Field(False, description="keep training tasks that also occur in evaluation")
     prefilter_samples: int = Field(0, ge=0, description="samples a task to measure its pass rate; 0: off")
     prefilter_low: float = Field(0.0, ge=0, le=1, description="drop tasks with a pass rate at or below")

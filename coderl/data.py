@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from coderl.audits import read_audits, require_known, without_weak
 from coderl.config import RunConfig
 from coderl.errors import ConfigError
 from tasks.datasets import load
@@ -22,6 +23,7 @@ class Data:
     evaluation: list[Task]
     overlapping: list[str]  # training tasks that also occur in evaluation
     too_long: list[str]  # tasks whose prompt exceeds sampler.max_prompt_tokens
+    weak: list[str] = field(default_factory=list)  # tasks that `data.audit` left out
     left_out: dict[str, str] = field(default_factory=dict)  # tasks that no program could pass: why, by id
 
     def batch(self, step: int, size: int, seed: int) -> list[Task]:
@@ -53,14 +55,21 @@ def load_data(config: RunConfig) -> Data:
     data = config.data
     train = load(data.train, split="train", limit=data.train_count)
     evaluation = load(data.evaluation, split="held-out", limit=data.evaluation_count)
+    audits = read_audits(data.audit)
+    require_known([*train, *evaluation], audits, data.audit)
+    weak = sorted({task.id for task in [*train, *evaluation] if audits.is_weak(task)})
+    train, evaluation = without_weak(train, audits), without_weak(evaluation, audits)
+    _require(train, "data.train", "the tests of all are weak, says data.audit")
+    _require(
+        evaluation, "data.evaluation", "it holds no task with tests, or data.audit says that all are weak"
+    )
     overlap = overlapping(train, evaluation)
     if not data.allow_overlap:
         train = [task for task in train if task.id not in overlap]
     _require(
         train, "data.train", f"{len(overlap)} tasks also occur in evaluation; set data.allow_overlap=true"
     )
-    _require(evaluation, "data.evaluation", "it holds no task with tests")
-    return Data(train, evaluation, sorted(overlap), [])
+    return Data(train, evaluation, sorted(overlap), [], weak)
 
 
 def fitting(data: Data, prompt_length: Callable[[Task], int], limit: int) -> Data:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -60,8 +60,13 @@ class Display:
             self.note(
                 f"{len(data.too_long)} tasks left out: prompt over {config.sampler.max_prompt_tokens} tokens"
             )
+        if data.weak:
+            self.weak(data.weak)
         if data.left_out:
             self.left_out(data.left_out)
+
+    def weak(self, tasks: Sequence[str]) -> None:
+        self.note(f"{len(tasks)} tasks left out: their tests are weak, says data.audit (such as {tasks[0]})")
 
     def left_out(self, reasons: Mapping[str, str]) -> None:
         """`reasons`: by the tasks' ids."""

@@ -25,6 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from coderl.answers import passed
+from coderl.audits import read_audits, require_known
 from coderl.completions import Item, read_completions, reference_items
 from coderl.runner import open_runner
 from sandbox.protocol import Limits
@@ -50,13 +51,15 @@ def main(
     limits: Limits | None = None,
     in_process: InProcess = "never",
     mutants: bool = False,
+    audits: Sequence[str] = (),
     as_json: bool = False,
 ) -> int:
     """Grades, writes `out` (gzipped where it ends in .gz), prints a summary; returns the exit code.
 
     Raises `TaskError` for tasks or completions that cannot be read, `sandbox`'s errors where nothing can run.
     """
-    tasks = load(tasks_spec)
+    tasks, audited = load(tasks_spec), read_audits(audits)
+    require_known(tasks, audited, audits)
     items = (
         reference_items(tasks) if completions == "reference" else read_completions(Path(completions), tasks)
     )
@@ -72,10 +75,14 @@ def main(
             decided.left_out.clear()
         graded = _grade(grader, items, decided)
         for item, (verdict, *earlier) in zip(items, graded, strict=True):
-            stream.write(json.dumps(verdict_row(item, verdict, earlier)) + "\n")
+            weak_tests = {"weak_tests": audited.holes_of(item.task)} if audits else {}
+            stream.write(json.dumps(verdict_row(item, verdict, earlier) | weak_tests) + "\n")
         verdicts = [verdict for verdict, *_ in graded]
         summary = summarize(verdicts)
         summary["seconds"] = round(time.monotonic() - started, 3)
+        if audits:
+            solved = [item.task for item, verdict in zip(items, verdicts, strict=True) if verdict.passed]
+            summary["passed_weak_tests"] = sum(audited.is_weak(task) for task in solved)
         if mutants:
             summary["mutants"] = _mutants(tasks, grader)
     summary["out"] = out
@@ -149,7 +156,7 @@ def _say(line: str) -> None:
 def _decide(items: Sequence[Item], grader: Grader, allowed: InProcess) -> Gradable:
     """Which of the items' tasks can be graded, and how."""
     tasks = list({item.task.id: item.task for item in items}.values())
-    with _progress() as progress:
+    with progress_bar() as progress:
         bar = progress.add_task("references of tasks that need a judge")
         decided = checked(
             tasks, grader, allowed, lambda done, total: progress.update(bar, completed=done, total=total)
@@ -177,7 +184,7 @@ def _grade(grader: Grader, items: Sequence[Item], decided: Gradable) -> list[lis
         (tasks.get(items[number].task.id, items[number].task), programs[number][part], None)
         for number, part in places
     )
-    with _progress() as progress:
+    with progress_bar() as progress:
         bar = progress.add_task("grading", total=len(places))
         for index, verdict in grader.grade_all(work):
             verdicts[places[index]] = verdict
@@ -186,7 +193,7 @@ def _grade(grader: Grader, items: Sequence[Item], decided: Gradable) -> list[lis
 
 
 def _mutants(tasks: Sequence[Task], grader: Grader) -> dict[str, Any]:
-    with _progress() as progress:
+    with progress_bar() as progress:
         bar = progress.add_task("mutants")
         report = validate(
             tasks, grader, progress=lambda done, total: progress.update(bar, completed=done, total=total)
@@ -206,7 +213,7 @@ def _mutant_summary(report: ValidationReport) -> dict[str, Any]:
     }
 
 
-def _progress() -> Progress:
+def progress_bar() -> Progress:
     """On standard error, so that standard output stays for results."""
     return Progress(
         TextColumn("{task.description}"),
@@ -234,6 +241,10 @@ def _print(summary: dict[str, Any]) -> None:
         table.add_row("mutants killed", f"{mutants['killed']} of {mutants['graded']} ({rate})")
         for s in mutants["survivors"]:
             table.add_row("", f"survives: {s['task_id']}, line {s['line']}: {s['change']}")
+    if "passed_weak_tests" in summary:
+        table.add_row(
+            "weak tests", f"{summary['passed_weak_tests']} of those that passed are on tasks with weak tests"
+        )
     if summary["left_out"]:
         table.add_row("left out", f"{summary['left_out']} completions of tasks that no program could pass")
     table.add_row("verdicts", summary["out"])

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from coderl import ranks, warmup
+from coderl.audits import read_audits, require_known, without_weak
 from coderl.config import RunConfig
 from coderl.display import Display
 from coderl.dryrun import dry_run
@@ -126,14 +127,19 @@ def run_evaluation(
     display = Display(quiet=as_json)
     require_sampler(config.sampler)
     policy = load_policy(model, config.model)
-    chosen = load_tasks(tasks, split="held-out", limit=limit)
+    loaded = load_tasks(tasks, split="held-out", limit=limit)
+    audits = read_audits(config.data.audit)
+    require_known(loaded, audits, config.data.audit)
+    chosen = without_weak(loaded, audits)
+    if weak := [task.id for task in loaded if audits.is_weak(task)]:
+        display.weak(weak)
     fitting = [t for t in chosen if len(policy.prompt_tokens(t)) <= config.sampler.max_prompt_tokens]
     if len(fitting) < len(chosen):
         display.note(
             f"{len(chosen) - len(fitting)} tasks left out: prompt over {config.sampler.max_prompt_tokens} tokens"
         )
     if not fitting:
-        raise ConfigError("no task fits: raise sampler.max_prompt_tokens")
+        raise ConfigError("no task is left: raise sampler.max_prompt_tokens, or see data.audit")
     if out is not None:
         make_folder(out / "evals", "--out")
     languages = {task.language for task in fitting}

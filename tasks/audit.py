@@ -14,6 +14,7 @@ from functools import partial
 from sandbox.protocol import Limits, Runner, Status
 from tasks.errors import TaskError
 from tasks.grade import Grader, compiled, limits_of
+from tasks.modes import InProcess, checked
 from tasks.reference import References
 from tasks.trivial import trivial_programs
 from tasks.types import ReferenceTests, Task
@@ -42,6 +43,7 @@ class Audited:
     task: Task
     holes: tuple[Hole, ...]
     infra: int = 0
+    left_out: str = ""  # why no program can pass its tests, as its reference shows: it was not audited
 
     @property
     def weak(self) -> bool:
@@ -77,11 +79,14 @@ def audit(
     *,
     mutants: int = 4,
     seed: int = 0,
+    in_process: InProcess = "never",
     progress: Progress = lambda what, done, total: None,
 ) -> AuditReport:
     """Grades trivial programs, known wrong ones, and `mutants` mutants of each reference that passes."""
     references = References(runner)
     grader = Grader(runner, references=references)
+    decided = checked(tasks, grader, in_process, partial(progress, "references"))
+    every, tasks = tasks, decided.tasks
     # Most programs fail a task's first tests, so they meet all tests only once they have passed those.
     few = [_first(task) for task in tasks]
     first = _graded(grader, few, _candidates(tasks, references), progress)
@@ -92,8 +97,11 @@ def audit(
     for index, hole in (one for part in found for one in part.passed):
         holes[index].append(hole)
     infra = Counter(index for part in (first, *found) for index in part.infra)
+    done = {task.id: Audited(task, tuple(holes[index]), infra[index]) for index, task in enumerate(tasks)}
     return AuditReport(
-        tasks=tuple(Audited(task, tuple(holes[index]), infra[index]) for index, task in enumerate(tasks)),
+        tasks=tuple(
+            done.get(task.id) or Audited(task, (), left_out=decided.left_out[task.id]) for task in every
+        ),
         programs=first.count + sum(part.count for part in found[1:]),
     )
 

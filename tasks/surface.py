@@ -67,7 +67,7 @@ def surface_of(task: Task) -> Surface:
     known = definitions(task.prompt) | definitions(task.context) | definitions(task.reference or "")
     caught = list(dict.fromkeys(name for tree in trees for name in _caught(tree)))
     heads = _called(task) + ([task.entry_point] if task.entry_point else [])
-    given = definitions(task.context).keys() - set(heads)
+    given = definitions(task.context).keys() - {name.partition(".")[0] for name in heads}
     names = dict.fromkeys([*heads, *(name for tree in trees for name in asked_names(tree))])
     functions, classes, exceptions = [], dict[str, Class](), []
     for name in names:
@@ -79,8 +79,10 @@ def surface_of(task: Task) -> Surface:
             exceptions.append(head)
         elif method or isinstance(found, Class) or (found is None and head[:1].isupper()):
             before = classes.get(head) or (found if isinstance(found, Class) else Class(head))
-            missing = method and method not in {one.name for one in before.methods}
-            classes[head] = Class(head, (*before.methods, Function(method))) if missing else before
+            if method and method not in {one.name for one in before.methods}:
+                added = Function(method, f"self, {_counted(task, trees, name) or '*args, **kwargs'}")
+                before = Class(head, (*before.methods, added))
+            classes[head] = before
         else:
             functions.append(
                 found if isinstance(found, Function) else Function(head, _counted(task, trees, head))

@@ -1,14 +1,15 @@
-"""`coderl tasks list|show|validate`."""
+"""`coderl tasks list|show|validate|audit`."""
 
 from __future__ import annotations
 
 import json as jsonlib
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 app = typer.Typer(
-    help="Problems: list the known datasets, show one task, validate references against mutants.",
+    help="Problems: list the known datasets, show one task, validate references against mutants, audit tests.",
     no_args_is_help=True,
 )
 
@@ -65,3 +66,42 @@ def validate(
         result = check(found, Grader(pool), mutants=mutants, seed=seed)
     typer.echo(str(result))
     raise typer.Exit(0 if result.ok else 1)
+
+
+@app.command()
+def audit(
+    spec: Spec,
+    split: Annotated[
+        str | None, typer.Option(help="train, held-out or a split's name (default: all)")
+    ] = None,
+    backend: Annotated[str, typer.Option(help="auto, docker, bubblewrap, confined")] = "auto",
+    slots: Annotated[int, typer.Option(min=1)] = 2,
+    limit: Annotated[int | None, typer.Option(help="only the first tasks")] = None,
+    mutants: Annotated[int, typer.Option(min=0, help="mutants a reference; 0: trivial programs only")] = 4,
+    seed: Annotated[int, typer.Option()] = 0,
+    in_process: Annotated[str, typer.Option(help="never or needed, as in `coderl grade`")] = "never",
+    out: Annotated[
+        Path | None, typer.Option(help="a row a task, JSONL: for data.audit and grade --audit")
+    ] = None,
+    write: Annotated[Path | None, typer.Option(help="the tasks without weak tests, native JSONL")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print what was found as one JSON object")] = False,
+) -> None:
+    """Do programs that solve nothing pass? Lists the tasks whose tests are too weak, and those programs."""
+    from coderl import audit_files
+
+    if in_process not in ("never", "needed"):
+        raise typer.BadParameter(f"{in_process!r} is neither never nor needed", param_hint="--in-process")
+    code = audit_files.main(
+        spec,
+        split=split,
+        limit=limit,
+        backend=backend,
+        slots=slots,
+        mutants=mutants,
+        seed=seed,
+        in_process="needed" if in_process == "needed" else "never",
+        out=out,
+        write=write,
+        as_json=json,
+    )
+    raise typer.Exit(code)

@@ -47,6 +47,13 @@ def grade(
     mutants: Annotated[
         bool, typer.Option("--mutants", help="also grade one mutant of each reference")
     ] = False,
+    audit: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="a file that `coderl tasks audit --out` wrote: rows of its tasks get weak_tests, programs that solve "
+            "nothing and pass; repeatable"
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="print the summary as one JSON object")] = False,
 ) -> None:
     """Run every completion in the sandbox against its task's tests and write the verdicts."""
@@ -64,6 +71,7 @@ def grade(
         limits=_limits(cpu_seconds=cpu_seconds, total_cpu_seconds=total_cpu_seconds),
         in_process="needed" if in_process == "needed" else "never",
         mutants=mutants,
+        audits=audit or [],
         as_json=json,
     )
     raise typer.Exit(code)

@@ -1,0 +1,136 @@
+"""`coderl tasks audit`, and what training, evaluation and `coderl grade` make of its file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from coderl import grade_files
+from coderl.audits import read_audits
+from coderl.cli import app
+from coderl.data import load_data
+from coderl.display import Display
+from coderl.errors import ConfigError
+from tasks import native
+from tasks.errors import TaskError
+from tasks.types import CallTest, Task
+from tests.coderl.batches import run_config
+
+DOUBLE = "def f(x):\n    return x * 2\n"
+
+
+def task(name: str, *pairs: tuple[int, int]) -> Task:
+    tests = tuple(CallTest(function="f", args=(x,), expected=y) for x, y in pairs)
+    return Task(id=name, prompt=f"Write f, {name}.", tests=tests, entry_point="f", reference=DOUBLE)
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A weak task and a strong one, audited by the command."""
+    folder = tmp_path_factory.mktemp("audit")
+    native.dump([task("weak", (2, 4)), task("strong", (1, 2), (3, 6))], folder / "tasks.jsonl")
+    files: dict[str, Any] = {name: folder / f"{name}.jsonl" for name in ("tasks", "out", "write")}
+    command = [
+        "tasks",
+        "audit",
+        str(files["tasks"]),
+        "--out",
+        str(files["out"]),
+        "--write",
+        str(files["write"]),
+    ]
+    files["said"] = CliRunner().invoke(app, [*command, "--slots", "1"])
+    return files
+
+
+def test_the_command_lists_holes_and_says_what_to_do(audited: Any) -> None:
+    said = audited["said"]
+    assert said.exit_code == 0, said.output
+    for part in (
+        "weak\n  constant  returns 4",
+        "return 4",
+        "weak tests: 1 of 2 tasks",
+        "data.audit='[",
+        "--write",
+    ):
+        assert part in said.output, part
+    weak, strong = map(json.loads, audited["out"].read_text().splitlines())
+    assert (weak["task_id"], weak["source"], weak["weak"]) == ("weak", "native", True)
+    assert {"kind": "constant", "name": "returns 4"}.items() <= weak["holes"][0].items()
+    assert strong["weak"] is False and strong["holes"] == []
+    assert [one.id for one in native.load(audited["write"])] == ["strong"]
+
+
+def test_the_command_prints_json(audited: Any) -> None:
+    command = [
+        "tasks",
+        "audit",
+        str(audited["tasks"]),
+        "--json",
+        "--limit",
+        "1",
+        "--mutants",
+        "0",
+        "--slots",
+        "1",
+    ]
+    summary = json.loads(CliRunner().invoke(app, command).stdout)
+    assert (summary["tasks"], summary["weak"], summary["infra"], summary["kinds"]) == (
+        1,
+        1,
+        0,
+        {"constant": 1},
+    )
+    assert summary["holes"][0]["task_id"] == "weak"
+
+
+def test_training_and_evaluation_leave_weak_tasks_out(
+    audited: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec, out = audited["tasks"], audited["out"]
+    config = run_config(data__train=spec, data__evaluation=spec, data__allow_overlap=True)
+    assert [one.id for one in load_data(config).train] == ["weak", "strong"]
+    config = config.model_copy(update={"data": config.data.model_copy(update={"audit": [str(out)]})})
+    data = load_data(config)
+    assert [one.id for one in data.train] == [one.id for one in data.evaluation] == ["strong"]
+    assert data.weak == ["weak"]
+    Display().start(config, data, "none")
+    assert "1 tasks left out: their tests are weak, says data.audit (such as weak)" in " ".join(
+        capsys.readouterr().err.split() or capsys.readouterr().out.split()
+    )
+
+
+def test_other_tasks_files_are_refused(audited: Any, tmp_path: Path) -> None:
+    native.dump([task("other", (1, 2))], tmp_path / "other.jsonl")
+    config = run_config(data__train=tmp_path / "other.jsonl", data__evaluation=tmp_path / "other.jsonl")
+    config = config.model_copy(
+        update={"data": config.data.model_copy(update={"audit": [str(audited["out"])]})}
+    )
+    with pytest.raises(ConfigError, match="holds none of these tasks"):
+        load_data(config)
+    with pytest.raises(TaskError, match="coderl tasks audit SPEC --out FILE"):
+        read_audits([str(_written(tmp_path / "rows.jsonl", {"task_id": "t", "source": "native"}))])
+    with pytest.raises(TaskError):
+        read_audits([str(tmp_path / "missing.jsonl")])
+
+
+def test_verdicts_on_weak_tasks_are_marked(audited: Any, tmp_path: Path) -> None:
+    rows = [
+        {"task_id": name, "completion": "```python\ndef f(x): return 4\n```"} for name in ("weak", "strong")
+    ]
+    completions, out = _written(tmp_path / "completions.jsonl", *rows), tmp_path / "out.jsonl"
+    code = grade_files.main(
+        str(audited["tasks"]), str(completions), str(out), slots=1, audits=[str(audited["out"])]
+    )
+    weak, strong = map(json.loads, out.read_text().splitlines())
+    assert code == 0 and weak["passed"] and not strong["passed"]
+    assert "constant: returns 4" in weak["weak_tests"] and strong["weak_tests"] == []
+
+
+def _written(path: Path, *rows: dict[str, Any]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
