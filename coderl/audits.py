@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coderl.errors import ConfigError
+from tasks.errors import TaskError
 from tasks.rows import read_rows
 from tasks.types import Task
 
@@ -33,6 +34,8 @@ def read_audits(paths: Sequence[str]) -> Audits:
     audits = Audits()
     for path in paths:
         for row in read_rows(Path(path), "audit"):
+            if isinstance(row, TaskError):
+                raise row
             key = (row.text("source"), row.text("task_id"))
             holes, weak = row.data.get("holes"), row.data.get("weak")
             if not isinstance(holes, list) or not isinstance(weak, bool):
