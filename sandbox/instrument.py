@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sandbox.inside.record import RECORD
+from sandbox.shares import shares
 
 USUAL_MODULE = "solution"  # KodCode's name for it
 _NAME_LENGTH = 200
@@ -38,6 +39,7 @@ class Plan:
     wanted: list[str]  # names that the program should define
     modules: list[str]  # under which the test imports it
     has_classes: bool  # whether classes of the program's are among what the test is about
+    shares: list[str]  # parts of the environment that the test shares with the program
 
 
 def split_entry_point(entry_point: str | None) -> tuple[str, str]:
@@ -67,6 +69,7 @@ def plan(kind: str, test: str, entry_point: str | None, prompt: str) -> Plan:
         modules=sorted(names),
         # `Solution` only holds functions: no test is about how its objects compare. The prompt's own are the judge's.
         has_classes=bool((classes(prompt) - given | set(filter(_is_class_name, wanted))) - {"Solution"}),
+        shares=shares(test),
     )
 
 

@@ -22,7 +22,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from sandbox.inside import wire
-from sandbox.inside.proxies import Candidate, frames
+from sandbox.inside.proxies import Candidate, frames, is_opaque
 from sandbox.inside.record import RECORD, ProgramFailure, Record, Unit, UnsupportedTest, error_data
 
 TEST_MODULE = "test_solution"
@@ -41,13 +41,17 @@ class CandidateModule(ModuleType):
             return sorted(self._coderl_judge.names)
         if name.startswith("__"):
             raise AttributeError(name)
-        return self._coderl_judge.look_up(name, self)
+        found = self._coderl_judge.look_up(name, self)
+        return _standard_module(found) or found
 
     def __setattr__(self, name: str, value: object) -> None:
         if name.startswith("__"):  # the import system's own
             vars(self)[name] = value
             return
-        self._coderl_judge.record.refuse(f"the test replaces {name!r} in the program's own module")
+        self._coderl_judge.candidate.ask("set", name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self._coderl_judge.candidate.ask("delete", name)
 
 
 class Judge:
@@ -70,6 +74,7 @@ class Judge:
         self.record.wanted = frozenset(self.plan["wanted"])
         self.candidate.has_classes = self.plan["has_classes"]
         namespace = self._namespace()
+        self._share_environment()
         given = self._load_program()
         # Only what it was asked for: any other name would replace one of Python's in the test.
         self.names = {name: given[name] for name in self.plan["wanted"] if name in given}
@@ -82,14 +87,25 @@ class Judge:
             if not _exists(name):
                 sys.modules[name] = CandidateModule(name, self)
         self._requests_before = self.record.requests
+        self.record.looked_up += all(map(is_opaque, self.names.values()))
         run = {"script": self._run_script, "check": self._run_script}.get(self.kind, self._run_tests)
         ended = run(namespace)
         self.record.check_intact()
+        # What the test itself left out counts neither way.
+        self.record.units = [unit for unit in self.record.units if unit.executions or not unit.skipped]
         if ended and not self.record.units:
             self.record.refuse("the test holds no assert and no test function")
         if ended and not any(unit.executions for unit in self.record.units):
             self.record.spoil("NoAssert", "the test came to its end without an assert", "wrong")
         return ended
+
+    def _share_environment(self) -> None:
+        if not self.plan["shares"]:
+            return
+        from sandbox.inside.environment import JudgeSide  # only for tests that name any of it
+
+        own = frozenset(self.plan["modules"])
+        self.candidate.environment = JudgeSide(self.plan["shares"], self.plan["test"], own)
 
     def look_up(self, name: str, module: object) -> Any:
         """A name of the program's module: a helper of the prompt's stays the prompt's."""
@@ -101,6 +117,7 @@ class Judge:
         if type(found) is not dict or name not in found:
             self.record.missing.add(name)
             raise AttributeError(f"the program defines no {name!r}", name=name, obj=module)
+        self.record.looked_up += is_opaque(found[name])
         return found[name]
 
     def _load_program(self) -> dict[str, Any]:
@@ -147,7 +164,7 @@ class Judge:
         if self.kind == "pytest":
             from sandbox.inside.judge_pytest import run_pytest  # loaded where it is needed
 
-            return run_pytest(self.plan["test"], namespace, self.record)
+            return run_pytest(self.plan["test"], namespace, self.record, self.candidate.environment)
         from sandbox.inside.judge_unittest import run_unittest
 
         exec(self.code or compiled(self.plan["test"]), namespace)
@@ -198,6 +215,16 @@ def _method(owner: Any, name: str) -> Any:
 
     method.__name__ = name
     return method
+
+
+def _standard_module(found: object) -> ModuleType | None:
+    """The judge's own of a standard module that the program imported, as tests patch it by way of the program."""
+    if not is_opaque(found) or type(found).__name__ != "module":
+        return None
+    name = getattr(found, "__name__", None)
+    if type(name) is not str or name.partition(".")[0] not in sys.stdlib_module_names:
+        return None
+    return sys.modules.get(name)
 
 
 @functools.cache

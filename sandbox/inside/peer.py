@@ -113,6 +113,19 @@ class Peer:
     def decoder(self, known: Sequence[Container] = ()) -> Decoder:
         return Decoder(known=known, foreign=self.value, cyclic=True, wide=True)
 
+    def packed(self, value: object) -> object:
+        """A value beside those of a request or an answer."""
+        encoder = self.encoder()
+        return {"value": encoder.node(value), "fields": encoder.fields()}
+
+    def unpacked(self, packed: Any) -> Any:
+        if type(packed) is not dict:
+            raise CodecError("not a packed value")
+        decoder = self.decoder()
+        value = decoder.value(packed.get("value"))
+        decoder.fields(packed.get("fields"))
+        return value
+
     def perform(self, do: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
         """Serves a request. What it raises goes to the other side by `describe_error`."""
         raise NotImplementedError

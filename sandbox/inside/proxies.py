@@ -16,19 +16,24 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from sandbox.inside import about, valued
+from sandbox.inside import about, lent, valued
 from sandbox.inside.codec import CodecError, Decoder, Encoder
 from sandbox.inside.known import KNOWN, KnownClasses
 from sandbox.inside.peer import ARITHMETIC, BUILTIN_ERRORS, LIKE_COMPARISONS, BrokenPeer, Peer
 from sandbox.inside.record import Record
+from sandbox.inside.shared_files import TooMuch, UnsafeFile
+
+if TYPE_CHECKING:
+    from sandbox.inside.environment import JudgeSide
 
 T = TypeVar("T")
 
 _MAX_ITEMS = 1_000_000  # of one iterator
 _MAX_HANDLE = 1 << 31
 _MAX_FRAMES = 20
+_MAX_PRINTED = 32 << 20  # characters, in all
 # Methods that may end an iteration; from any other call, C iterators such as map would take StopIteration for theirs.
 _RESUMING = frozenset({"send", "throw", "next"})
 # Other dunder names are asked for by libraries that try what an object can do (numpy, copy, mock).
@@ -73,7 +78,7 @@ class CandidateClass(type):
             return cls._coderl_candidate.told(_TOLD[name], cls)
         if _is_private(name):
             raise AttributeError(name)
-        return cls._coderl_candidate.ask("getattr", cls, name)
+        return cls._coderl_candidate.attribute(cls, name)
 
     def __setattr__(cls, name: str, value: object) -> None:
         cls._coderl_candidate.ask("setattr", cls, name, value)
@@ -139,6 +144,11 @@ class Proxy:
         raise TypeError("an object of the program's cannot be pickled here")
 
 
+def is_opaque(value: object) -> bool:
+    """Whether this is an object or class of the program's, which says nothing until it is used."""
+    return isinstance(value, (Proxy, CandidateClass))
+
+
 def _is_private(name: str) -> bool:
     dunder = name.startswith("__") and name.endswith("__") and name not in _FORWARDED_DUNDERS
     return dunder or name.startswith("_coderl_")
@@ -188,6 +198,31 @@ def _reducing(do: str) -> Callable[..., Any]:
     return lambda self, *args: self._coderl_candidate.reduce(do, self, *args)
 
 
+def _awaited(value: Any, what: str) -> Any:
+    from sandbox.inside.awaiting import awaited  # asyncio takes time to import
+
+    return awaited(value._coderl_candidate.ask, what, value)
+
+
+def _awaiting(what: str) -> Callable[..., Any]:
+    """What it returns is ignored of `__aexit__`, as of `__exit__`."""
+
+    async def wait(self: Any, *error: object) -> Any:
+        result = await _Awaitable(self, what)
+        return None if what == "__aexit__" else result
+
+    return wait
+
+
+class _Awaitable:
+    def __init__(self, value: Any, what: str) -> None:
+        self._value = value
+        self._what = what
+
+    def __await__(self) -> Any:
+        return _awaited(self._value, self._what)
+
+
 _SPECIAL_METHODS: dict[str, Callable[..., Any]] = {
     "__call__": _asking("call"),
     "__get__": lambda self, instance, owner=None: (
@@ -212,6 +247,15 @@ _SPECIAL_METHODS: dict[str, Callable[..., Any]] = {
     "__complex__": _asking_exact(complex, "complex"),
     "__index__": _asking_exact(int, "index"),
     "__bytes__": _asking_exact(bytes, "bytes"),
+    "__await__": lambda self: _awaited(self, "__await__"),
+    "__aiter__": _asking("aiter"),
+    **{name: _awaiting(name) for name in ("__anext__", "__aenter__", "__aexit__")},
+}
+# A coroutine's; the one that awaits it drives it by these.
+_COROUTINE_METHODS: dict[str, Callable[..., Any]] = {
+    "send": lambda self, value: self._coderl_candidate.driven(self).send(value),
+    "throw": lambda self, *error: self._coderl_candidate.driven(self).throw(*error),
+    "close": lambda self: self._coderl_candidate.driven(self).close(),
 }
 
 _MADE: dict[str, Callable[[Any], Any]] = {
@@ -240,6 +284,10 @@ class Candidate(Peer):
             int, int
         ] = {}  # by handle of a changing value: after which request it was up to date
         self._resuming: set[object] = set()  # handles of methods named in `_RESUMING`
+        self.environment: JudgeSide | None = None  # where the test names any of it
+        self._failed_assert: AssertionError | None = None  # of the test's, raised within the program's call
+        self._printed = 0
+        self._driven: dict[int, Any] = {}  # by handle of a coroutine
 
     def ask(self, do: str, *args: object, **kwargs: object) -> Any:
         self.record.check_intact()
@@ -255,11 +303,18 @@ class Candidate(Peer):
             self.record.spoil("BrokenProtocol", str(problem))
         except CodecError as problem:
             self.record.refuse(f"the test passes what cannot cross to the program: {problem}")
+        except Exception as error:
+            self._check_swallowed(error)
+            raise
+        self._check_swallowed(None)
+        if self.environment is not None and (warning := self.environment.warned()) is not None:
+            raise warning
         if do == "call":
             self.record.last_value = value
         return value
 
     def attribute(self, of: Any, name: str) -> Any:
+        self.record.looked_up += name.startswith("_")  # pytest looks at what it collects
         found = self.ask("getattr", of, name)
         if name == "__annotations__":
             self._checked(about.check_annotations, found)
@@ -342,12 +397,47 @@ class Candidate(Peer):
         names = " and ".join(type(each).__name__ for each in operands)
         self.record.fail_unit("OpaqueValue", f"operator {do} on objects that are not plain: {names}")
 
+    def driven(self, coroutine: Proxy) -> Any:
+        """The awaiting of that coroutine, which goes on each time that it is driven."""
+        number = coroutine._coderl_handle
+        if number not in self._driven:
+            self._driven[number] = _awaited(coroutine, "__await__")
+        return self._driven[number]
+
+    def _check_swallowed(self, error: Exception | None) -> None:
+        """A failed assert in a function that the test passed to the program is not the program's to catch."""
+        failed, self._failed_assert = self._failed_assert, None
+        if failed is not None and failed is not error:
+            self.record.spoil("AssertionError", str(failed), "wrong")
+
+    def _send(self, message: dict[str, Any]) -> None:
+        """Also says what the test changed in the environment that it shares with the program."""
+        if self.environment is not None:
+            try:
+                changes = self.environment.collect()
+                if changes is not None:
+                    message["shared"] = self.packed(changes)
+            except (CodecError, TooMuch) as problem:
+                self.record.refuse(f"the test shares what cannot cross to the program: {problem}")
+        super()._send(message)
+
     def _receive(self) -> dict[str, Any]:
-        """Also prints here what the program printed there, for tests that look at it."""
+        """Also prints here what the program printed there, and changes what it changed, for tests that look."""
         message = super()._receive()
-        text = message.get("stdout")
-        if type(text) is str:
-            sys.stdout.write(text.encode(errors="replace").decode())
+        for name in ("stdout", "stderr"):
+            text = message.get(name)
+            if type(text) is str:
+                self._printed += len(text)
+                if self._printed > _MAX_PRINTED:
+                    self.record.spoil("OutputLimit", f"it printed more than {_MAX_PRINTED} characters")
+                getattr(sys, name).write(text.encode(errors="replace").decode())
+        if "shared" in message and self.environment is not None:
+            try:
+                self.environment.apply(self.unpacked(message["shared"]))
+            except CodecError as problem:
+                raise BrokenPeer(f"malformed environment: {problem}") from None
+            except UnsafeFile as problem:
+                self.record.spoil("UnsafeFile", str(problem))
         return message
 
     def _known_name(self, cls: type) -> str | None:
@@ -385,8 +475,12 @@ class Candidate(Peer):
             return {"mine": value._coderl_class_handle}
         if isinstance(value, Proxy):
             return {"mine": value._coderl_handle}
-        if isinstance(value, Exception):
+        if isinstance(value, BaseException):
             return self.describe_error(value)
+        if type(value) is types.FunctionType:
+            return {"h": self.handles.number(value), "binds": True, "texts": about.of_function(value)}
+        if (can := lent.can(value)) is not None:
+            return {"h": self.handles.number(value), "can": can}
         if hasattr(type(value), "__next__"):
             return {"h": self.handles.number(value), "iterator": True}
         if callable(value):
@@ -397,29 +491,52 @@ class Candidate(Peer):
         handle = vars(error).get("_coderl_handle")
         if handle is not None:
             return {"mine": handle}
-        if not isinstance(error, Exception):
+        if not isinstance(error, (Exception, KeyboardInterrupt, SystemExit, GeneratorExit)):
             if self.record.unsupported is None and self.record.failure is None:
                 self.record.unsupported = f"the test raised {type(error).__name__} into the program"
             raise error
-        name = next(
-            base.__name__ for base in type(error).__mro__ if BUILTIN_ERRORS.get(base.__name__) is base
-        )
         args = () if isinstance(error, AssertionError) else error.args  # its text may hold what is expected
         return {
-            "error": name,
+            "error": [f"{base.__module__}:{base.__qualname__}" for base in type(error).__mro__[:-1]],
             "args": self.encoder().node(args),
+            "has": self.encoder().node(_own_attributes(error)),
             "h": self.handles.number(error),
         }
 
     def perform(self, do: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
-        if do not in ("call", *_TOLD.values()) or not args or args[0] not in self.handles:
+        if (
+            do not in ("call", "use", *_TOLD.values())
+            or len(args) < 1 + (do == "use")
+            or args[0] not in self.handles
+        ):
             self.record.spoil("BrokenProtocol", "the program asked for what it was not given")
         function, *rest = args
-        if do != "call":
-            return getattr(about, do)(function)
-        if hasattr(type(function), "__next__"):
-            return next(function)
-        return function(*rest, **kwargs)
+        try:
+            if do == "use":
+                operation, *rest = rest
+                return lent.use(function, operation, tuple(rest), kwargs, self._is_plain)
+            if do != "call":
+                return getattr(about, do)(function)
+            if lent.can(function) is None and hasattr(type(function), "__next__"):
+                return next(function)
+            return function(*rest, **kwargs)
+        except AssertionError as failed:
+            self._failed_assert = failed
+            raise
+        except lent.NotLent as problem:
+            self.record.spoil("BrokenProtocol", f"the program asked for {problem}")
+
+    def _is_plain(self, value: object) -> bool:
+        def own(found: object) -> object:
+            if found not in self.handles:
+                raise CodecError("an object of the program's")
+            return {"foreign": 0}
+
+        try:
+            Encoder(foreign=lambda encoder, found, depth: own(found), wide=True).node(value)
+        except CodecError:
+            return False
+        return True
 
     # The program's objects, on their way to the judge.
 
@@ -517,6 +634,8 @@ class Candidate(Peer):
         else:
             parents = parents or (Proxy,)
             namespace |= {key: _SPECIAL_METHODS[key] for key in has if key in _SPECIAL_METHODS}
+            if name == "coroutine":
+                namespace |= _COROUTINE_METHODS
             if "__hash__" not in namespace:
                 namespace["__hash__"] = None
             if (kind := about.LIKE.get(str(description.get("like")))) is not None:
@@ -528,6 +647,14 @@ class Candidate(Peer):
                 if not any(issubclass(parent, valued.BASES[base]) for parent in parents):
                     parents += (valued.BASES[base],)
         return type.__new__(CandidateClass, name, parents, namespace)
+
+
+def _own_attributes(error: BaseException) -> dict[str, object]:
+    """What a class of the standard library's gave its error beside its arguments."""
+    if type(error).__module__.partition(".")[0] not in sys.stdlib_module_names:
+        return {}
+    kinds = (type(None), bool, int, float, str, bytes)
+    return {name: value for name, value in vars(error).items() if type(value) in kinds and name[:1] != "_"}
 
 
 def _exception_attribute(error: Any, name: str) -> Any:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic  # by name: a test may have patched the module's
 from typing import Any, NoReturn
 
 from sandbox.inside.codec import CodecError, encode
@@ -40,6 +40,7 @@ class Unit:
 
     def __init__(self, name: str, executions: int = 0) -> None:
         self.name = name
+        self.skipped = False  # by the test itself, before the program told it anything
         self.executions = executions
         self.error: dict[str, Any] | None = None
         self.value: str | None = None  # what the program returned last before the first failure, encoded
@@ -64,6 +65,7 @@ class Record:
         self.wanted: frozenset[str] = frozenset()  # names that the program should define
         self.missing: set[str] = set()  # those that it was asked for and does not define
         self.requests = 0
+        self.looked_up = 0  # of these: functions and classes found by name, which say nothing else
         self.last_value: object = None
         self.resumed = False  # an assert failed, and the test went on only to see the others
         self.failure: dict[str, Any] | None = None
@@ -81,6 +83,11 @@ class Record:
             yield
         finally:
             self.reporting = before
+
+    @property
+    def told(self) -> int:
+        """How often the program told the test anything by which it could decide what to do."""
+        return self.requests - self.looked_up
 
     def spoil(self, type_name: str, message: str, phase: str = "call", frames: object = ()) -> NoReturn:
         """Fails the whole test, whatever the test does about it."""
@@ -147,7 +154,7 @@ class Record:
         self.progress()
 
     def progress(self) -> None:
-        now = time.monotonic()
+        now = monotonic()
         if now > self._reported + _REPORT_SECONDS:
             self._reported = now
             self._report()

@@ -51,6 +51,7 @@ _PLAN = {  # see sandbox/instrument.py
     "wanted": ["rehearsed"],
     "modules": ["solution"],
     "has_classes": False,
+    "shares": [],
 }
 _MADE = {"solution", "test_solution"}
 _STREAMS = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")

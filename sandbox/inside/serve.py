@@ -20,6 +20,7 @@ from __future__ import annotations
 import copy
 import operator
 import sys
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +28,8 @@ from sandbox.inside import about, program, valued, wire
 from sandbox.inside.codec import CodecError, Decoder, Encoder
 from sandbox.inside.known import KNOWN as _KNOWN
 from sandbox.inside.known import KnownClasses
-from sandbox.inside.peer import ARITHMETIC, BUILTIN_ERRORS, Peer
+from sandbox.inside.peer import ARITHMETIC, Peer
+from sandbox.inside.replaced import Replaced
 
 MODULE = "solution"  # the name under which KodCode's tests import the program
 
@@ -36,7 +38,7 @@ SPECIAL_METHODS = (
     *("__call__", "__get__", "__iter__", "__next__", "__reversed__", "__len__", "__bool__", "__contains__"),
     *("__getitem__", "__setitem__", "__delitem__", "__enter__", "__exit__", "__hash__"),
     *("__int__", "__float__", "__complex__", "__index__", "__bytes__", "__round__", "__abs__", "__neg__"),
-    *("__pos__", "__invert__"),
+    *("__pos__", "__invert__", "__await__", "__aiter__", "__anext__", "__aenter__", "__aexit__"),
 )
 
 
@@ -47,6 +49,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "dir": dir,
     "call": lambda function, *args, **kwargs: function(*args, **kwargs),
     "iter": iter,
+    "aiter": aiter,
     "next": lambda iterator: next(iterator),
     "reversed": reversed,
     "len": len,
@@ -108,6 +111,13 @@ class JudgeFunction:
         return about.made_code(self._peer.request("code", (self,)))
 
 
+class JudgePlainFunction(JudgeFunction):
+    """One that becomes a method where it is an attribute of a class."""
+
+    def __get__(self, instance: object, owner: object = None) -> object:
+        return self if instance is None else types.MethodType(self, instance)
+
+
 class JudgeIterator(JudgeFunction):
     """An iterator of the judge's; calling its handle gives the next item."""
 
@@ -119,24 +129,48 @@ class JudgeIterator(JudgeFunction):
 
 
 class ProgramPeer(Peer):
-    def __init__(self, descriptor: int, source: str, prelude: str, stdout: program.Capture) -> None:
+    def __init__(
+        self, descriptor: int, source: str, prelude: str, stdout: program.Capture, stderr: program.Capture
+    ) -> None:
         super().__init__(descriptor)
         self._stdout = stdout
+        self._stderr = stderr
+        self._environment: Any = None  # a ProgramSide, where the judge shares any
+        self._tasks: Any = None  # what of the program's is being awaited
         self._source = source
         self._prelude = prelude
+        self._module: types.ModuleType | None = None
         self._names: dict[str, Any] = {}
         self._known_names: frozenset[str] = frozenset()  # of classes that the judge has, too
         self._has_classes = False  # whether the test is about classes of the program's
         self._known = KnownClasses(self._class_named, self._known_name)
+        self._replaced = Replaced()
         self._described: set[int] = set()
-        self._functions: dict[int, JudgeFunction] = {}
+        self._functions: dict[int, Any] = {}  # handles of the judge's objects
+        self._lent: dict[int, int] = {}  # by id, the numbers of those with more to use than a call
         self._judge_errors: dict[int, tuple[BaseException, int]] = {}  # by id: the error, its handle
 
     def _send(self, message: dict[str, Any]) -> None:
         if text := self._stdout.text():
             message["stdout"] = text
             self._stdout.restart()
+        if text := self._stderr.text():
+            message["stderr"] = text
+            self._stderr.restart()
+        if self._environment is not None and (changes := self._environment.collect()):
+            message["shared"] = self.packed(changes)
         super()._send(message)
+
+    def _receive(self) -> dict[str, Any]:
+        message = super()._receive()
+        if "shared" in message:
+            changes = self.unpacked(message["shared"])
+            if self._environment is None:
+                from sandbox.inside.environment import ProgramSide  # only for tests that name any
+
+                self._environment = ProgramSide(changes)
+            self._environment.apply(changes)
+        return message
 
     def perform(self, do: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
         if do == "load":
@@ -145,11 +179,18 @@ class ProgramPeer(Peer):
             return self._load(), self._named(wanted)
         if do == "names":
             return self._named(args[0])
+        if do in ("set", "delete") and self._module is not None:
+            return (self._replaced.set if do == "set" else self._replaced.delete)(self._module, *args)
+        if do in ("setattr", "delattr") and issubclass(type(args[0]), type):
+            return (self._replaced.set if do == "setattr" else self._replaced.delete)(*args)
+        if do in ("start", "proceed", "cancel"):
+            return self._await(do, *args)
         return OPERATIONS[do](*args, **kwargs)
 
     def _load(self) -> dict[str, Any] | None:
         """Runs the program as a module; how that failed, or None."""
         module, failure = program.load(self._source, MODULE, "import", self._prelude)
+        self._module = module
         if module is not None:
             self._names = vars(module)
         return failure
@@ -186,9 +227,18 @@ class ProgramPeer(Peer):
             return self._known.value(decoder, description, depth)
         return super().value(decoder, description, depth)
 
+    def _await(self, do: str, *args: Any) -> object:
+        if self._tasks is None:
+            from sandbox.inside.awaiting import Tasks  # asyncio takes time to import
+
+            self._tasks = Tasks()
+        return getattr(self._tasks, do)(*args)
+
     def describe(self, value: Any) -> object | None:
         if isinstance(value, JudgeFunction):
             return {"mine": value._number}
+        if id(value) in self._lent:
+            return {"mine": self._lent[id(value)]}
         if issubclass(type(value), type):
             return self._describe_class(value)
         if issubclass(type(value), BaseException):
@@ -248,18 +298,42 @@ class ProgramPeer(Peer):
             return self.error(description)
         number = description["h"]
         if number not in self._functions:
-            kind = JudgeIterator if description.get("iterator") else JudgeFunction
-            self._functions[number] = kind(self, number, description.get("texts", {}))
+            self._functions[number] = self._function(number, description)
         return self._functions[number]
+
+    def _function(self, number: int, description: Any) -> Any:
+        if "can" in description:
+            from sandbox.inside.borrowed import handle  # only for tests that pass such objects
+
+            lent = handle(self.request, description["can"])
+            self._lent[id(lent)] = number
+            return lent
+        if "iterator" in description:
+            return JudgeIterator(self, number, {})
+        kind = JudgePlainFunction if "binds" in description else JudgeFunction
+        return kind(self, number, description.get("texts", {}))
 
     def error(self, description: Any) -> BaseException:
         if "mine" in description:
             error: BaseException = self.handles.get(description["mine"])
             return error
         args = self.decoder().value(description["args"])
-        error = BUILTIN_ERRORS[description["error"]](*args)
+        cls = _error_class(description["error"])
+        error = cls(*args) if cls.__module__ == "builtins" else cls.__new__(cls, *args)
+        error.args = args
+        vars(error).update(self.decoder().value(description["has"]))
         self._judge_errors[id(error)] = error, description["h"]
         return error
+
+
+def _error_class(names: list[str]) -> type[BaseException]:
+    """The first of `module:Name` that there is here; the test's own classes are not."""
+    for full_name in names:
+        module, _, name = full_name.partition(":")
+        cls = getattr(sys.modules.get(module), name, None)
+        if module.partition(".")[0] in sys.stdlib_module_names and isinstance(cls, type):
+            return cls
+    return Exception
 
 
 def _has(cls: type, name: str) -> bool:
@@ -273,4 +347,5 @@ def _has(cls: type, name: str) -> bool:
 def main() -> None:
     payload = wire.read_payload()
     sys.stdout = sys.__stdout__ = stdout = program.Capture(payload["output_bytes"])  # type: ignore[assignment, misc]
-    ProgramPeer(wire.RPC, payload["program"], payload["prelude"], stdout).serve_until_end()
+    sys.stderr = sys.__stderr__ = stderr = program.Capture(payload["output_bytes"])  # type: ignore[assignment, misc]
+    ProgramPeer(wire.RPC, payload["program"], payload["prelude"], stdout, stderr).serve_until_end()

@@ -69,6 +69,13 @@ def shared_pool(request: pytest.FixtureRequest) -> Iterator[Pool]:
         yield pool
 
 
+@pytest.fixture(scope="session")
+def quick_pool() -> Iterator[Pool]:
+    """One pool, on bubblewrap: for what goes on within judge and program alone."""
+    with open_or_skip("bubblewrap") as pool:
+        yield pool
+
+
 @pytest.fixture
 def pool(shared_pool: Pool) -> Iterator[Pool]:
     """The shared pool; whatever the test did there, the next program must be unaffected."""

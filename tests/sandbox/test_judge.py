@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import replace
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -358,19 +359,19 @@ def test_a_pytest_file_that_cannot_be_collected_is_a_failed_unit_that_says_why(p
 
 
 @pytest.mark.parametrize("mark", ["skip", "xfail"])
-def test_a_skip_is_no_pass(pool: Runner, mark: str) -> None:
+def test_what_a_test_leaves_out_itself_counts_neither_way(pool: Runner, mark: str) -> None:
     test = f"""
         import pytest
         from solution import f
-        def test_one():
-            assert f(1) == 1
         @pytest.mark.{mark}
         def test_two():
             assert f(1) == 2
         """
-    outcome = judge(pool, "def f(x): return x", test, kind="pytest")
-    assert outcome.passed is False
-    assert [unit.passed for unit in outcome.tests] == [True, False]
+    alone = judge(pool, "def f(x): return x", test, kind="pytest")
+    assert alone.passed is False and alone.detail == "the test holds no assert and no test function"
+    passing = f"{dedent(test)}def test_one():\n    assert f(1) == 1\n"
+    outcome = judge(pool, "def f(x): return x", passing, kind="pytest")
+    assert outcome.passed and [unit.name for unit in outcome.tests] == ["test_one"]
 
 
 @pytest.mark.parametrize(
@@ -397,7 +398,7 @@ def test_a_failure_says_where_it_arose(
     ("test", "complaint"),
     [
         ("assert f(type('Made', (), {})())", "Made, which cannot cross"),
-        ("from unittest import mock\nwith mock.patch('solution.f'):\n    assert f(1)", "replaces 'f'"),
+        ("import threading\nassert f(threading.Lock())", "lock, which cannot cross"),
         ("import no_such_module\nassert f(1)", "never used the program: ModuleNotFoundError"),
         ("assert 1 == 1", "never used the program"),
         ("f(1)", "holds no assert"),
