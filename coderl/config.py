@@ -57,6 +57,10 @@ class DataConfig(Section):
         "training and evaluation",
     )
     allow_overlap: bool = Field(False, description="keep training tasks that also occur in evaluation")
+    several: Literal["leave out", "keep"] = Field(
+        "leave out",
+        description="tasks whose statement says that several answers are right, though one is known",
+    )
     prefilter_samples: int = Field(0, ge=0, description="samples a task to measure its pass rate; 0: off")
     prefilter_low: float = Field(0.0, ge=0, le=1, description="drop tasks with a pass rate at or below")
     prefilter_high: float = Field(1.0, ge=0, le=1, description="drop tasks with a pass rate at or above")

@@ -53,8 +53,8 @@ def load_data(config: RunConfig) -> Data:
         ConfigError: nothing is left to train on.
     """
     data = config.data
-    train = load(data.train, split="train", limit=data.train_count)
-    evaluation = load(data.evaluation, split="held-out", limit=data.evaluation_count)
+    train = load(data.train, split="train", limit=data.train_count, several=data.several)
+    evaluation = load(data.evaluation, split="held-out", limit=data.evaluation_count, several=data.several)
     audits = read_audits(data.audit)
     require_known([*train, *evaluation], audits, data.audit)
     weak = sorted({task.id for task in [*train, *evaluation] if audits.is_weak(task)})

@@ -12,17 +12,20 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tasks import builtin, native
 from tasks.builtin.levels import MIXTURES
 from tasks.datasets.hub import hub_rows
 from tasks.datasets.registry import DATASETS, Dataset
+from tasks.datasets.several import marking, single
 from tasks.errors import TaskError
 from tasks.rows import Row, collect, read_rows
 from tasks.types import Task
 
-__all__ = ["DATASETS", "Description", "describe", "load"]
+__all__ = ["DATASETS", "Description", "Several", "describe", "load"]
+
+Several = Literal["keep", "leave out"]
 
 ROLES = ("train", "held-out")
 
@@ -38,15 +41,18 @@ class Description:
     summary: str
 
 
-def load(name_or_spec: str, *, split: str | None = None, limit: int | None = None) -> list[Task]:
+def load(
+    name_or_spec: str, *, split: str | None = None, limit: int | None = None, several: Several = "keep"
+) -> list[Task]:
     """The problems of `NAME`, `NAME=FILE`, `FILE.jsonl` (native format) or `builtin:LEVEL`.
 
     `split` is a part's own name or a role, `train` or `held-out`. A hub dataset without a part for a role
     gives the part it has; so does a local file, which has no parts (MBPP's do: its task ids tell them).
     None: all of a local file; a hub dataset's part for training, if any. `limit` stops after so many.
 
-    Rows that give no problem (no tests, another language) are left out, and their number and why is printed
-    to standard error. Raises `TaskError`.
+    Rows that give no problem (no tests, another language) or cannot be read are left out, and their number and
+    why is printed to standard error; so are, with `several="leave out"`, the tasks of named data sets of which
+    several answers are right and only one is known (tasks/datasets/several.py). Raises `TaskError`.
     """
     name, equals, file = name_or_spec.partition("=")
     if name_or_spec.startswith("builtin:"):
@@ -56,7 +62,8 @@ def load(name_or_spec: str, *, split: str | None = None, limit: int | None = Non
         rows: Iterator[Row | TaskError] = (
             _local_rows(dataset, Path(file), split) if equals else hub_rows(name, dataset.hub, split)
         )
-        return collect(name, rows, dataset.parse, limit)
+        parse = marking(dataset.parse)
+        return collect(name, rows, single(parse) if several == "leave out" else parse, limit)
     path = Path(name_or_spec)
     if path.suffix in (".jsonl", ".json", ".gz") or path.is_file():
         _refuse_split(name_or_spec, split)
