@@ -27,6 +27,7 @@ from tasks.verdicts import call_verdict, infra, judge_verdict, no_code, stdio_ve
 
 Work = Calls | Stdio | Judge
 T = TypeVar("T")
+OUTPUT_FACTOR = 2  # a right program's output may be longer than the expected one: other spaces, more digits
 _MAX_PREPARED = 4096  # tasks
 
 
@@ -178,13 +179,24 @@ def works_of(task: Task) -> tuple[Work, ...]:
 
 
 def limits_of(task: Task, limits: Limits) -> Limits:
-    """`limits`, save what the task's data set states; never more than `CEILING`, wherever the programs run."""
+    """`limits`, save what the task's data set states or needs; never more than `CEILING`, wherever programs run."""
+    limits = _with_room(task, limits)
     if task.memory_bytes is not None:
         limits = replace(limits, memory_bytes=min(task.memory_bytes, CEILING.memory_bytes))
     if task.cpu_seconds is None:
         return limits
     seconds = min(task.cpu_seconds, CEILING.cpu_seconds)
     return replace(limits, cpu_seconds=seconds, wall_seconds=max(limits.wall_seconds, 4 * seconds))
+
+
+def _with_room(task: Task, limits: Limits) -> Limits:
+    """`limits` that let a program print `OUTPUT_FACTOR` times the longest expected output."""
+    inputs = _only(task.tests, StdioTest)
+    longest = max((len(test.stdout) for test in inputs), default=0)
+    if OUTPUT_FACTOR * 4 * longest <= limits.output_bytes:  # a character has at most four bytes
+        return limits
+    needed = OUTPUT_FACTOR * max(len(test.stdout.encode("utf-8", "surrogatepass")) for test in inputs)
+    return replace(limits, output_bytes=max(limits.output_bytes, min(needed, CEILING.output_bytes)))
 
 
 def _verdict(task: Task, calls: Sequence[CallTest], outcomes: Sequence[Outcome]) -> Verdict:
