@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from sandbox.protocol import Limits
+from sandbox.protocol import CEILING, Limits
 
 # Time limits were set for compiled programs (C++), and Python is slower; judges that have a limit of its own for it
 # mostly give two to ten times as much. TACO's grader gives every program 4 s, where most rows state 1 or 2.
@@ -26,13 +26,13 @@ def seconds_of(limit: object) -> float | None:
 
 
 def python_seconds(stated: float | None, own: float | None = None) -> float | None:
-    """CPU seconds for a test of a Python program; None: the grader's default.
+    """CPU seconds for a test of a Python program, at most `CEILING`'s; None: the grader's default.
 
     `stated`: for compiled programs. `own`: what the data set's grader gives, never cut below.
     """
     if stated is None:
         return own
-    return max(stated * PYTHON_TIME_FACTOR, own or Limits().cpu_seconds)
+    return min(max(stated * PYTHON_TIME_FACTOR, own or Limits().cpu_seconds), CEILING.cpu_seconds)
 
 
 def bytes_of(limit: object) -> float | None:

@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 from sandbox.daemon.models import JobModel
 from sandbox.inside.languages import LANGUAGES
+from sandbox.protocol import CEILING
 from tasks import native
 from tasks.datasets import load
 from tasks.errors import TaskError
@@ -90,7 +91,7 @@ tasks = st.builds(
     wrong=st.lists(text, max_size=2).map(tuple),
     source=text,
     level=text,
-    cpu_seconds=st.none() | st.floats(0.1, 100),
+    cpu_seconds=st.none() | st.floats(0.1, CEILING.cpu_seconds),
     memory_bytes=st.none() | st.integers(1, 2**40),
     metadata=st.dictionaries(text, text, max_size=2),
 )
