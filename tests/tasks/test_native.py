@@ -92,7 +92,7 @@ tasks = st.builds(
     source=text,
     level=text,
     cpu_seconds=st.none() | st.floats(0.1, CEILING.cpu_seconds),
-    memory_bytes=st.none() | st.integers(1, 2**40),
+    memory_bytes=st.none() | st.integers(1, CEILING.memory_bytes),
     metadata=st.dictionaries(text, text, max_size=2),
 )
 
