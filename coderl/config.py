@@ -171,6 +171,11 @@ class RewardConfig(Section):
 
 
 class GradingConfig(Section):
+    requirements: list[str] = Field(
+        [],
+        description="packages that programs and tests may import beyond numpy, pandas and sortedcontainers, as pip "
+        'names them: ["scipy", "networkx==3.6"]; fetched once',
+    )
     hold_back: float = Field(
         0.0,
         ge=0,

@@ -48,6 +48,8 @@ def main(
     urls: Sequence[str] = (),
     backend: str = "auto",
     slots: int = 2,
+    requirements: Sequence[str] = (),
+    image: str = "",
     limits: Limits | None = None,
     in_process: InProcess = "never",
     mutants: bool = False,
@@ -67,7 +69,15 @@ def main(
     started = time.monotonic()
     with (
         atomic_writer(Path(out)) as stream,
-        open_runner(urls=urls, slots=slots, backend=backend, languages=languages, report=_say) as runner,
+        open_runner(
+            urls=urls,
+            slots=slots,
+            backend=backend,
+            languages=languages,
+            requirements=requirements,
+            image=image,
+            report=_say,
+        ) as runner,
     ):
         grader = Grader(runner, limits=limits)
         decided = _decide(items, grader, in_process)

@@ -49,7 +49,11 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
     languages = {task.language for task in [*data.train, *data.evaluation]}
     place = config.sandbox
     with open_runner(
-        urls=place.urls, slots=place.slots, backend=place.backend, languages=languages
+        urls=place.urls,
+        slots=place.slots,
+        backend=place.backend,
+        languages=languages,
+        requirements=config.grading.requirements,
     ) as runner:
         if config.model.path is not None:
             require_model(Path(config.model.path))

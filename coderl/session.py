@@ -145,7 +145,11 @@ def run_evaluation(
     languages = {task.language for task in fitting}
     place = config.sandbox
     with open_runner(
-        urls=place.urls, slots=place.slots, backend=place.backend, languages=languages
+        urls=place.urls,
+        slots=place.slots,
+        backend=place.backend,
+        languages=languages,
+        requirements=config.grading.requirements,
     ) as runner:
         sampler = open_sampler(model, policy, config.sampler, config.seed)
         grader = Grader(runner)

@@ -21,12 +21,14 @@ def open_pool(
     *,
     limits: Limits | None = None,
     languages: Collection[str] = (),
+    requirements: Collection[str] = (),
     report: Callable[[str], None] = lambda line: None,
 ) -> Pool:
     """A pool of `slots` warm sandboxes; use it in a `with` statement.
 
     `backend`: `docker`, `bubblewrap`, `confined`, or `auto` for the first that works. `languages`: what programs are
-    written in besides Python (`cpp`). `report` is told what takes
+    written in besides Python (`cpp`). `requirements`: packages beyond the usual ones that programs and tests find, as
+    pip names them; fetched once. `report` is told what takes
     long (the docker image is built where missing), and where a weaker backend is taken. Raises
     `sandbox.errors.NoBackendError`, with the remedies.
     """
@@ -34,7 +36,7 @@ def open_pool(
     from sandbox.probe import open_backend
 
     limits = limits or Limits()
-    return Pool(open_backend(backend, limits, report, languages), slots, limits=limits)
+    return Pool(open_backend(backend, limits, report, languages, requirements), slots, limits=limits)
 
 
 def connect(urls: str | Sequence[str], token: str | None = None, **options: Any) -> Client:

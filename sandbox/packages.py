@@ -1,15 +1,23 @@
 """What programs and tests may import besides the standard library.
 
-Every cell has what the references of the data sets import; a judge's also what runs tests.
+Every cell has what the references of the data sets import; a judge's also what runs tests. What a user requires comes
+first where both have it: in images of its own on docker (image/extra.py), elsewhere in a folder, kept by its content.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from sandbox.cell import Role
+from sandbox.errors import ImageError
 
 _PROGRAM = ("numpy", "pandas", "sortedcontainers")
 USUAL: Mapping[Role, tuple[str, ...]] = {
@@ -43,3 +51,51 @@ def _with_requirements(names: Sequence[str]) -> list[importlib.metadata.Distribu
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
                 waiting.append(requirement.name)
     return list(found.values())
+
+
+_GLIBCS = (17, 28, 31, 34)  # of the manylinux tags that are tried: the images' Debian has a newer one
+
+
+def checked(requirements: Collection[str]) -> list[str]:
+    """Sorted, each once. Raises `ImageError` for what names no package."""
+    if wrong := [each for each in requirements if not each or each.startswith("-")]:
+        raise ImageError(
+            f"not a package: {wrong[0]!r}", "Name packages as pip does: scipy, or scipy==1.17.1."
+        )
+    return sorted(set(requirements))
+
+
+def fetch(requirements: Sequence[str], version: str, machine: str, target: Path) -> None:
+    """Install wheels for a Python of that version on that machine into `target`. Raises `ImageError`."""
+    platforms = [f"--platform=manylinux_2_{minor}_{machine}" for minor in _GLIBCS]
+    command = [
+        *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+        *("--only-binary=:all:", "--implementation=cp", f"--python-version={version}", *platforms),
+        *(f"--platform=manylinux2014_{machine}", f"--target={target}", "--", *requirements),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        last = " ".join(done.stderr.split())[-500:]
+        raise ImageError(f"pip cannot fetch {', '.join(requirements)}: {last}")
+
+
+def folder_of(requirements: Collection[str]) -> Path | None:
+    """Where `requirements` lie for this system's interpreter, fetched once; its name is their digest.
+
+    Raises `ImageError`.
+    """
+    if not (wanted := checked(requirements)):
+        return None
+    version, machine = "{}.{}".format(*sys.version_info), platform.machine()
+    digest = hashlib.sha256(f"{version} {machine} {wanted}".encode()).hexdigest()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "coderl" / "packages"
+    if not (folder := cache / digest).is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as temporary:
+            fetched = Path(temporary) / "packages"
+            fetch(wanted, version, machine, fetched)
+            for path in (fetched, *fetched.rglob("*")):
+                path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
+            if not folder.is_dir():  # another process may have been quicker
+                fetched.rename(folder)
+    return folder

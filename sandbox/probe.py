@@ -16,34 +16,44 @@ _log = logging.getLogger(__name__)
 Report = Callable[[str], None]
 
 
-def open_docker(limits: Limits, report: Report, languages: Collection[str]) -> Backend:
-    from sandbox import image
+def open_docker(
+    limits: Limits, report: Report, languages: Collection[str], requirements: Collection[str]
+) -> Backend:
     from sandbox.backends.docker import DockerBackend
     from sandbox.backends.engine import connected
-    from sandbox.image import compilers
+    from sandbox.image import compilers, extra
 
     with connected() as client:
         _require_limits(client.info())
-        images = image.ensure(client, report)
+        images = extra.ensure(client, requirements, report)
         if languages:
+            if requirements:
+                raise BackendError(
+                    "no image has both compilers and packages that a user requires",
+                    f"Leave out either {', '.join(languages)} or {', '.join(requirements)}.",
+                )
             images["program"] = compilers.ensure(client, languages, report)
     return _tried(DockerBackend(images), limits, languages)
 
 
-def open_bubblewrap(limits: Limits, report: Report, languages: Collection[str]) -> Backend:
+def open_bubblewrap(
+    limits: Limits, report: Report, languages: Collection[str], requirements: Collection[str]
+) -> Backend:
     from sandbox.backends.bubblewrap import BubblewrapBackend
 
-    return _tried(BubblewrapBackend(), limits, languages)
+    return _tried(BubblewrapBackend(requirements), limits, languages)
 
 
-def open_confined(limits: Limits, report: Report, languages: Collection[str]) -> Backend:
+def open_confined(
+    limits: Limits, report: Report, languages: Collection[str], requirements: Collection[str]
+) -> Backend:
     from sandbox.backends.confined import ConfinedBackend
 
-    return _tried(ConfinedBackend(), limits, languages)
+    return _tried(ConfinedBackend(requirements), limits, languages)
 
 
 # In order of preference.
-OPENERS: dict[str, Callable[[Limits, Report, Collection[str]], Backend]] = {
+OPENERS: dict[str, Callable[[Limits, Report, Collection[str], Collection[str]], Backend]] = {
     "docker": open_docker,
     "bubblewrap": open_bubblewrap,
     "confined": open_confined,
@@ -51,11 +61,16 @@ OPENERS: dict[str, Callable[[Limits, Report, Collection[str]], Backend]] = {
 
 
 def open_backend(
-    name: str, limits: Limits, report: Report = lambda line: None, languages: Collection[str] = ()
+    name: str,
+    limits: Limits,
+    report: Report = lambda line: None,
+    languages: Collection[str] = (),
+    requirements: Collection[str] = (),
 ) -> Backend:
     """The backend `name`, or with `auto` the first that works; proved by running a program in it.
 
-    It can run programs in Python and in `languages` (names of `inside.languages`).
+    It can run programs in Python and in `languages` (names of `inside.languages`); programs and tests find
+    `requirements`, packages as pip names them.
 
     Raises `NoBackendError`, which says for each one tried what is wrong and what would help; `BackendError` for
     an unknown name.
@@ -68,7 +83,7 @@ def open_backend(
     failures: dict[str, BackendError] = {}
     for candidate in OPENERS if name == "auto" else (name,):
         try:
-            backend = OPENERS[candidate](limits, report, languages)
+            backend = OPENERS[candidate](limits, report, languages, requirements)
         except (BackendError, OSError) as error:
             failures[candidate] = error if isinstance(error, BackendError) else host_failure(error)
             continue

@@ -31,6 +31,11 @@ def grade(
     ] = None,
     backend: Annotated[str, typer.Option(help="auto, docker, bubblewrap, confined")] = "auto",
     slots: Annotated[int, typer.Option(min=1, help="programs that run at once")] = 2,
+    requirement: Annotated[
+        list[str] | None,
+        typer.Option(help="a package that programs and tests may import, as pip names it; repeatable"),
+    ] = None,
+    image: Annotated[str, typer.Option(help="id of the docker image that programs run in")] = "",
     cpu_seconds: Annotated[
         float | None, typer.Option(min=0.01, help="CPU time of a test; a task's own wins")
     ] = None,
@@ -61,6 +66,8 @@ def grade(
 
     if in_process not in ("never", "needed"):
         raise typer.BadParameter(f"{in_process!r} is neither never nor needed", param_hint="--in-process")
+    if image and requirement:
+        raise typer.BadParameter("give either --image or --requirement")
     code = grade_files.main(
         tasks,
         completions,
@@ -68,6 +75,8 @@ def grade(
         urls=sandbox or [],
         backend=backend,
         slots=slots,
+        requirements=requirement or [],
+        image=image,
         limits=_limits(cpu_seconds=cpu_seconds, total_cpu_seconds=total_cpu_seconds),
         in_process="needed" if in_process == "needed" else "never",
         mutants=mutants,

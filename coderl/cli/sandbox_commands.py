@@ -15,6 +15,10 @@ Backend = Annotated[str, typer.Option(help="auto, docker, bubblewrap, confined")
 Languages = Annotated[
     list[str] | None, typer.Option(help="a language besides Python that programs may be in (cpp); repeatable")
 ]
+Requirements = Annotated[
+    list[str] | None,
+    typer.Option(help="a package that programs and tests may import, as pip names it; repeatable"),
+]
 
 
 @app.command()
@@ -30,6 +34,7 @@ def serve(
         typer.Option(help="digest of one more image that jobs may name; repeatable (docker)"),
     ] = None,
     language: Languages = None,
+    requirement: Requirements = None,
     queue: Annotated[int, typer.Option(min=1, help="programs that may wait or run")] = 4096,
     cache_mib: Annotated[
         int, typer.Option(min=0, help="memory for answers to questions that are asked again")
@@ -48,6 +53,7 @@ def serve(
         backend=backend,
         images=image or [],
         languages=language or [],
+        requirements=requirement or [],
         settings=Settings(queue=queue, cache_bytes=cache_mib << 20),
         tokens=tokens,
         routers=[grading_service.make_router],
@@ -110,23 +116,19 @@ def bench(
 
 @app.command()
 def image(
-    package: Annotated[
-        list[str] | None, typer.Option(help="a package for programs, as pip names it; repeatable")
-    ] = None,
+    requirement: Requirements = None,
     language: Languages = None,
 ) -> None:
-    """Build the docker backend's images where they are missing; with --package or --language, one more."""
+    """Build the docker backend's images where they are missing; with --requirement or --language, more of them."""
     from sandbox.backends.engine import connected
-    from sandbox.image import compilers, ensure, extra
+    from sandbox.image import compilers, extra
 
-    if package and language:
-        raise typer.BadParameter("give either --package or --language")
+    if requirement and language:
+        raise typer.BadParameter("give either --requirement or --language")
 
     with connected() as client:
-        if package:
-            typer.echo(extra.build(client, package, typer.echo))
-        elif language:
+        if language:
             typer.echo(compilers.ensure(client, language, typer.echo))
         else:
-            for role, name in ensure(client, typer.echo).items():
+            for role, name in extra.ensure(client, requirement or [], typer.echo).items():
                 typer.echo(f"{role}: {name}")

@@ -35,7 +35,12 @@ def evaluate_model(config: StudyConfig, name: str, model: Path, *, step: int) ->
     display, final = Display(), config.final
     policy = load_policy(model, shared.model)
     place = shared.sandbox
-    with open_runner(urls=place.urls, slots=place.slots, backend=place.backend) as runner:
+    with open_runner(
+        urls=place.urls,
+        slots=place.slots,
+        backend=place.backend,
+        requirements=shared.grading.requirements,
+    ) as runner:
         sampler = open_sampler(model, policy, shared.sampler, shared.seed)
         grader = Grader(runner)
         collector = Collector(shared, policy, sampler, grader, load_reward(shared.reward.kind))

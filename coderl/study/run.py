@@ -68,7 +68,13 @@ def _require_tools(config: RunConfig, console: Console) -> None:
     """What the first shard can do without and all others need: sooner missed than after its warm-up."""
     require_sampler(config.sampler)
     place = config.sandbox
-    open_runner(urls=place.urls, slots=1, backend=place.backend, report=console.print).close()
+    open_runner(
+        urls=place.urls,
+        slots=1,
+        backend=place.backend,
+        requirements=config.grading.requirements,
+        report=console.print,
+    ).close()
 
 
 @dataclass(slots=True)

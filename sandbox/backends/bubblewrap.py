@@ -15,6 +15,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from sandbox import packages
@@ -33,7 +34,8 @@ from sandbox.errors import BackendError, CellLost
 from sandbox.protocol import Limits
 
 _PACKAGES = "/coderl-packages"
-_BOOT = (BOOT[0], f"import sys; sys.path.append({_PACKAGES!r}); {BOOT[1]}")
+_REQUIRED = "/coderl-required"
+_BOOT = (BOOT[0], f"import sys; sys.path += [{_REQUIRED!r}, {_PACKAGES!r}]; {BOOT[1]}")
 _REMEDY = "Install bubblewrap (Debian, Ubuntu: `sudo apt-get install bubblewrap`)."
 
 
@@ -44,16 +46,18 @@ class BubblewrapBackend:
         "a program may use several CPUs at a time",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, requirements: Collection[str] = ()) -> None:
+        """Raises `BackendError`, also where `requirements` cannot be had."""
         found = shutil.which("bwrap")
         if found is None:
             raise BackendError("the program bwrap is missing", _REMEDY)
         self._bwrap = found
+        self._required = packages.folder_of(requirements)
         self._stage = Stage()
-        self._packages = {role: _package_mounts(role) for role in ROLES}
+        self._packages = {role: _package_mounts(role, self._required) for role in ROLES}
 
     def image(self, role: Role) -> str:
-        return interpreter_name()
+        return interpreter_name(self._required)
 
     def open_cell(self, role: Role, limits: Limits) -> Cell:
         as_root = os.geteuid() == 0
@@ -144,8 +148,10 @@ def _folders(path: Path) -> list[str]:
     return [part for folder in folders for part in ("--perms", "0755", "--dir", str(folder))]
 
 
-def _package_mounts(role: Role) -> list[str]:
-    arguments = _folders(Path(_PACKAGES))
+def _package_mounts(role: Role, required: Path | None) -> list[str]:
+    arguments = [*_folders(Path(_PACKAGES)), *_folders(Path(_REQUIRED))]
+    if required:
+        arguments += ["--ro-bind", str(required), _REQUIRED]
     for name, path in packages.of_our_own(role).items():
         arguments += ["--ro-bind", str(path), f"{_PACKAGES}/{name}"]
     return arguments

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -52,13 +53,15 @@ class ConfinedBackend:
         "program, judge and pool have one user id",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, requirements: Collection[str] = ()) -> None:
+        """Raises `BackendError`, also where `requirements` cannot be had."""
         version = landlock.abi()
         if version < landlock.LEAST_ABI:
             raise BackendError(
                 f"the kernel offers Landlock version {version}, and {landlock.LEAST_ABI} is the least that will do",
                 "Use Linux 6.2 or later with `landlock` in its `lsm=` list, or another backend.",
             )
+        self._required = packages.folder_of(requirements)
         self._stage = Stage()
         self._scratch = _scratch_place(self._stage.folder)
         self._owner = leftovers.this_process()
@@ -69,12 +72,13 @@ class ConfinedBackend:
         for role in ROLES:
             folder = self._linked / role
             folder.mkdir()
-            for name, path in packages.of_our_own(role).items():
+            required = {path.name: path for path in self._required.iterdir()} if self._required else {}
+            for name, path in (packages.of_our_own(role) | required).items():
                 (folder / name).symlink_to(path)
             self._packages[role] = [str(path) for path in folder.iterdir()]
 
     def image(self, role: Role) -> str:
-        return interpreter_name()
+        return interpreter_name(self._required)
 
     def open_cell(self, role: Role, limits: Limits) -> Cell:
         folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{self._owner}-", dir=self._scratch))

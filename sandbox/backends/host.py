@@ -36,5 +36,7 @@ def interpreter() -> str:
     return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 
 
-def interpreter_name() -> str:
-    return f"{platform.python_implementation()} {platform.python_version()} of the host"
+def interpreter_name(packages: Path | None) -> str:
+    """What programs find, `packages` being the folder of those that the user requires."""
+    name = f"{platform.python_implementation()} {platform.python_version()} of the host"
+    return f"{name}, packages sha256:{packages.name}" if packages else name

@@ -24,6 +24,11 @@ def parser() -> argparse.ArgumentParser:
     add("--backend", default="auto", help="auto, docker, bubblewrap, confined")
     add("--image", action="append", help="digest of one more image that jobs may name; repeatable (docker)")
     add("--language", action="append", help="a language besides Python (cpp); repeatable")
+    add(
+        "--requirement",
+        action="append",
+        help="a package that programs may import, as pip names it; repeatable",
+    )
     add("--queue", type=_at_least(1), default=4096, help="programs that may wait or run")
     add(
         "--cache-mib",
@@ -53,6 +58,7 @@ def main() -> int:
             backend=options.backend,
             images=options.image or [],
             languages=options.language or [],
+            requirements=options.requirement or [],
             settings=Settings(queue=options.queue, cache_bytes=options.cache_mib << 20),
             tokens=options.tokens,
             drain_seconds=options.drain_seconds,

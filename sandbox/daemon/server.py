@@ -170,6 +170,7 @@ def serve(
     limits: Limits | None = None,
     images: Iterable[str] = (),
     languages: Collection[str] = (),
+    requirements: Collection[str] = (),
     settings: Settings | None = None,
     tokens: Path | None = None,
     routers: Iterable[MakeRouter] = (),
@@ -181,7 +182,7 @@ def serve(
     place.check(allowed)
     start_logging()
     with place.sockets() as sockets:
-        pools = open_pools(slots, backend, limits or Limits(), images, languages)
+        pools = open_pools(slots, backend, limits or Limits(), images, languages, requirements)
         app = create_app(pools, settings=settings, tokens=allowed, routers=routers)
         config = uvicorn.Config(
             app,
@@ -197,13 +198,20 @@ def serve(
 
 
 def open_pools(
-    slots: int, backend: str, limits: Limits, images: Iterable[str], languages: Collection[str]
+    slots: int,
+    backend: str,
+    limits: Limits,
+    images: Iterable[str],
+    languages: Collection[str],
+    requirements: Collection[str] = (),
 ) -> dict[str, SlotPool]:
-    """A pool by its image's digest: first that of the backend's own image, which runs `languages` besides Python, then
-    one for each of `images` (docker)."""
+    """A pool by its image's digest: first that of the backend's own image, which runs `languages` besides Python and
+    has `requirements`, then one for each of `images` (docker)."""
     log = logging.getLogger(__name__)
     log.info("opening %d slots", slots)
-    first = sandbox.open_pool(slots, backend, limits=limits, languages=languages, report=log.info)
+    first = sandbox.open_pool(
+        slots, backend, limits=limits, languages=languages, requirements=requirements, report=log.info
+    )
     pools: dict[str, SlotPool] = {first.image: first}
     try:
         for image in images:

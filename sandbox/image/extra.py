@@ -1,47 +1,68 @@
-"""Images with more Python packages for programs: wheels fetched by pip here, copied onto the program image.
+"""Images with more Python packages, for programs and judges: wheels fetched by pip here, copied onto the usual images.
 
-The image itself needs neither pip nor a network, and gets no build tools: only packages that have wheels can be added.
+The images themselves need neither pip nor a network, and get no build tools: only packages with wheels can be added.
 """
 
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from docker.errors import APIError, BuildError, ContainerError
+from docker.errors import APIError, BuildError, ContainerError, ImageNotFound
 
+from sandbox import image, packages
+from sandbox.cell import Role
 from sandbox.errors import ImageError
-from sandbox.image import REPOSITORY, Report, ensure
+from sandbox.image import REPOSITORY, Report
 
 _ASK = (
     "import platform, sys, sysconfig; "
     "print('%d.%d' % sys.version_info[:2], platform.machine(), sysconfig.get_path('purelib'))"
 )
-_GLIBCS = (17, 28, 31, 34)  # of the manylinux tags that are tried: the image's Debian has a newer one
 
 
-def build(client: Any, packages: Sequence[str], report: Report = lambda line: None) -> str:
-    """The id of the program image with `packages` (pip's requirements, versions included). Raises `ImageError`."""
-    if wrong := [each for each in packages if not each or each.startswith("-")]:
-        raise ImageError(f"not a package: {wrong[0]!r}", "Name packages as pip does: numpy, or numpy==2.3.1.")
-    base = ensure(client, report)["program"]
-    version, machine, target = _ask(client, base)
-    tag = f"{REPOSITORY}:program-" + hashlib.sha256(f"{base} {sorted(packages)}".encode()).hexdigest()[:12]
+def ensure(client: Any, requirements: Collection[str], report: Report = lambda line: None) -> dict[Role, str]:
+    """Image ids by role with `requirements` (as pip names them), built first where missing. Raises `ImageError`."""
+    usual = image.ensure(client, report)
+    wanted = packages.checked(requirements)
+    if not wanted:
+        return usual
+    names = {role: _tag(role, base, wanted) for role, base in usual.items()}
+    with image.one_builder(report):
+        if not all(_has(client, name) for name in names.values()):
+            _build(client, usual, names, wanted, report)
+    return {role: str(client.images.get(name).id) for role, name in names.items()}
+
+
+def _build(
+    client: Any, usual: dict[Role, str], names: dict[Role, str], wanted: Sequence[str], report: Report
+) -> None:
+    version, machine, target = _ask(client, usual["program"])
     with tempfile.TemporaryDirectory(prefix="coderl-image-") as folder:
-        report(f"fetching {', '.join(packages)} for Python {version} on {machine}")
-        _fetch(packages, version, machine, Path(folder) / "packages")
-        (Path(folder) / "Dockerfile").write_text(f"FROM {base}\nCOPY packages/ {target}/\n")
-        report(f"building {tag}")
-        try:
-            image, _ = client.images.build(path=folder, tag=tag, rm=True)
-        except (BuildError, APIError) as error:
-            raise ImageError(f"the engine cannot build the image: {error}") from error
-    return str(image.id)
+        report(f"fetching {', '.join(wanted)} for Python {version} on {machine}")
+        packages.fetch(wanted, version, machine, Path(folder) / "packages")
+        for role, name in names.items():
+            (Path(folder) / "Dockerfile").write_text(f"FROM {usual[role]}\nCOPY packages/ {target}/\n")
+            report(f"building {name}")
+            try:
+                client.images.build(path=folder, tag=name, rm=True)
+            except (BuildError, APIError) as error:
+                raise ImageError(f"the engine cannot build the image: {error}") from error
+
+
+def _tag(role: Role, base: str, wanted: Sequence[str]) -> str:
+    return f"{REPOSITORY}:{role}-" + hashlib.sha256(f"{base} {wanted}".encode()).hexdigest()[:12]
+
+
+def _has(client: Any, name: str) -> bool:
+    try:
+        client.images.get(name)
+    except ImageNotFound:
+        return False
+    return True
 
 
 def _ask(client: Any, image: str) -> list[str]:
@@ -53,16 +74,3 @@ def _ask(client: Any, image: str) -> list[str]:
     except (ContainerError, APIError) as error:
         raise ImageError(f"the program image does not run: {error}") from error
     return str(told.decode()).split()
-
-
-def _fetch(packages: Sequence[str], version: str, machine: str, target: Path) -> None:
-    platforms = [f"--platform=manylinux_2_{minor}_{machine}" for minor in _GLIBCS]
-    command = [
-        *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-        *("--only-binary=:all:", "--implementation=cp", f"--python-version={version}", *platforms),
-        *(f"--platform=manylinux2014_{machine}", f"--target={target}", "--", *packages),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        last = " ".join(done.stderr.split())[-500:]
-        raise ImageError(f"pip cannot fetch {', '.join(packages)}: {last}")

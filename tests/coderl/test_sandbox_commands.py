@@ -16,10 +16,9 @@ from typer.testing import CliRunner
 from coderl.cli.sandbox_commands import app
 from coderl.errors import CoderlError
 from coderl.run_file import run_file
-from sandbox import doctor
+from sandbox import doctor, packages
 from sandbox.backends.docker import DockerBackend
 from sandbox.errors import BackendError, ImageError, NoBackendError
-from sandbox.image import extra
 from sandbox.probe import OPENERS, open_backend
 from sandbox.protocol import MIB, Limits
 
@@ -216,6 +215,6 @@ def test_the_doctor_does_not_believe_a_limit_that_does_not_hold(
 
 
 @pytest.mark.parametrize("package", ["", "-r requirements.txt", "--index-url=x"])
-def test_packages_of_an_image_are_no_options_of_pip(package: str) -> None:
+def test_required_packages_are_no_options_of_pip(package: str) -> None:
     with pytest.raises(ImageError, match="not a package"):
-        extra.build(None, [package])
+        packages.checked([package])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ from sandbox.backends.engine import connect
 from sandbox.errors import ImageError, NoBackendError
 from sandbox.image import extra
 from sandbox.pool import Pool
-from sandbox.probe import open_image
+from sandbox.probe import open_backend, open_image
 from sandbox.protocol import Job, Judge, Limits, Status
 from tests.bench.daemons import daemon_process
-from tests.sandbox.conftest import LIMITS, run_calls
+from tests.sandbox.conftest import BACKENDS, LIMITS, open_or_skip, run_calls
 
+AMPLE = replace(
+    LIMITS, cpu_seconds=20.0, total_cpu_seconds=40.0, wall_seconds=90.0
+)  # pandas is slow to import
 PROGRAM = "def f(x):\n    import more_itertools\n    return list(more_itertools.collapse(x))\n"
 
 
@@ -48,9 +52,9 @@ def test_it():
 
 
 def test_programs_and_tests_find_the_usual_packages(pool: Pool) -> None:
-    outcome = run_calls(pool, USUAL, [3, 1])
+    outcome = run_calls(pool, USUAL, [3, 1], limits=AMPLE)
     assert outcome.tests[0].value == [2, 6], outcome.error
-    judged = pool.run(Job(id="t", program=USUAL, work=Judge(kind="pytest", test=RUNNERS), limits=LIMITS))
+    judged = pool.run(Job(id="t", program=USUAL, work=Judge(kind="pytest", test=RUNNERS), limits=AMPLE))
     assert judged.passed, judged
 
 
@@ -59,7 +63,7 @@ def with_packages() -> str:
     """The id of a program image with one package more, fetched from PyPI."""
     try:
         with closing(connect()) as client:
-            return extra.build(client, ["more-itertools"])
+            return extra.ensure(client, ["more-itertools"])["program"]
     except (NoBackendError, ImageError) as error:
         pytest.skip(f"no image with packages can be built here: {error}")
 
@@ -74,6 +78,28 @@ def test_programs_find_the_packages_of_their_image(with_packages: str) -> None:
         outcome = run_calls(usual, PROGRAM, [1])
         assert outcome.status is Status.EXCEPTION
         assert outcome.error is not None and outcome.error.type == "ModuleNotFoundError"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_user_says_what_programs_and_tests_may_import(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = open_or_skip(backend)
+    ours.close()
+    try:
+        required = open_backend(backend, LIMITS, requirements=["more-itertools"])
+    except NoBackendError as error:
+        pytest.skip(f"no package can be fetched here: {error}")
+    # Once it is there, nobody asks the registry again.
+    monkeypatch.setattr("sandbox.packages.fetch", lambda *anything: pytest.fail("fetched again"))
+    open_backend(backend, LIMITS, requirements=["more-itertools"]).close()
+    with Pool(required, 1, limits=LIMITS) as pool:
+        outcome = run_calls(pool, PROGRAM, [[1], 2])
+        assert outcome.tests[0].value == [1, 2], outcome
+        assert outcome.image != ours.image and "sha256:" in outcome.image
+        test = "from more_itertools import first\nassert first(f([[1], 2])) == 1\n"
+        judged = pool.run(Job(id="t", program=PROGRAM, work=Judge(kind="script", test=test), limits=LIMITS))
+        assert judged.passed, judged
 
 
 @pytest.mark.docker
@@ -100,6 +126,6 @@ def test_a_package_that_is_not_there_and_an_image_that_is_not_there_are_said_by_
     with_packages: str,
 ) -> None:
     with closing(connect()) as client, pytest.raises(ImageError, match="coderl-no-such-package"):
-        extra.build(client, ["coderl-no-such-package==9.9"])
+        extra.ensure(client, ["coderl-no-such-package==9.9"])
     with pytest.raises(ImageError, match="the engine has no image sha256:0000"):
         open_image("sha256:" + "0" * 64, Limits())
