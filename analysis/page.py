@@ -11,6 +11,7 @@ from analysis.columns import Column, Source, evaluations
 from analysis.compared import as_data, changes, measure_table
 from analysis.inert import inert, one_line
 from analysis.issues import issue_list
+from analysis.overfit import overfitting
 from analysis.passk import pass_at_k_intervals
 from analysis.records import collect
 from analysis.steps import constants, finite, logged_pass_at_k
@@ -46,6 +47,7 @@ def build(title: str, sources: Sequence[Source], columns: Sequence[Column]) -> d
         "arms": arm_table(columns) if len(sources) > 1 else [],
         "equal_pass_at_1": equal_pass_at_1(sources),
         "issues": issues,
+        "overfitting": overfitting(sources),
         "grids": grids,
         "records": records.items,
         "prompts": records.prompts,

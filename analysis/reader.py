@@ -30,7 +30,7 @@ NEEDED_COLUMNS = frozenset({"task_id", "passed", "phase"})
 UNREAD_COLUMNS = frozenset({"tokens", "logprob_sum", "advantage", "backend", "trust", "token_count"})
 
 # What only the pages on single completions read, and measures that training rollouts have too few samples for.
-TEXT_COLUMNS = frozenset({"prompt", "completion", "program", "tests", "blocks"})
+TEXT_COLUMNS = frozenset({"prompt", "completion", "program", "tests", "blocks", "held_back_failed"})
 
 _STEP_FILE = re.compile(r"(?:(?P<name>.+)-)?step-(?P<step>\d+)$")
 

@@ -68,6 +68,9 @@ class Row:
     tests: tuple[Test, ...] = ()
     blocks: tuple[Block, ...] = ()
     solution_class: str = ""
+    held_back_passed: bool | None = None
+    """Of a completion that passed the rewarded tests: whether it passes those held back; None: not graded again."""
+    held_back_failed: tuple[Test, ...] = ()
 
 
 def from_columns(record: Mapping[str, Any], source: str) -> Row:
@@ -95,6 +98,8 @@ def from_columns(record: Mapping[str, Any], source: str) -> Row:
         tests=_tests(get("tests")),
         blocks=_blocks(get("blocks")),
         solution_class=get("solution_class") or "",
+        held_back_passed=get("held_back_passed"),
+        held_back_failed=_tests(get("held_back_failed")),
     )
 
 

@@ -68,6 +68,9 @@ class Group:
     passed: int = 0
     infra: int = 0
     truncated: int = 0
+    held_back: int = 0
+    """Completions graded again on held-back tests, and how many of them fail those."""
+    overfit: int = 0
     by_phase: Counter[str] = field(default_factory=Counter)
     by_l1: Counter[str] = field(default_factory=Counter)
     by_class: dict[str, Counter[str]] = field(default_factory=dict)
@@ -108,6 +111,9 @@ class Tally:
         group.samples += 1
         group.passed += row.passed
         group.truncated += row.truncated
+        if row.held_back_passed is not None:
+            group.held_back += 1
+            group.overfit += not row.held_back_passed
         if row.solution_class:
             group.by_class.setdefault(row.level, Counter())[row.solution_class] += 1
         if row.source != TRAINING:

@@ -24,6 +24,8 @@ def summary(page: Mapping[str, Any]) -> str:
     if equal := page["equal_pass_at_1"]:
         parts += [f"## At equal pass@1 = {number(equal['pass_at_1'])}", _equal(equal)]
     parts += ["## Errors", _issues(page["issues"], columns)]
+    if page["overfitting"]:
+        parts += ["## Overfitting", *map(_overfitting, page["overfitting"])]
     return "\n\n".join(parts) + "\n"
 
 
@@ -101,6 +103,29 @@ def _issues(issues: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     return _table([*map(_text, header)], body, cell=str) + (
         f"\n\n{more:,} more are in the HTML and JSON reports." if more > 0 else ""
     )
+
+
+def _overfitting(part: Mapping[str, Any]) -> str:
+    said = _text(
+        f"{part['run']}: {count(part['failed'])} of {count(part['graded_again'])} completions that pass the rewarded "
+        f"tests fail tests held back from the reward ({part['rate']:.1%})."
+    )
+    if not part["programs"]:
+        return said
+    body = (
+        [
+            _code(entry["task"]),
+            count(entry["count"]),
+            f"{entry['first_step']}-{entry['last_step']}",
+            *(
+                _code(entry["tests"][0][key]) if entry["tests"] else ""
+                for key in ("name", "expected", "actual")
+            ),
+        ]
+        for entry in part["programs"][:ISSUES_SHOWN]
+    )
+    header = ["Task", "Completions", "Steps", "Held-back test", "Expected", "Actual"]
+    return f"{said}\n\n{_table(header, body, cell=str)}"
 
 
 def _estimate(estimate: Mapping[str, Any] | None) -> str:

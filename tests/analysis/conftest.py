@@ -12,6 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+TEST = pa.struct(
+    [
+        ("name", pa.string()),
+        ("passed", pa.bool_()),
+        ("status", pa.string()),
+        ("actual", pa.string()),
+        ("expected", pa.string()),
+    ]
+)
 SCHEMA = pa.schema(
     [
         *((name, pa.int32()) for name in ("step", "policy_version", "sample")),
@@ -25,22 +34,11 @@ SCHEMA = pa.schema(
         *((name, pa.string()) for name in ("status", "phase", "trust", "backend")),
         *((name, pa.string()) for name in ("error_type", "error_message", "error_source")),
         ("error_line", pa.int32()),
-        (
-            "tests",
-            pa.list_(
-                pa.struct(
-                    [
-                        ("name", pa.string()),
-                        ("passed", pa.bool_()),
-                        ("status", pa.string()),
-                        ("actual", pa.string()),
-                        ("expected", pa.string()),
-                    ]
-                )
-            ),
-        ),
+        ("tests", pa.list_(TEST)),
         ("blocks", pa.list_(pa.struct([("code", pa.string()), ("passed", pa.bool_())]))),
         ("solution_class", pa.string()),
+        ("held_back_passed", pa.bool_()),
+        ("held_back_failed", pa.list_(TEST)),
     ]
 )
 
