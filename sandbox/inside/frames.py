@@ -77,7 +77,7 @@ def _check_index(index: Any) -> None:
 
 def _kind_of(values: Any) -> str:
     kind = values.dtype
-    if isinstance(values, pandas.arrays.NumpyExtensionArray) or isinstance(kind, numpy.dtype):
+    if isinstance(kind, numpy.dtype):
         return "array"
     if isinstance(kind, pandas.DatetimeTZDtype):
         return "zoned"
@@ -85,6 +85,8 @@ def _kind_of(values: Any) -> str:
         return "category"
     if _ITEM_TYPES.fullmatch(str(kind)):
         return "items"
+    if type(values) is pandas.arrays.NumpyExtensionArray:
+        return "array"
     raise _Unknown
 
 

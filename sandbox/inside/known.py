@@ -4,6 +4,7 @@
     {"instance": name}           an instance; what it holds is in the message's `fields`
     {"member": [name, member]}   a member of an Enum
     {"tuple": [name, node]}      a named tuple
+    {"made": [number, node, name, field names]}   one of a class that only the judge has: the program makes one
 
 Each side makes them of its own class of that name. None of its code runs, and nothing but data is put into one.
 """
@@ -20,6 +21,7 @@ from sandbox.inside.encoder import Encoder
 from sandbox.inside.plain import CodecError
 
 KNOWN = frozenset({"known", "instance", "member", "tuple"})
+MADE = "made"
 
 
 def is_named_tuple(cls: type) -> bool:

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from sandbox.inside import about, lent, valued
 from sandbox.inside.codec import CodecError, Decoder, Encoder
-from sandbox.inside.known import KNOWN, KnownClasses
+from sandbox.inside.known import KNOWN, MADE, KnownClasses, is_named_tuple
 from sandbox.inside.peer import ARITHMETIC, BUILTIN_ERRORS, LIKE_COMPARISONS, BrokenPeer, Peer
+from sandbox.inside.plain import parts_of
 from sandbox.inside.record import Record
 from sandbox.inside.shared_files import TooMuch, UnsafeFile
 
@@ -446,6 +447,12 @@ class Candidate(Peer):
     def value(self, decoder: Decoder, description: Any, depth: int) -> object:
         if type(description) is dict and description.keys() & KNOWN:
             return self._known.value(decoder, description, depth)
+        if type(description) is dict and MADE in description:
+            number, node = parts_of(description[MADE], 2)
+            made, items = self.handles.get(number), decoder.items(node, depth)
+            if not isinstance(made, type) or not is_named_tuple(made) or len(items) != len(made._fields):  # type: ignore[attr-defined]
+                raise CodecError("no such named tuple")
+            return tuple.__new__(made, items)
         if type(description) is dict and "is" in description:
             return self._fixed_value(decoder, description, depth)
         return super().value(decoder, description, depth)
@@ -453,7 +460,11 @@ class Candidate(Peer):
     def node(self, encoder: Encoder, value: Any, depth: int) -> object | None:
         if isinstance(value, Proxy):  # before it could be taken for a value of its builtin base
             return {"foreign": {"mine": value._coderl_handle}}
-        return self._known.node(encoder, value, depth) or super().node(encoder, value, depth)
+        node = self._known.node(encoder, value, depth)
+        if node is None and is_named_tuple(cls := type(value)):
+            items = encoder.nodes(tuple.__iter__(value), depth)
+            return {"foreign": {MADE: [self.handles.number(cls), items, cls.__name__, list(cls._fields)]}}
+        return node or super().node(encoder, value, depth)
 
     def _fixed_value(self, decoder: Decoder, description: dict[str, Any], depth: int) -> object:
         number, cls = _handle(description.get("h")), self._class(description.get("of"))

@@ -21,13 +21,13 @@ import copy
 import operator
 import sys
 import types
+from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
 from sandbox.inside import about, program, valued, wire
 from sandbox.inside.codec import CodecError, Decoder, Encoder
-from sandbox.inside.known import KNOWN as _KNOWN
-from sandbox.inside.known import KnownClasses
+from sandbox.inside.known import KNOWN, MADE, KnownClasses
 from sandbox.inside.peer import ARITHMETIC, Peer
 from sandbox.inside.replaced import Replaced
 
@@ -145,6 +145,7 @@ class ProgramPeer(Peer):
         self._has_classes = False  # whether the test is about classes of the program's
         self._known = KnownClasses(self._class_named, self._known_name)
         self._replaced = Replaced()
+        self._made: dict[int, tuple[int, type]] = {}  # by id, classes of named tuples that only the judge has
         self._described: set[int] = set()
         self._functions: dict[int, Any] = {}  # handles of the judge's objects
         self._lent: dict[int, int] = {}  # by id, the numbers of those with more to use than a call
@@ -208,9 +209,20 @@ class ProgramPeer(Peer):
     def node(self, encoder: Encoder, value: Any, depth: int) -> object | None:
         if (node := self._known.node(encoder, value, depth)) is not None:
             return node
+        if (made := self._made.get(id(type(value)))) is not None:
+            return {"foreign": {MADE: [made[0], encoder.nodes(tuple.__iter__(value), depth)]}}
         if (base := valued.base_of(type(value))) is not None:
             return self._value_node(encoder, value, base, depth)
         return super().node(encoder, value, depth)
+
+    def _tuple_class(self, number: int, name: str, names: list[str]) -> type:
+        """The class that stands here for a named tuple's of the judge's."""
+        for known, cls in self._made.values():
+            if known == number:
+                return cls
+        made: type = namedtuple(name, names)  # type: ignore[misc]
+        self._made[id(made)] = number, made
+        return made
 
     def _value_node(self, encoder: Encoder, value: Any, base: type, depth: int) -> object | None:
         """An object that extends a builtin type. Where no test is about classes, one that can change is stripped."""
@@ -223,8 +235,12 @@ class ProgramPeer(Peer):
         return {"foreign": described}
 
     def value(self, decoder: Decoder, description: Any, depth: int) -> object:
-        if description.keys() & _KNOWN:
+        if description.keys() & KNOWN:
             return self._known.value(decoder, description, depth)
+        if MADE in description:
+            number, node, name, names = description[MADE]
+            cls = self._tuple_class(number, name, names)
+            return tuple.__new__(cls, decoder.items(node, depth))
         return super().value(decoder, description, depth)
 
     def _await(self, do: str, *args: Any) -> object:

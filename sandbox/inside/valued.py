@@ -142,6 +142,8 @@ def namespace(
         elif changing or name in overridden:
             found[name] = _asked(name)
     found.update({name: special[name] for name in overridden & special.keys()})
+    if "__missing__" in overridden:
+        found["__getitem__"] = special["__getitem__"]
     if changing:
         found.update({name: special[name] for name in _CHANGES & special.keys() & found.keys()})
     for name in _TEXTS & overridden & found.keys():
