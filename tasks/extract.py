@@ -1,58 +1,44 @@
-"""The candidate's program in a model's completion. Text work only: nothing is parsed as Python or run.
+"""The candidate's program in a model's completion, for whatever model wrote it.
 
-A completion is read in four steps, each linear in its length:
+A completion is read in steps, each linear in its length; docs/grading.md has the table of formats:
 
-1. *turn*: chat template headers before the assistant's turn and what follows its end are dropped;
-2. *answer*: what reasoning tags enclose is dropped; unclosed reasoning leaves no answer;
-3. *blocks*: Markdown fences (backticks or tildes, indented, unclosed; tasks/fences.py), else the run of
-   lines that look like Python (or C++), without the prose around it;
-4. *program*: the last block counts, behind the task's context. Blocks in another language, and blocks that
-   only use the entry point (an example call), do not count beside one that defines it.
+1. *answer*: what stands outside chat template headers, other turns, channels and reasoning (tasks/turns.py);
+   unclosed reasoning leaves no answer;
+2. *blocks*, by the first of `_FORMATS` that finds a program: tags around the answer, Markdown fences
+   (tasks/fences.py), the continuation of the prompt, runs of lines that look like code (tasks/unfenced.py);
+3. *program*: the last block that is one counts, behind the task's context, and behind earlier blocks that define
+   what it uses.
 
-A completion of a `complete` task continues the prompt verbatim, as evalplus reads it, unless a fenced block,
-or text that does not continue the prompt, defines the entry point.
+A completion of a `complete` task continues the prompt verbatim, as evalplus reads it, unless a block defines the
+entry point; what follows the continuation is cut off only where the whole is no Python.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from tasks.fences import Block, Rank, fenced_blocks
+from tasks.turns import answer_of
 from tasks.types import Task
+from tasks.unfenced import cpp_runs, runs, starts_code, typed, without_what_follows
 
-_ASSISTANT = re.compile(
-    r"<\|im_start\|>assistant|<\|start_header_id\|>assistant<\|end_header_id\|>|<\|assistant\|>"
-    r"|<start_of_turn>model|\[/INST\]|<｜Assistant｜>"
+_TAG = re.compile(
+    r"^[ \t]*(?:\[(?P<square>PYTHON|CODE|BEGIN|ANSWER|SOLUTION)\]"
+    r"|<(?P<angle>answer|final_answer|code|solution|python|program)>)",
+    re.MULTILINE | re.IGNORECASE,
 )
-_HEADERS = tuple(
-    "<|im_start|> <|begin_of_text|> <|start_header_id|> <|assistant|> <|user|> <|system|> <bos> <s>"
-    " <start_of_turn> [INST] <｜begin▁of▁sentence｜> <｜Assistant｜> <｜User｜>".split()
-)
-_END = re.compile(
-    r"<\|(?:im_end|im_start|eot_id|eom_id|start_header_id|end_of_text|endoftext|end|user|system)\|>"
-    r"|<end_of_turn>|<start_of_turn>|<｜end▁of▁sentence｜>|<｜User｜>|(?:</s>|<eos>)\s*\Z"
-)
-_THINK = re.compile(r"^[ \t]*<(think|thinking|reasoning)>|</(?:think|thinking|reasoning)>", re.MULTILINE)
-
-# A line that may begin a program, at the left margin.
-_START = re.compile(
-    r"(?:async +)?def +\w+ *\(|class +\w+ *[:(]|import +\w|from +[\w.]+ +import\b|@\w|#!|\"\"\"|'''"
-    r"|[\w.\[\]]+(?: *, *[\w.\[\]]+)* *(?:[-+*/]|//|: *[\w.]+(?:\[[^=]*\])? *)?=[^=]"
-    r"|(?:if|for|while|with|try|match)\b.*: *(?:#.*)?$|[\w.]+\(.*\) *(?:#.*)?$"
-)
-_CPP_START = re.compile(
-    r"^(?:#(?:include|define|pragma)\b|using namespace |(?:int|auto) +main *\()", re.MULTILINE
-)
-_KEYWORD = re.compile(
-    r"(?:async|await|def|class|import|from|if|for|while|with|try|except|finally|else|elif|match|case|return|raise"
-    r"|assert|del|global|nonlocal|pass|break|continue|yield|lambda|not|print)\b"
-)
-# Two words in a row, a heading with a colon, a list item, a quotation or a doctest line.
-_PROSE = re.compile(r"[^\W\d_][\w'’-]*[,;.!?]? +[^\W\d_]|[A-Z][\w ]*:\s*$|[-*•] |\d+[.)] |>|\|")
-_TRIPLE_QUOTE = re.compile(r"\"\"\"|'''")
+_ENDS = {"BEGIN": ("[DONE]", "[END]", "[/BEGIN]")}  # of tags that no tag of their own name closes
+_BLANK_LINES = re.compile(r"\A(?:[ \t]*\r?\n)+")
+_RETURNS = re.compile(r"^return\b", re.MULTILINE)
+_MOST_TAGS = 4  # of a completion that are looked at: the last ones
 _FUTURE = re.compile(r"^from __future__ import [^\n]*\n?", re.MULTILINE)
-_LINE_HEAD = 300  # characters of a line that decide what it is
+_DEFINED = re.compile(r"^(?:(?:async +)?def|class) +(\w+)", re.MULTILINE)
+_IMPORTED = re.compile(r"^(?:from +[\w.]+ +)?import +([\w., *]+)", re.MULTILINE)
+_NAME = re.compile(r"[^\W\d]\w*")
+_HELPERS = re.compile(r"(?:(?:async +)?def|class|import|from)\b|[@#)\]}]|[A-Z_]+ *=[^=]|[ \t]|$")
+_READS = re.compile(r"\binput\s*\(|\bstdin\b|\bopen\s*\(\s*0\b|\bread\s*\(\s*0\b|\bfileinput\b")
 _MOST_BLOCKS = 8  # that are kept of a completion: the first and the last ones
 
 
@@ -72,18 +58,13 @@ class Extraction:
 
 def extract(completion: str, task: Task) -> Extraction:
     """The program that `completion` answers `task` with. Never raises."""
-    text, closed = _answer(_turn(completion))
+    text, closed = answer_of(completion)
     if not closed:
         return Extraction(program="", blocks=(), truncated=True, found=False)
-    blocks = _candidates(fenced_blocks(text, task.language), task.entry_point)
-    truncated = bool(blocks) and not blocks[-1].closed
-    texts = tuple(block.text for block in blocks)
-    if not any(_defines(block, task.entry_point) for block in texts):
-        if task.style == "complete" and (_continues(text) or not (texts or _defines(text, task.entry_point))):
-            return _extraction(task, (text,), truncated=False) if text.strip() else _nothing()
-        if not texts or _defines(text, task.entry_point):
-            texts, truncated = _UNFENCED[task.language](text), False
-    return _extraction(task, texts, truncated) if texts else _nothing()
+    for read in _FORMATS:
+        if blocks := read(text, task):
+            return _extraction(task, blocks)
+    return Extraction(program="", blocks=(), truncated=False, found=False)
 
 
 def program_of(block: str, task: Task) -> str:
@@ -96,89 +77,136 @@ def program_of(block: str, task: Task) -> str:
     return f"{future}{task.context.rstrip()}\n\n{_FUTURE.sub('', block)}"
 
 
-def _extraction(task: Task, blocks: tuple[str, ...], truncated: bool) -> Extraction:
+def _tagged(text: str, task: Task) -> list[Block]:
+    """What tags enclose, where that is a program: the last such."""
+    for inner, closed in _inside_tags(text, task.language):
+        if blocks := _fenced(inner, task):
+            return blocks
+        if task.style == "complete" and _continues(inner):
+            return [Block(_BLANK_LINES.sub("", inner), Rank.WANTED, closed)]
+        if blocks := _in_runs(inner, task):
+            return [*blocks[:-1], replace(blocks[-1], closed=closed)]
+    return []
+
+
+def _inside_tags(text: str, language: str) -> Iterator[tuple[str, bool]]:
+    """What each of the last tags outside fences encloses, the last one first, and whether it is closed."""
+    for tag in list(_TAG.finditer(text))[: -_MOST_TAGS - 1 : -1]:
+        before = fenced_blocks(text[: tag.start()], language)
+        if before and not before[-1].closed:
+            continue
+        name = tag["square"] or tag["angle"]
+        ends = _ENDS.get(name.upper()) or (f"[/{name}]" if tag["square"] else f"</{name}>",)
+        places = [place for end in ends if (place := text.find(end, tag.end())) >= 0]
+        yield text[tag.end() : min(places, default=len(text))], bool(places)
+
+
+def _fenced(text: str, task: Task) -> list[Block]:
+    """Markdown blocks, those of the best rank; none where the program stands outside of them."""
+    blocks = fenced_blocks(text, task.language)
+    best = max((block.rank for block in blocks), default=Rank.OTHER)
+    blocks = _candidates([block for block in blocks if block.rank == best], task)
+    if any(_defines(block.text, task.entry_point) for block in blocks):
+        return blocks
+    if _defines(text, task.entry_point) or (task.style == "complete" and _continues(text)):
+        return []
+    return (
+        [replace(block, text=_body(block.text)) for block in blocks] if task.style == "complete" else blocks
+    )
+
+
+def _continuation(text: str, task: Task) -> list[Block]:
+    """The text itself, as it continues the prompt of a `complete` task."""
+    if task.style != "complete" or not text.strip():
+        return []
+    if _defines(text, task.entry_point) and not _continues(text):
+        return []
+    return [Block(without_what_follows(task.prompt, text), Rank.WANTED, True)]
+
+
+def _in_runs(text: str, task: Task) -> list[Block]:
+    """Lines that look like code, among prose; or what was typed in a session of the interpreter."""
+    if task.language == "cpp":
+        return [Block(run, Rank.UNKNOWN, True) for run in cpp_runs(text)]
+    session = typed(text)
+    return _candidates(
+        [Block(run, Rank.UNKNOWN, True) for run in ([session] if session else runs(text))], task
+    )
+
+
+_FORMATS: tuple[Callable[[str, Task], list[Block]], ...] = (_tagged, _fenced, _continuation, _in_runs)
+
+
+def _candidates(blocks: Sequence[Block], task: Task) -> list[Block]:
+    """The blocks among which the last one counts: programs that define the entry point, or read standard input,
+    where some do."""
+    if task.language != "python":
+        return list(blocks)
+    programs = [block for block in blocks if _is_program(block)]
+    chosen = [block for block in programs if _defines(block.text, task.entry_point)] or programs
+    if not task.entry_point:
+        readers = [number for number, block in enumerate(chosen) if _READS.search(block.text)]
+        chosen = chosen[: readers[-1] + 1] if readers else chosen
+    if not chosen:
+        return []
+    earlier = programs[: programs.index(chosen[-1])]
+    return [*chosen[:-1], replace(chosen[-1], text=_with_helpers(chosen[-1].text, earlier[-_MOST_BLOCKS:]))]
+
+
+def _is_program(block: Block) -> bool:
+    """Whether it holds more than comments and, where its tag does not say that it is code, more than prose or data."""
+    lines = [line for line in block.text.split("\n") if line.strip() and not line.lstrip().startswith("#")]
+    if block.rank is Rank.WANTED:
+        return bool(lines)
+    return any(starts_code(line.lstrip()) or line.startswith(("return ", "print ", "[")) for line in lines)
+
+
+def _with_helpers(code: str, earlier: Sequence[Block]) -> str:
+    """`code` behind those of the `earlier` blocks that only define or import what it uses and lacks."""
+    defined = _defined_by(code)
+    used = set(_NAME.findall(code))
+    helpers: list[str] = []
+    for block in reversed(earlier):
+        names = _defined_by(block.text)
+        lines = block.text.rstrip("\n").split("\n")
+        if names & (used - defined) and not names & defined and all(map(_HELPERS.match, lines)):
+            helpers.insert(0, block.text)
+            defined |= names
+            used |= set(_NAME.findall(block.text))
+    return "".join([*helpers, code])
+
+
+def _defined_by(code: str) -> set[str]:
+    imported = " ".join(_IMPORTED.findall(code))
+    return {*_DEFINED.findall(code), *_NAME.findall(imported)} - {"as"}
+
+
+def _body(code: str) -> str:
+    """`code`, moved to where a function's body stands if it is one at the left margin."""
+    if code[:1].isspace() or not _RETURNS.search(code):
+        return code
+    return "".join("    " + line if line.strip() else line for line in code.splitlines(keepends=True))
+
+
+def _extraction(task: Task, found: Sequence[Block]) -> Extraction:
+    blocks = tuple(block.text for block in found)
     if len(blocks) > _MOST_BLOCKS:  # each is graded: a model that repeats itself must not fill the sandbox
         blocks = (blocks[0], *blocks[1 - _MOST_BLOCKS :])
-    return Extraction(program=program_of(blocks[-1], task), blocks=blocks, truncated=truncated, found=True)
-
-
-def _nothing() -> Extraction:
-    return Extraction(program="", blocks=(), truncated=False, found=False)
-
-
-def _turn(text: str) -> str:
-    """The assistant's first turn."""
-    if text.lstrip().startswith(_HEADERS) and (header := _ASSISTANT.search(text)):
-        text = text[header.end() :].removeprefix("\n")
-    end = _END.search(text)
-    return text[: end.start()] if end else text
-
-
-def _answer(text: str) -> tuple[str, bool]:
-    """What stands outside reasoning tags, and whether the reasoning was closed.
-
-    A closing tag without an opening one ends reasoning that the prompt's template had opened.
-    """
-    kept: list[str] = []
-    position, inside, closed_before = 0, False, False
-    for tag in _THINK.finditer(text):
-        if tag[1] and not inside:
-            kept.append(text[position : tag.start()])
-            inside = True
-        elif not tag[1] and (inside or not closed_before):
-            if not inside:
-                kept.clear()
-            position, inside, closed_before = tag.end(), False, True
-    if not inside:
-        kept.append(text[position:])
-    return "".join(kept), not inside
-
-
-def _candidates(blocks: list[Block], entry_point: str | None) -> list[Block]:
-    """The blocks among which the last one counts."""
-    best = max((block.rank for block in blocks), default=Rank.OTHER)
-    blocks = [block for block in blocks if block.rank == best]
-    return [block for block in blocks if _defines(block.text, entry_point)] or blocks
+    return Extraction(
+        program=program_of(blocks[-1], task), blocks=blocks, truncated=not found[-1].closed, found=True
+    )
 
 
 def _defines(code: str, entry_point: str | None) -> bool:
-    """Whether `code` defines `entry_point` (for `Class.method`, the one or the other) at its left margin."""
+    """Whether `code` defines `entry_point` (for `Class.method`, the class or a function) at its left margin."""
     if not entry_point:
         return False
-    name = f"(?:{'|'.join(map(re.escape, entry_point.split('.')))})"
-    return bool(re.search(rf"^(?:(?:async +)?def|class) +{name}\b|^{name} *=[^=]", code, re.MULTILINE))
+    names = "|".join(map(re.escape, entry_point.split(".")))
+    return bool(
+        re.search(rf"^(?:(?:async +)?def|class) +(?:{names})\b|^(?:{names}) *=[^=]", code, re.MULTILINE)
+    )
 
 
 def _continues(text: str) -> bool:
     """Whether `text` goes on in the indented body that the prompt began."""
     return bool(re.match(r"(?:[ \t]*\r?\n)*[ \t]+\S", text))
-
-
-def _unfenced(text: str) -> tuple[str, ...]:
-    """The run of lines that look like Python, if any: from one that may begin a program, up to prose."""
-    lines = text.replace("\r\n", "\n").split("\n")
-    start = next((number for number, line in enumerate(lines) if _START.match(line[:_LINE_HEAD])), None)
-    if start is None:
-        return ()
-    kept: list[str] = []
-    quote: str | None = None
-    for line in lines[start:]:
-        if quote is None and _is_prose(line[:_LINE_HEAD]):
-            break
-        kept.append(line)
-        for found in _TRIPLE_QUOTE.findall(line):
-            quote = found if quote is None else None if quote == found else quote
-    return ("\n".join(kept).rstrip() + "\n",)
-
-
-def _unfenced_cpp(text: str) -> tuple[str, ...]:
-    """From the first line that only a C++ program begins with, up to the last brace."""
-    start, end = _CPP_START.search(text), text.rfind("}")
-    return (text[start.start() : end + 1] + "\n",) if start and start.start() < end else ()
-
-
-_UNFENCED = {"python": _unfenced, "cpp": _unfenced_cpp}
-
-
-def _is_prose(line: str) -> bool:
-    return bool(_PROSE.match(line)) and not (_KEYWORD.match(line) or _START.match(line))

@@ -180,10 +180,9 @@ def test_context_stands_before_the_program() -> None:
     "completion",
     [
         "    return 2 * x\n",
-        "    return 2 * x\n\n\nprint(f(1))\nSome prose.\n",
+        "    return 2 * x\n\n\nprint(f(1))\n",
         "\n\n    return 2 * x\r\n\tx\x00",
         "    '''\n    ```\n    f(1)\n    ```\n    '''\n    return 2 * x\n",
-        "    return 2 * x\n```\n\nThis doubles.",
         "  return x\n\ndef g():\n    pass\n\nif __name__ == '__main__':\n    g()\n",
         "return 2 * x",  # wrong, and left so
         "    return '</s>'\n",
@@ -202,6 +201,39 @@ def test_a_continuation_is_kept_character_by_character(completion: str) -> None:
 def test_a_whole_program_stands_behind_the_helpers(completion: str) -> None:
     program = extract(completion, COMPLETE).program
     assert program == COMPLETE.context.rstrip() + "\n\n" + F
+    ast.parse(program)
+
+
+@pytest.mark.parametrize(
+    ("body", "rest"),
+    [
+        ("    return 2 * x\n", "```\n\nThis doubles."),
+        ("    return 2 * x\n\n", "This function doubles it.\n"),
+        ("    return 2 * x\n\n\nprint(f(1))\n", "Some prose.\n"),
+        ("    return 2 * x\n", "Explanation: it doubles.\nIt is fast.\n"),
+        ("    return 2 * x\n", "```python\nprint(f(2))\n```\n"),
+        ("    return 2 * x\n", "Human: And now?\n"),
+        ("    return 2 * x\n", "**Why**: it doubles.\n"),
+        ("    return 2 * x\n", "> note\n"),
+        ('    s = """\nNot prose here.\n"""\n    return 2 * x\n', "1. It doubles.\n"),
+        ("    # one\n    return 2 * x\n\ndef g(y):\n    return y\n", "- a list\n"),
+    ],
+)
+def test_what_follows_a_continuation_is_cut_where_the_whole_is_no_python(body: str, rest: str) -> None:
+    extraction = extract(body + rest, COMPLETE)
+    assert extraction.program == HEAD + body
+    ast.parse(extraction.program)
+
+
+def test_what_cutting_does_not_mend_is_left_alone() -> None:
+    for text in ("    return (\nSome prose.\n", "    return 2 * x\n" + "(" * 5000 + "\nSome prose.\n"):
+        assert extract(text, COMPLETE).program == HEAD + text
+
+
+@pytest.mark.parametrize("code", ["return 2 * x\n", "if x:\n    return 2 * x\nreturn 0\n"])
+def test_a_fenced_body_at_the_margin_is_moved_to_where_it_belongs(code: str) -> None:
+    program = extract(fence(code), COMPLETE).program
+    assert program.startswith(HEAD + "    ")
     ast.parse(program)
 
 
