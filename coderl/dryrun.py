@@ -22,8 +22,8 @@ from coderl.display import Display
 from coderl.engines import ProcessSampler
 from coderl.minibatches import rows_of
 from coderl.opening import open_run
+from coderl.run import Run
 from coderl.runfolder import require_free
-from coderl.train import Run
 
 GIB = 2**30
 

@@ -25,11 +25,12 @@ from coderl.metrics import Metrics, require_wandb
 from coderl.model import load_policy, require_model
 from coderl.ranks import make_learner
 from coderl.rollouts import Collector
+from coderl.run import Run
 from coderl.runfolder import RunFolder
 from coderl.runner import open_runner
 from coderl.sampler import open_sampler, require_sampler
 from coderl.stages import ObjectiveSchedule, StageMonitor
-from coderl.train import Run, evaluate_held_out
+from coderl.train import evaluate_held_out
 from tasks.grade import Grader
 from tasks.hold_back import HoldBack
 from tasks.modes import Found, check

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from coderl.evaluate import compile_rate, entropy
+from coderl.learner import Update
+from coderl.probe import Probe
+from coderl.run import Run
 from coderl.types import Batch
 
-if TYPE_CHECKING:
-    from coderl.learner import Update
-    from coderl.probe import Probe
-    from coderl.train import Run
 
-
-def record_step(
-    run: Run, batch: Batch, probe: Probe, update: Update, seconds_publish: float, seconds_total: float
-) -> None:
-    """Write the step down, feed the monitors, and let the schedule choose the next step's objective."""
-    fields = {
+def measured(batch: Batch, probe: Probe, update: Update) -> dict[str, Any]:
+    """The fields of a step's line that batch, probe and update say (docs/run-folder.md)."""
+    return {
         **_rewards(batch),
         **_held_back(batch),
         "entropy": entropy(batch),
         "entropy_probe": probe.entropy,
         "kl_warm": probe.kl_warm,
         "kl_step": probe.kl_step,
-        "objective": run.learner.objective.name,
         "loss": update.loss,
         "grad_norm": update.grad_norm,
         "learning_rate": update.learning_rate,
@@ -38,27 +32,18 @@ def record_step(
         "seconds_sample": batch.seconds_sample,
         "seconds_grade": batch.seconds_grade,
         "seconds_learn": probe.seconds + update.seconds,
-        "seconds_publish": seconds_publish,
-        "seconds_total": seconds_total,
         "policy_version": batch.policy_version,
-        **_stage_measures(run, batch),
     }
+
+
+def write(run: Run, batch: Batch, fields: dict[str, Any]) -> None:
+    """Write the step down, wherever it is shown."""
     run.folder.write_rollouts(batch)
     run.folder.log("step", run.step, **fields)
     run.metrics.add("train", run.step, fields)
-    run.monitor.step(
-        run.step,
-        compile_rate=fields["compile_rate"],
-        signal_rate=fields["signal_rate"],
-        pass_rate=fields["pass_rate"],
-    )
     run.display.step(run.step, run.config.train.steps, fields)
     if run.config.train.show_samples_every and run.step % run.config.train.show_samples_every == 0:
         run.display.samples(batch)
-    if run.schedule.step(fields["stage"]):
-        detail = f"{run.schedule.current.name}, in stage {fields['stage']}"
-        run.folder.log("event", run.step, event="objective", detail=detail)
-        run.display.note(f"the objective is now {detail}")
 
 
 def _rewards(batch: Batch) -> dict[str, Any]:
@@ -83,23 +68,3 @@ def _held_back(batch: Batch) -> dict[str, Any]:
         "held_back_count": len(passed),
         "overfit_rate": 1 - sum(passed) / len(passed) if passed else None,
     }
-
-
-def _stage_measures(run: Run, batch: Batch) -> dict[str, Any]:
-    """What the stage monitor reads off a batch, and its verdict (see coderl/stages.py)."""
-    shares, distinct, newly = [], [], set()
-    for group in batch.groups:
-        programs = Counter(r.program for r in group.rollouts)
-        shares.append(programs.most_common(1)[0][1] / len(group.rollouts))
-        passing = {r.program for r in group.rollouts if r.verdict is not None and r.verdict.passed}
-        distinct.append(len(passing))
-        if passing and group.task.id not in run.solved:
-            newly.add(group.task.id)
-    run.solved |= newly
-    measures = {
-        "top_share": sum(shares) / len(shares),
-        "distinct_passing": sum(distinct) / len(distinct),
-        "first_solved": len(newly),
-    }
-    stage = run.stages.step(entropy=entropy(batch), **measures)
-    return {**measures, "stage": stage}

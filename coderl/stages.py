@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from coderl.config import StagesConfig
 from coderl.objective_config import ObjectiveConfig
+from coderl.types import Batch
 
 Stage = Literal["exploitation", "exploration", "saturated/unknown"]
 
@@ -101,6 +103,24 @@ class StageMonitor:
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> StageMonitor:
         return cls(**state)
+
+
+def stage_measures(batch: Batch, solved: set[str]) -> tuple[dict[str, float], set[str]]:
+    """What `StageMonitor.step` reads off a batch, and the tasks solved in it that are not in `solved`."""
+    shares, distinct, newly = [], [], set()
+    for group in batch.groups:
+        programs = Counter(r.program for r in group.rollouts)
+        shares.append(programs.most_common(1)[0][1] / len(group.rollouts))
+        passing = {r.program for r in group.rollouts if r.passed}
+        distinct.append(len(passing))
+        if passing and group.task.id not in solved:
+            newly.add(group.task.id)
+    measures = {
+        "top_share": sum(shares) / len(shares),
+        "distinct_passing": sum(distinct) / len(distinct),
+        "first_solved": len(newly),
+    }
+    return measures, newly
 
 
 class ObjectiveSchedule:

@@ -14,64 +14,19 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-
-import torch
+from typing import Any
 
 from coderl import checkpoint, record
-from coderl.ahead import Ahead
-from coderl.collapse import CollapseMonitor
 from coderl.config import RunConfig
-from coderl.data import Data
-from coderl.display import Display
-from coderl.errors import CollapseError, MismatchError, NonFiniteError, SamplerError, SandboxOutageError
-from coderl.evaluate import Evaluation, evaluate
-from coderl.learner import Learner
-from coderl.metrics import Metrics
+from coderl.errors import CollapseError, NonFiniteError, SamplerError, SandboxOutageError
+from coderl.evaluate import Evaluation, entropy, evaluate
 from coderl.minibatches import credited
-from coderl.model import Policy
-from coderl.probe import Probe
-from coderl.rollouts import Collector
-from coderl.runfolder import RunFolder
-from coderl.sampler import Sampler
-from coderl.stages import ObjectiveSchedule, StageMonitor
+from coderl.mismatch import check_mismatch
+from coderl.run import Run
+from coderl.stages import stage_measures
 from coderl.types import Batch
 from tasks.errors import TaskError
-from tasks.hold_back import HoldBack
-
-FLOAT32_MISMATCH = 1e-3  # nats a token; in float32 vLLM and transformers agree to 1e-6
-REDUCED_MISMATCH = 0.1
-STALE = 6.0  # standard errors: by chance once in a thousand million steps
-
-
-@dataclass(slots=True)
-class Run:
-    """Everything a training run holds while it runs. `step`: optimizer batches done."""
-
-    config: RunConfig
-    folder: RunFolder
-    data: Data
-    policy: Policy
-    learner: Learner
-    sampler: Sampler
-    collector: Collector
-    display: Display
-    metrics: Metrics
-    schedule: ObjectiveSchedule
-    hold_back: HoldBack | None = None  # with `grading.hold_back`
-    monitor: CollapseMonitor = field(default_factory=CollapseMonitor)
-    stages: StageMonitor = field(default_factory=StageMonitor)
-    ahead: Ahead = field(default_factory=Ahead)
-    solved: set[str] = field(default_factory=set)  # training tasks solved at least once
-    step: int = 0
-    evaluated_step: int = -1
-    saved_step: int = -1
-    stop_requested: bool = False
-
-    @property
-    def finished(self) -> bool:
-        return self.step >= self.config.train.steps
 
 
 def train(run: Run) -> None:
@@ -120,7 +75,35 @@ def train_step(run: Run) -> None:
     if not run.ahead.busy:
         seconds_publish += publish(run, version=step)
     run.step = step
-    record.record_step(run, batch, probe, update, seconds_publish, time.monotonic() - started)
+    fields = record.measured(batch, probe, update) | {
+        "objective": run.schedule.current.name,
+        **_stage(run, batch),
+        "seconds_publish": seconds_publish,
+        "seconds_total": time.monotonic() - started,
+    }
+    record.write(run, batch, fields)
+    _advance(run, fields)
+
+
+def _stage(run: Run, batch: Batch) -> dict[str, Any]:
+    """What the stage monitor reads off a batch, and its verdict."""
+    measures, solved = stage_measures(batch, run.solved)
+    run.solved |= solved
+    return {**measures, "stage": run.stages.step(entropy=entropy(batch), **measures)}
+
+
+def _advance(run: Run, fields: dict[str, Any]) -> None:
+    """Let the collapse monitor see the step, and the schedule choose the next one's objective."""
+    run.monitor.step(
+        run.step,
+        compile_rate=fields["compile_rate"],
+        signal_rate=fields["signal_rate"],
+        pass_rate=fields["pass_rate"],
+    )
+    if run.schedule.step(fields["stage"]):
+        detail = f"{run.schedule.current.name}, in stage {fields['stage']}"
+        run.folder.log("event", run.step, event="objective", detail=detail)
+        run.display.note(f"the objective is now {detail}")
 
 
 def publish(run: Run, version: int) -> float:
@@ -200,32 +183,6 @@ def _evaluation_samples(run: Run) -> int:
 def _common_k(config: RunConfig) -> int:
     """The largest power of two within the samples of every evaluation."""
     return 1 << (min(config.eval.samples, config.eval.final_samples).bit_length() - 1)
-
-
-def check_mismatch(run: Run, probe: Probe) -> None:
-    """Stop when sampler and learner disagree on the same tokens: a stale or wrong weight publish.
-
-    In bfloat16 one missed update hides in their rounding, but not from a comparison with the policy before it, whatever
-    limit is set. Merging an adapter there rounds small updates away, which would look the same.
-    """
-    exact = run.policy.model.dtype == torch.float32
-    limit = run.config.learner.max_logprob_difference
-    compares = exact or run.config.lora is None
-    if limit is None:
-        limit = FLOAT32_MISMATCH if exact else REDUCED_MISMATCH
-    if not probe.logprob_diff_mean <= limit:  # also catches NaN
-        raise MismatchError(
-            f"step {run.step + 1}: sampler and learner differ by {probe.logprob_diff_mean:.2g} nats a token "
-            f"(limit {limit:g}): the sampler holds other weights than the learner. Resume from the last checkpoint; "
-            "if it recurs, compare versions with those that coderl/publish.py was tested on, or raise "
-            "learner.max_logprob_difference"
-        )
-    if compares and probe.staleness > STALE:
-        raise MismatchError(
-            f"step {run.step + 1}: what was sampled fits the policy before the last update better than the present one "
-            f"({probe.staleness:.0f} standard errors): the sampler was not given the new weights. Resume from the last "
-            "checkpoint; if it recurs, compare versions with those that coderl/publish.py was tested on"
-        )
 
 
 def _checkpoint_is_due(run: Run) -> bool:

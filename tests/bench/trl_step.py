@@ -27,6 +27,7 @@ from coderl import config as configuration
 from coderl import train
 from coderl.display import Display
 from coderl.opening import open_run
+from coderl.run import Run
 from tasks.extract import extract
 from tests.bench import warm_model
 
@@ -55,7 +56,7 @@ def main(rounds: int, dtype: str, model: Path | None) -> None:
     print(json.dumps(figures))
 
 
-def compare(run: train.Run, model: Path, rounds: int) -> dict[str, Any]:
+def compare(run: Run, model: Path, rounds: int) -> dict[str, Any]:
     arms = {
         name: configuration.load(None, [f"objective.name={name}", "objective.kl_coef=0"]).objective
         for name in ("grpo", "grpo_n")
@@ -127,7 +128,7 @@ def compare(run: train.Run, model: Path, rounds: int) -> dict[str, Any]:
     }
 
 
-def trl_trainer(run: train.Run, model: Path, steps: int) -> Any:
+def trl_trainer(run: Run, model: Path, steps: int) -> Any:
     from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer
 

@@ -14,7 +14,7 @@ from coderl import train
 from coderl.display import Display
 from coderl.errors import MismatchError
 from coderl.opening import open_run
-from coderl.train import Run
+from coderl.run import Run
 from tests.coderl.batches import run_config
 
 pytestmark = pytest.mark.timeout(900)  # whole runs

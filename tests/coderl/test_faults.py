@@ -22,9 +22,9 @@ from coderl.errors import NonFiniteError, PublishError, RunFolderError, SamplerE
 from coderl.learner import TENSORS
 from coderl.minibatches import Rows, rows_of
 from coderl.opening import open_run
+from coderl.run import Run
 from coderl.sampler import EngineSampler
 from coderl.session import explained
-from coderl.train import Run
 from coderl.types import Batch
 from sandbox import outage
 from sandbox.errors import BackendError

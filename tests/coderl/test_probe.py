@@ -14,10 +14,10 @@ import torch
 from coderl.errors import MismatchError
 from coderl.learner import Learner
 from coderl.minibatches import rows_of
+from coderl.mismatch import REDUCED_MISMATCH, STALE, check_mismatch
 from coderl.model import load_policy
 from coderl.probe import Probe
 from coderl.sampler import EngineSampler, Request
-from coderl.train import REDUCED_MISMATCH, STALE, check_mismatch
 from coderl.types import Batch, Group, Rollout
 from tasks.types import StdioTest, Task
 from tests.coderl.batches import run_config, sampled_batch, tiny_learner
