@@ -169,7 +169,11 @@ def _decide(items: Sequence[Item], grader: Grader, allowed: InProcess) -> Gradab
     with progress_bar() as progress:
         bar = progress.add_task("references of tasks that need a judge")
         decided = checked(
-            tasks, grader, allowed, lambda done, total: progress.update(bar, completed=done, total=total)
+            tasks,
+            grader,
+            allowed,
+            lambda done, total: progress.update(bar, completed=done, total=total),
+            failing="graded",
         )
     if decided.left_out:
         _say(

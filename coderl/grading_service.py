@@ -221,7 +221,7 @@ def _start(
 
     def grade(done: Future[Found]) -> None:
         try:
-            how, reason = decided(task, done.result(), allowed)
+            how, reason = decided(task, done.result(), allowed, "graded")
             if reason:
                 verdicts.set_result([left_out(task.id, reason)] * len(programs))
                 return

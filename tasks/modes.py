@@ -2,9 +2,10 @@
 
     the reference passes in a judge             the task is judged, apart from the program
     only where test and program are one process `trust = "in-process"`, where the user allows it; else left out
-    nowhere                                     left out: every program would get 0 there
+    nowhere                                     left out of training: every program may get 0 there
 
-Tasks that need no judge, and those without a reference, are taken as they are.
+Tasks that need no judge, and those without a reference, are taken as they are. Where somebody brings programs of their
+own, a reference that fails everywhere decides nothing (`failing = "graded"`): it may be the reference that is wrong.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from tasks.types import JudgeTest, Task, Verdict
 from tasks.verdicts import infra, why
 
 InProcess = Literal["never", "needed"]
+Failing = Literal["left out", "graded"]  # what becomes of tasks whose reference passes nowhere
 Progress = Callable[[int, int], None]  # done, total
 
 CHECK_SECONDS = 1800.0  # for all tasks together; those not reached by then are judged unchecked
@@ -140,18 +142,25 @@ def _each(tasks: Sequence[Task], grader: Grader, deadline: float) -> Iterator[tu
 
 
 def checked(
-    tasks: Sequence[Task], grader: Grader, allowed: InProcess, progress: Progress | None = None
+    tasks: Sequence[Task],
+    grader: Grader,
+    allowed: InProcess,
+    progress: Progress | None = None,
+    *,
+    failing: Failing = "left out",
 ) -> Gradable:
     """Of `tasks` those that a right program can pass, found out now."""
-    return gradable(tasks, check(tasks, grader, progress=progress), allowed)
+    return gradable(tasks, check(tasks, grader, progress=progress), allowed, failing)
 
 
-def gradable(tasks: Iterable[Task], found: Mapping[str, Found], allowed: InProcess) -> Gradable:
+def gradable(
+    tasks: Iterable[Task], found: Mapping[str, Found], allowed: InProcess, failing: Failing = "left out"
+) -> Gradable:
     """`tasks` as their references want them to be run."""
     result = Gradable([])
     for task in tasks:
         showed = found.get(key(task), APART) if _has_judge_tests(task) else APART
-        task, reason = decided(task, showed, allowed)
+        task, reason = decided(task, showed, allowed, failing)
         if reason:
             result.left_out[task.id] = reason
         else:
@@ -159,10 +168,10 @@ def gradable(tasks: Iterable[Task], found: Mapping[str, Found], allowed: InProce
     return result
 
 
-def decided(task: Task, found: Found, allowed: InProcess) -> tuple[Task, str]:
+def decided(task: Task, found: Found, allowed: InProcess, failing: Failing = "left out") -> tuple[Task, str]:
     """The task as it is to be run, and why it cannot be (empty: it can)."""
     if found.mode in ("none", "unknown"):
-        return task, found.reason
+        return task, found.reason if failing == "left out" else ""
     if found.mode == "in-process":
         if allowed == "needed":
             return replace(task, trust="in-process"), ""
