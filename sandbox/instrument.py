@@ -9,6 +9,7 @@ import ast
 import builtins
 import importlib
 import symtable
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -39,6 +40,7 @@ class Plan:
     wanted: list[str]  # names that the program should define
     modules: list[str]  # under which the test imports it
     has_classes: bool  # whether classes of the program's are among what the test is about
+    imports: list[str]  # modules that it cannot do without, beyond the standard library and the program's
     shares: list[str]  # parts of the environment that the test shares with the program
 
 
@@ -69,8 +71,22 @@ def plan(kind: str, test: str, entry_point: str | None, prompt: str) -> Plan:
         modules=sorted(names),
         # `Solution` only holds functions: no test is about how its objects compare. The prompt's own are the judge's.
         has_classes=bool((classes(prompt) - given | set(filter(_is_class_name, wanted))) - {"Solution"}),
+        imports=sorted(_imports(ast.parse(test)) - names - sys.stdlib_module_names),
         shares=shares(test),
     )
+
+
+def _imports(tree: ast.AST) -> set[str]:
+    """The packages that code imports where nothing deals with their absence."""
+    found: set[str] = set()
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+        elif not isinstance(node, ast.Try | ast.If | ast.With):
+            found |= _imports(node)
+    return found
 
 
 def _usual_imports(source: str, own: set[str | None]) -> list[str]:

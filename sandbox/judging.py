@@ -86,6 +86,12 @@ def outcome(
         passed = result["passed"] and stopped is None
         status = status_of(error)
         detail = result["unsupported"] or ""
+        if (lacks := result["lacks"]) is not None:
+            status, passed = Status.INFRA, False
+            detail = (
+                f"the test imports {lacks!r}, which judges lack: require it (grading.requirements, --requirement); "
+                "where it means the program, only a name that the program defines can be imported from it"
+            )
     if stopped is not None:
         status, error = stopped.status, stopped.error
     return Outcome(

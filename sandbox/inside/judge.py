@@ -65,12 +65,18 @@ class Judge:
         self.record = record
         self.helpers: dict[str, Any] = {}
         self.names: dict[str, Any] = {}  # what the program provides of what it owes
+        self.lacks: str | None = (
+            None  # a package that the test imports; found out before the program is heard
+        )
         self._requests_before = 0  # the test's own are those after
 
     def run(self) -> bool:
         """Whether the test passed. Raises what ended it."""
         if "broken" in self.plan:
             self.record.refuse(self.plan["broken"])
+        self.lacks = next((name for name in self.plan["imports"] if not _is_there(name)), None)
+        if self.lacks is not None:
+            self.record.refuse(f"the test imports {self.lacks!r}, which is not here")
         self.record.wanted = frozenset(self.plan["wanted"])
         self.candidate.has_classes = self.plan["has_classes"]
         namespace = self._namespace()
@@ -195,6 +201,7 @@ class Judge:
             "units": [unit.data(credit=ended_by is None) for unit in units],
             "error": failed,
             "unsupported": unsupported,
+            "lacks": self.lacks,
         }
 
     def _unused(self, failed: dict[str, Any] | None) -> str | None:
@@ -233,6 +240,10 @@ def _exists(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):
         return False
+
+
+def _is_there(module: str) -> bool:
+    return module in sys.modules or _exists(module)
 
 
 def compiled(test: str) -> CodeType:

@@ -51,6 +51,7 @@ _PLAN = {  # see sandbox/instrument.py
     "wanted": ["rehearsed"],
     "modules": ["solution"],
     "has_classes": False,
+    "imports": [],
     "shares": [],
 }
 _MADE = {"solution", "test_solution"}

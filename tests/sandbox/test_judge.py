@@ -399,7 +399,7 @@ def test_a_failure_says_where_it_arose(
     [
         ("assert f(type('Made', (), {})())", "Made, which cannot cross"),
         ("import threading\nassert f(threading.Lock())", "lock, which cannot cross"),
-        ("import no_such_module\nassert f(1)", "never used the program: ModuleNotFoundError"),
+        ("import no_such_module\nassert f(1)", "'no_such_module', which judges lack"),
         ("assert 1 == 1", "never used the program"),
         ("f(1)", "holds no assert"),
         ("assert f(1) ==", "not Python: SyntaxError"),
@@ -444,3 +444,25 @@ def test_what_only_the_compiler_refuses_fails_the_test_each_time(pool: Pool) -> 
         assert outcome.passed is False
         assert outcome.error is not None
         assert "SyntaxError" in outcome.error.message
+
+
+@pytest.mark.parametrize("kind", ["script", "unittest", "pytest"])
+def test_a_package_that_the_test_imports_and_judges_lack_is_no_fault_of_the_program(
+    pool: Pool, kind: Any
+) -> None:
+    body = "import coderl_no_such_package\nassert f() == 1\n"
+    test = {
+        "script": body,
+        "pytest": f"def test_it():\n    {body.replace(chr(10), chr(10) + '    ')}",
+        "unittest": f"import unittest\nclass T(unittest.TestCase):\n    def test_it(self):\n        self.assertEqual(f(), 1)\n{body}",
+    }[kind]
+    raising = "def f(): raise ModuleNotFoundError(\"No module named 'coderl_no_such_package'\")\n"
+    for program in ("def f(): return 1\n", raising):
+        outcome = pool.run(Job(id="t", program=program, work=Judge(kind=kind, test=test), limits=LIMITS))
+        assert outcome.status is Status.INFRA and not outcome.passed, outcome
+        assert "'coderl_no_such_package'" in outcome.detail and "--requirement" in outcome.detail
+    guarded = "try:\n    import coderl_no_such_package\nexcept ImportError:\n    pass\nassert f() == 1\n"
+    for program, passed in (("def f(): return 1\n", True), (raising, False)):
+        work = Judge(kind="script", test=guarded)
+        outcome = pool.run(Job(id="t", program=program, work=work, limits=LIMITS))
+        assert outcome.passed is passed and outcome.status is not Status.INFRA, outcome
