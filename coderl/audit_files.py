@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from coderl.grade_files import EXIT_INFRA, atomic_writer, progress_bar
+from coderl.grade_files import EXIT_NOT_GRADED, atomic_writer, progress_bar
 from coderl.runner import open_runner
 from tasks import native
 from tasks.audit import AuditReport, audit
@@ -55,19 +55,19 @@ def main(
             ),
         )
     if out is not None:
-        with atomic_writer(out) as stream:
-            stream.writelines(json.dumps(row) + "\n" for row in audit_rows(report))
+        with atomic_writer(out) as put:
+            put("".join(json.dumps(row) + "\n" for row in audit_rows(report)))
     if write is not None:
         _write_sound(report, write)
     print(json.dumps(summary(report)) if as_json else text(report, spec, out))
-    return EXIT_INFRA if report.infra else 0
+    return EXIT_NOT_GRADED if report.infra else 0
 
 
 def _write_sound(report: AuditReport, path: Path) -> None:
     if not report.sound:
         raise TaskError(f"--write {path}: no task is left to write, the tests of all are weak")
-    with atomic_writer(path) as stream:
-        stream.writelines(json.dumps(native.to_row(task)) + "\n" for task in report.sound)
+    with atomic_writer(path) as put:
+        put("".join(json.dumps(native.to_row(task)) + "\n" for task in report.sound))
 
 
 def audit_rows(report: AuditReport) -> Iterable[dict[str, Any]]:

@@ -6,6 +6,7 @@ several `samples`.
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import gzip
 import json
@@ -30,6 +31,14 @@ class Item:
     answer: Answer
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A row, or one of its samples, that holds nothing to grade: what could be read of it, and why."""
+
+    row: dict[str, Any]
+    reason: str
+
+
 def reference_items(tasks: Sequence[Task]) -> list[Item]:
     """Each task's own reference as its completion. Raises `TaskError` where no task has one."""
     items = [
@@ -42,10 +51,11 @@ def reference_items(tasks: Sequence[Task]) -> list[Item]:
     return items
 
 
-def read_completions(path: Path, tasks: Sequence[Task]) -> list[Item]:
-    """Reads completion rows and takes the program out of each. Raises `TaskError` (file, line, field, remedy)."""
+def read_completions(path: Path, tasks: Sequence[Task]) -> list[Item | Unreadable]:
+    """Reads completion rows and takes the program out of each. A row that makes no sense stands for itself alone, with
+    line, field and remedy. Raises `TaskError` for a file that cannot be read, or is empty."""
     named = _Names(tasks)
-    items = [item for where, row in _rows(path) for item in _items(row, named, where)]
+    items = [item for number, line in _lines(path) for item in _items(line, named, f"{path}, line {number}")]
     if not items:
         raise TaskError(f"{path}: holds no completions; write one JSON object a line: task_id, completion")
     return items
@@ -94,42 +104,61 @@ class _Names:
         return max(alike, key=likeness) if len(alike) > 1 else next(iter(alike), None)
 
 
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     opener = gzip.open if path.suffix == ".gz" else open
     try:
-        with opener(path, "rt", encoding="utf-8") as stream:
+        with opener(path, "rb") as stream:
             for number, line in enumerate(stream, start=1):
+                if number == 1:
+                    line = line.removeprefix(codecs.BOM_UTF8)
                 if line.strip():
-                    yield f"{path}, line {number}", _object(line, f"{path}, line {number}")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+                    yield number, line
+    except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise TaskError(
             f"--completions {path}: cannot be read ({reason}); give a JSONL file, or 'reference'"
         ) from None
 
 
-def _object(line: str, where: str) -> dict[str, Any]:
+def _items(line: bytes, named: _Names, where: str) -> Iterator[Item | Unreadable]:
+    """What the line asks for; whatever is wrong with it is said of it alone."""
+    row: dict[str, Any] = {}
     try:
-        row = json.loads(line)
+        row = _object(line, where)
+        task = named.by_id_or_prompt(row, where)
+        field = "samples" if "completion" not in row and "samples" in row else "completion"
+        texts = row.get("samples") if field == "samples" else [row.get("completion")]
+        if not isinstance(texts, list):
+            raise TaskError(f"{where}, field {field}: {_found(row, field)}; give a list of the model's texts")
+    except TaskError as error:
+        yield Unreadable(row, str(error))
+        return
+    carried = {key: value for key, value in row.items() if key != "samples"}
+    for number, text in enumerate(texts):
+        asked = {**carried, "task_id": task.id, "completion": text}
+        if isinstance(text, str):
+            yield Item(task, asked, Answer.of(text, task))
+        elif field == "samples":
+            yield Unreadable(
+                asked, f"{where}, field samples[{number}]: is a {type(text).__name__}; give the model's text"
+            )
+        else:
+            yield Unreadable(
+                row, f"{where}, field completion: {_found(row, field)}; give the model's text, a string"
+            )
+
+
+def _object(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line.decode("utf-8"))
     except (ValueError, RecursionError) as error:
+        reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else "not JSON"
         raise TaskError(
-            f"{where}: not JSON ({error}); write one object a line: task_id, completion"
+            f"{where}: {reason} ({error}); write one object a line: task_id, completion"
         ) from None
     if not isinstance(row, dict):
         raise TaskError(f"{where}: a {type(row).__name__}, not an object with task_id and completion")
     return row
-
-
-def _items(row: dict[str, Any], named: _Names, where: str) -> Iterator[Item]:
-    task = named.by_id_or_prompt(row, where)
-    texts = row.get("samples") if "completion" not in row and "samples" in row else [row.get("completion")]
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        field = "samples" if "samples" in row and "completion" not in row else "completion"
-        wanted = "a list of the model's texts" if field == "samples" else "the model's text, a string"
-        raise TaskError(f"{where}, field {field}: {_found(row, field)}; give {wanted}")
-    carried = {key: value for key, value in row.items() if key != "samples"}
-    for text in texts:
-        yield Item(task, {**carried, "task_id": task.id, "completion": text}, Answer.of(text, task))
 
 
 def _found(row: dict[str, Any], field: str) -> str:

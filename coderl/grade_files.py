@@ -15,10 +15,11 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -26,9 +27,9 @@ from rich.table import Table
 
 from coderl.answers import passed
 from coderl.audits import read_audits, require_known
-from coderl.completions import Item, read_completions, reference_items
+from coderl.completions import Item, Unreadable, read_completions, reference_items
 from coderl.runner import open_runner
-from sandbox.protocol import Limits
+from sandbox.protocol import Limits, SandboxError
 from tasks.datasets import load
 from tasks.errors import TaskError
 from tasks.grade import Grader
@@ -37,7 +38,8 @@ from tasks.modes import summary as reasons
 from tasks.types import Task, Verdict
 from tasks.validate import ValidationReport, validate
 
-EXIT_INFRA = 4  # some rows could not be graded
+EXIT_NOT_GRADED = 4  # some rows: theirs is `infra` (the sandbox failed) or `invalid` (the row makes no sense)
+_TOLD = 10  # of these, with their reasons
 
 
 def main(
@@ -62,13 +64,14 @@ def main(
     """
     tasks, audited = load(tasks_spec), read_audits(audits)
     require_known(tasks, audited, audits)
-    items = (
+    rows = (
         reference_items(tasks) if completions == "reference" else read_completions(Path(completions), tasks)
     )
+    items = [row for row in rows if isinstance(row, Item)]
     languages = {task.language for task in tasks}
     started = time.monotonic()
     with (
-        atomic_writer(Path(out)) as stream,
+        atomic_writer(Path(out)) as write,
         open_runner(
             urls=urls,
             slots=slots,
@@ -83,12 +86,24 @@ def main(
         decided = _decide(items, grader, in_process)
         if completions == "reference":  # whose failures are what is asked for
             decided.left_out.clear()
-        graded = _grade(grader, items, decided)
-        for item, (verdict, *earlier) in zip(items, graded, strict=True):
+        graded: dict[int, list[Verdict]] = {}
+
+        def line_of(number: int, item: Item) -> str:
             weak_tests = {"weak_tests": audited.holes_of(item.task)} if audits else {}
-            stream.write(json.dumps(verdict_row(item, verdict, earlier) | weak_tests) + "\n")
-        verdicts = [verdict for verdict, *_ in graded]
+            answer, *earlier = graded[number]
+            return _line(verdict_row(item, answer, earlier) | weak_tests)
+
+        try:
+            _grade(grader, items, decided, graded)
+        except (KeyboardInterrupt, SandboxError):
+            _keep([line_of(number, items[number]) for number in sorted(graded)], Path(out), len(items))
+            raise
+        numbers = count()
+        for row in rows:
+            write(line_of(next(numbers), row) if isinstance(row, Item) else _line(_unreadable_row(row)))
+        verdicts = [graded[number][0] for number in range(len(items))]
         summary = summarize(verdicts)
+        summary["invalid"] = len(rows) - len(items)
         summary["seconds"] = round(time.monotonic() - started, 3)
         if audits:
             solved = [item.task for item, verdict in zip(items, verdicts, strict=True) if verdict.passed]
@@ -96,11 +111,13 @@ def main(
         if mutants:
             summary["mutants"] = _mutants(tasks, grader)
     summary["out"] = out
+    _tell([f"{v.task_id!r}: {v.detail}" for v in verdicts if v.score is None and not _is_left_out(v)])
+    _tell([row.reason for row in rows if isinstance(row, Unreadable)])
     if as_json:
         print(json.dumps(summary))
     else:
         _print(summary)
-    return EXIT_INFRA if summary["infra"] else 0
+    return EXIT_NOT_GRADED if summary["infra"] or summary["invalid"] else 0
 
 
 def verdict_row(item: Item, verdict: Verdict, earlier: Sequence[Verdict] = ()) -> dict[str, Any]:
@@ -113,12 +130,48 @@ def verdict_row(item: Item, verdict: Verdict, earlier: Sequence[Verdict] = ()) -
     return {**item.row, **fields, **judged, "program": item.answer.program or ""}
 
 
+def _unreadable_row(row: Unreadable) -> dict[str, Any]:
+    verdict = {"passed": None, "score": None, "status": "invalid", "phase": "invalid", "detail": row.reason}
+    return {**row.row, **verdict, "program": ""}
+
+
+def _line(row: dict[str, Any]) -> str:
+    """As JSON. What the input's row carries, and JSON cannot, is left out: nested too deeply, say."""
+    try:
+        return json.dumps(row) + "\n"
+    except (ValueError, RecursionError):
+        fields = {"task_id", "completion", *(field.name for field in dataclasses.fields(Verdict)), "program"}
+        return json.dumps({name: value for name, value in row.items() if name in fields}) + "\n"
+
+
+def _keep(lines: Sequence[str], out: Path, wanted: int) -> None:
+    """Grading ends early: what is graded so far goes into a file of its own, beside `out`."""
+    if not lines:
+        return
+    path = out.with_name(f"partial-{out.name}")
+    with atomic_writer(path) as write:
+        for line in lines:
+            write(line)
+    _say(f"{len(lines)} of {wanted} completions are graded; their verdicts are in {path}")
+
+
+def _tell(reasons: Sequence[str]) -> None:
+    for reason in reasons[:_TOLD]:
+        _say(f"not graded: {reason}")
+    if len(reasons) > _TOLD:
+        _say(f"not graded: {len(reasons) - _TOLD} more")
+
+
+def _is_left_out(verdict: Verdict) -> bool:
+    return verdict.detail.startswith(LEFT_OUT)
+
+
 def summarize(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """Counts over all rows; rates leave out what could not be graded."""
     graded = [verdict for verdict in verdicts if verdict.score is not None]
     scores = [verdict.score for verdict in graded if verdict.score is not None]
     right = [verdict for verdict in graded if verdict.passed]
-    ungraded = sum(verdict.detail.startswith(LEFT_OUT) for verdict in verdicts if verdict.score is None)
+    ungraded = sum(_is_left_out(verdict) for verdict in verdicts if verdict.score is None)
     return {
         "completions": len(verdicts),
         "tasks": len({verdict.task_id for verdict in verdicts}),
@@ -139,23 +192,38 @@ def summarize(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 
 @contextmanager
-def atomic_writer(path: Path) -> Iterator[TextIO]:
-    """A text stream that becomes `path` once it is whole. Raises `TaskError` where it cannot be written."""
+def atomic_writer(path: Path) -> Iterator[Callable[[str], None]]:
+    """Writes text to what becomes `path` once it is whole. Raises `TaskError` where it cannot be written: then, and
+    wherever its user fails, nothing is left of it."""
     if path.is_dir():
         raise TaskError(f"--out {path}: is a folder; name a file in it")
     temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     opener = gzip.open if path.suffix == ".gz" else open
-    try:
+
+    @contextmanager
+    def told() -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise TaskError(
+                f"--out {path}: cannot be written ({error.strerror}), and nothing was; make room, or name a file in "
+                "another folder, of yours"
+            ) from None
+
+    def write(text: str) -> None:
+        with told():
+            stream.write(text)
+
+    with told():
         stream = opener(temporary, "wt", encoding="utf-8")
-    except OSError as error:
-        raise TaskError(
-            f"--out {path}: cannot be written ({error.strerror}); name a file in a folder of yours"
-        ) from None
     try:
-        with stream:
-            yield stream
-        os.replace(temporary, path)
+        yield write
+        with told():
+            stream.close()
+            os.replace(temporary, path)
     finally:
+        with suppress(OSError):  # what could not be written cannot be flushed either
+            stream.close()
         temporary.unlink(missing_ok=True)
 
 
@@ -182,18 +250,19 @@ def _decide(items: Sequence[Item], grader: Grader, allowed: InProcess) -> Gradab
     return decided
 
 
-def _grade(grader: Grader, items: Sequence[Item], decided: Gradable) -> list[list[Verdict]]:
-    """For each item the verdicts on its `programs`."""
+def _grade(
+    grader: Grader, items: Sequence[Item], decided: Gradable, graded: dict[int, list[Verdict]]
+) -> None:
+    """Puts into `graded`, by the item's number, the verdicts on its programs, as they are there."""
     programs = [item.answer.programs(item.task) for item in items]
     tasks = {task.id: task for task in decided.tasks}
-    verdicts: dict[tuple[int, int], Verdict] = {}
+    found: dict[int, dict[int, Verdict]] = {}
     places = []
     for number, item in enumerate(items):
-        for part in range(len(programs[number])):
-            if (reason := decided.left_out.get(item.task.id)) is not None:
-                verdicts[number, part] = left_out(item.task.id, reason)
-            else:
-                places.append((number, part))
+        if (reason := decided.left_out.get(item.task.id)) is not None:
+            graded[number] = [left_out(item.task.id, reason)] * len(programs[number])
+        else:
+            places += [(number, part) for part in range(len(programs[number]))]
     work = (
         (tasks.get(items[number].task.id, items[number].task), programs[number][part], None)
         for number, part in places
@@ -201,9 +270,13 @@ def _grade(grader: Grader, items: Sequence[Item], decided: Gradable) -> list[lis
     with progress_bar() as progress:
         bar = progress.add_task("grading", total=len(places))
         for index, verdict in grader.grade_all(work):
-            verdicts[places[index]] = verdict
+            number, part = places[index]
+            parts = found.setdefault(number, {})
+            parts[part] = verdict
+            if len(parts) == len(programs[number]):
+                graded[number] = [parts[place] for place in range(len(parts))]
+                del found[number]
             progress.advance(bar)
-    return [[verdicts[number, part] for part in range(len(parts))] for number, parts in enumerate(programs)]
 
 
 def _mutants(tasks: Sequence[Task], grader: Grader) -> dict[str, Any]:
@@ -268,3 +341,5 @@ def _print(summary: dict[str, Any]) -> None:
         console.print(
             f"[red]{summary['infra']} completions could not be graded: the sandbox failed, not they[/]"
         )
+    if summary["invalid"]:
+        console.print(f"[red]{summary['invalid']} rows could not be graded: they make no sense[/]")

@@ -15,6 +15,9 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Literal, Protocol
 
+from sandbox.errors import (
+    SandboxError as SandboxError,
+)  # what a runner raises where it can run nothing at all
 from sandbox.inside import codec, wire
 
 MIB = 1024 * 1024

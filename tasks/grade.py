@@ -12,19 +12,21 @@ No expected output is ever part of a job for `Calls` or `Stdio`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from threading import Lock
 from typing import Any, TypeVar
 
-from sandbox.protocol import CEILING, Call, Calls, Job, Judge, Limits, Outcome, Runner, Stdio
+from sandbox.protocol import CEILING, Call, Calls, Job, Judge, Limits, Outcome, Runner, SandboxError, Stdio
 from tasks.compile_asserts import compile_asserts
 from tasks.reference import Expected, ReferenceFailed, References
 from tasks.types import CallTest, JudgeTest, ReferenceTests, StdioTest, Task, Verdict
 from tasks.verdicts import call_verdict, infra, judge_verdict, no_code, stdio_verdict
 
+_log = logging.getLogger(__name__)
 Work = Calls | Stdio | Judge
 T = TypeVar("T")
 OUTPUT_FACTOR = 2  # a right program's output may be longer than the expected one: other spaces, more digits
@@ -75,9 +77,30 @@ class Grader:
     def submit(self, task: Task, program: str | None, limits: Limits | None = None) -> Future[Verdict]:
         """Starts grading `program`, the whole program taken from a completion; None or blank: no code.
 
-        `limits` replace the grader's and the task's. The future raises only for misuse, such as arguments
-        that the sandbox cannot carry; whatever the program or the sandbox does is a verdict.
+        `limits` replace the grader's and the task's. The future raises only `SandboxError`: the sandbox is closed, or
+        refuses everybody. Whatever else goes wrong is `INFRA`, and this one program's alone: a task whose arguments
+        the sandbox cannot carry, a job that a daemon does not take, a bug of ours.
         """
+        verdict: Future[Verdict] = Future()
+
+        def deliver(done: Future[Verdict]) -> None:
+            try:
+                verdict.set_result(done.result())
+            except (SandboxError, CancelledError) as error:
+                verdict.set_exception(error)
+            except Exception as error:  # noqa: BLE001  # the boundary
+                _log.warning("%s cannot be graded", task.id, exc_info=error)
+                verdict.set_result(infra(task.id, f"it cannot be graded: {type(error).__name__}: {error}"))
+
+        started: Future[Verdict] = Future()
+        try:
+            started = self._submit(task, program, limits)
+        except Exception as error:  # noqa: BLE001  # told apart there
+            started.set_exception(error)
+        started.add_done_callback(deliver)
+        return verdict
+
+    def _submit(self, task: Task, program: str | None, limits: Limits | None) -> Future[Verdict]:
         if not program or not program.strip():
             return _done(no_code(task.id))
         limits = limits or limits_of(task, self._limits)

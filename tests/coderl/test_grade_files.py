@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -14,8 +17,9 @@ import pytest
 
 import sandbox
 from coderl import grade_files
-from coderl.completions import read_completions, reference_items
-from sandbox.protocol import Job, Limits, Outcome, Runner, Status
+from coderl.completions import Item, Unreadable, read_completions, reference_items
+from sandbox.errors import PoolClosedError
+from sandbox.protocol import Calls, Job, Limits, Outcome, Runner, Status, TestOutcome
 from tasks.errors import TaskError
 from tasks.types import Task
 
@@ -180,9 +184,13 @@ def test_a_prompt_names_its_task_even_where_it_was_edited(tmp_path: Path) -> Non
     file = write(
         tmp_path / "c.jsonl", *({"prompt": prompt, "samples": ["    return 1"]} for prompt in prompts)
     )
-    assert [item.task.id for item in read_completions(file, tasks)] == ["b", "a", "c"]
-    with pytest.raises(TaskError, match="line 1, field prompt: it is no task's here; add"):
-        read_completions(write(tmp_path / "d.jsonl", {"prompt": "def h(x):\n", "samples": []}), tasks)
+    items = read_completions(file, tasks)
+    assert [item.task.id for item in items if isinstance(item, Item)] == ["b", "a", "c"]
+    (unknown,) = read_completions(
+        write(tmp_path / "d.jsonl", {"prompt": "def h(x):\n", "samples": []}), tasks
+    )
+    assert isinstance(unknown, Unreadable)
+    assert "line 1, field prompt: it is no task's here; add" in unknown.reason
 
 
 def test_references_and_their_mutants(
@@ -205,7 +213,7 @@ def test_infra_is_counted_apart_and_is_an_exit_code(
 ) -> None:
     on(Failing())
     out = tmp_path / "verdicts.jsonl"
-    assert grade_files.main(tasks_file, "reference", str(out), as_json=True) == grade_files.EXIT_INFRA
+    assert grade_files.main(tasks_file, "reference", str(out), as_json=True) == grade_files.EXIT_NOT_GRADED
     assert {(row["passed"], row["score"], row["status"], row["detail"]) for row in read(out)} == {
         (None, None, "infra", "no container")
     }
@@ -216,17 +224,126 @@ def test_infra_is_counted_apart_and_is_an_exit_code(
 def test_a_failure_leaves_an_earlier_file_alone(
     on: Callable[[Any], None], tasks_file: str, tmp_path: Path
 ) -> None:
-    class Broken(Failing):
+    class Closed(Failing):
         def submit(self, job: Job) -> Future[Outcome]:
-            raise RuntimeError("bug")
+            raise PoolClosedError("closed")
 
-    on(Broken())
+    on(Closed())
     out = tmp_path / "verdicts.jsonl"
     out.write_text("earlier")
-    with pytest.raises(RuntimeError):
+    with pytest.raises(PoolClosedError):
         grade_files.main(tasks_file, "reference", str(out))
     assert out.read_text() == "earlier"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tasks.jsonl", "verdicts.jsonl"]
+
+
+class Scripted(Failing):
+    """Runs everything right, but for what `failures` says of the programs that hold its keys."""
+
+    def __init__(self, failures: dict[str, BaseException]) -> None:
+        self.failures = failures
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        for mark, error in self.failures.items():
+            if mark in job.program:
+                raise error
+        assert isinstance(job.work, Calls)
+        n = int(job.id.removeprefix("t/"))
+        tests = tuple(TestOutcome(status=Status.OK, value=call.args[0] + n) for call in job.work.calls)  # type: ignore[operator]
+        future: Future[Outcome] = Future()
+        future.set_result(Outcome(job_id=job.id, status=Status.OK, tests=tests))
+        return future
+
+
+def test_of_ten_thousand_rows_each_one_that_cannot_be_graded_says_why(
+    on: Callable[[Any], None], tasks_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on(Scripted({"bug": OverflowError("of ours"), "refused": ValueError("too large")}))
+    good = {"task_id": "t/1", "completion": "def f(x):\n    return x + 1\n"}
+    bad: dict[int, tuple[object, str, str]] = {
+        7: ({**good, "completion": "def f(x): bug\n"}, "infra", "OverflowError: of ours"),
+        70: ({**good, "completion": "def f(x): refused\n"}, "infra", "ValueError: too large"),
+        100: ({**good, "task_id": "t/77"}, "invalid", "no task 't/77' here"),
+        101: ({**good, "task_id": "\ud800"}, "invalid", r"no task '\ud800' here"),
+        200: ('{"task_id": "t/1", "compl', "invalid", "line 201: not JSON"),
+        201: ('{"task_id": "t/1", "completion": "\x00"}', "invalid", "not JSON"),
+        202: ("[" * 100_000, "invalid", "not JSON"),
+        203: ("[1]", "invalid", "a list, not an object"),
+        300: ({"task_id": "t/1"}, "invalid", "field completion: is missing"),
+        301: ({**good, "completion": ["x"]}, "invalid", "field completion: is a list"),
+        302: ({**good, "completion": None}, "invalid", "field completion: is a NoneType"),
+    }
+    rows = [bad[n][0] if n in bad else good for n in range(9_998)]
+    file = write(tmp_path / "c.jsonl", *rows)
+    file.write_bytes(file.read_bytes() + b'{"task_id": "\xff"}\n' + json.dumps(good).encode())
+    bad[9_998] = (None, "invalid", "not UTF-8")
+    out = tmp_path / "v.jsonl"
+    assert grade_files.main(tasks_file, str(file), str(out), as_json=True) == grade_files.EXIT_NOT_GRADED
+    got = read(out)
+    assert len(got) == 10_000
+    for number, row in enumerate(got):
+        if number in bad:
+            _, status, reason = bad[number]
+            assert (row["passed"], row["score"], row["status"]) == (None, None, status), number
+            assert reason in row["detail"], row["detail"]
+        else:
+            assert row["passed"] is True, number
+    said = capsys.readouterr()
+    summary = json.loads(said.out)
+    assert (summary["passed"], summary["infra"], summary["invalid"]) == (10_000 - len(bad), 2, len(bad) - 2)
+    assert "OverflowError: of ours" in said.err and "line 101, field task_id" in said.err
+
+
+def test_what_a_model_wrote_is_judged_whatever_characters_it_holds(
+    pool: Runner, on: Callable[[Any], None], tasks_file: str, tmp_path: Path
+) -> None:
+    on(pool)
+    codes = ["def f(x):\n    return x + 1  # \x00\n", "def f(x):\n    return x + 1  # \ud800\n", "\ud800\x00"]
+    file = write(tmp_path / "c.jsonl", {"task_id": "t/1", "samples": [*codes, 7, None]})
+    out = tmp_path / "v.jsonl"
+    assert grade_files.main(tasks_file, str(file), str(out), as_json=True) == grade_files.EXIT_NOT_GRADED
+    got = read(out)
+    assert [row["passed"] for row in got] == [False, False, False, None, None]
+    assert [row["status"] for row in got[3:]] == ["invalid", "invalid"]
+    assert "field samples[3]: is a int" in got[3]["detail"]
+
+
+@pytest.mark.parametrize("name", ["v.jsonl", "v.jsonl.gz"])
+def test_a_full_disk_is_one_error_and_leaves_nothing(tasks_file: str, tmp_path: Path, name: str) -> None:
+    """A limit on the size of files stands for the disk."""
+    (tmp_path / name).write_text("earlier")
+    program = (
+        "import resource, signal, random\n"
+        "from pathlib import Path\n"
+        "from coderl.grade_files import atomic_writer\n"
+        "from tasks.errors import TaskError\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "try:\n"
+        f"    with atomic_writer(Path({str(tmp_path / name)!r})) as write:\n"
+        "        write(random.randbytes(20_000).hex())\n"
+        "except TaskError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "cannot be written (File too large), and nothing was" in done.stdout and not done.stderr
+    assert (tmp_path / name).read_text() == "earlier"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tasks.jsonl", name]
+
+
+def test_an_interruption_leaves_what_is_graded_in_a_file_of_its_own(
+    on: Callable[[Any], None], tasks_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on(Scripted({"stop": KeyboardInterrupt()}))
+    rows = [{"task_id": "t/1", "completion": "def f(x):\n    return x + 1\n", "n": n} for n in range(600)]
+    rows[500]["completion"] = "def f(x): stop\n"
+    file, out = write(tmp_path / "c.jsonl", *rows), tmp_path / "v.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        grade_files.main(tasks_file, str(file), str(out))
+    partial = read(tmp_path / "partial-v.jsonl")
+    assert 200 < len(partial) < 600 and all(row["passed"] for row in partial)
+    assert [row["n"] for row in partial] == sorted(row["n"] for row in partial)
+    assert f"{len(partial)} of 600 completions are graded" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_an_output_that_cannot_be_written_is_said_before_anything_runs(
@@ -259,17 +376,23 @@ def test_a_folder_as_output_is_said_before_anything_runs(
         ({"task_id": None, "completion": "x"}, r"line 2, field task_id: is a NoneType"),
         ({"task_id": "t/1"}, r"line 2, field completion: is missing"),
         ({"task_id": "t/1", "completion": ["x"]}, r"line 2, field completion: is a list"),
-        ({"task_id": "t/1", "samples": ["x", 1]}, r"line 2, field samples: is a list; give a list of"),
+        (
+            {"task_id": "t/1", "samples": ["x", 1]},
+            r"line 2, field samples\[1\]: is a int; give the model's text",
+        ),
+        ({"task_id": "t/1", "samples": "x"}, r"line 2, field samples: is a str; give a list of"),
         (
             {"task_id": "t/11", "completion": "x"},
             r"line 2, field task_id: no task 't/11' here; ids look like 't/1'",
         ),
     ],
 )
-def test_a_malformed_row_is_one_error_that_says_where(tmp_path: Path, row: object, message: str) -> None:
+def test_a_malformed_row_says_where(tmp_path: Path, row: object, message: str) -> None:
     file = write(tmp_path / "completions.jsonl", {"task_id": "t/1", "completion": "x"}, row)
-    with pytest.raises(TaskError, match=message):
-        read_completions(file, BY_ID)
+    good, *bad = read_completions(file, BY_ID)
+    assert isinstance(good, Item)
+    (unreadable,) = [each for each in bad if isinstance(each, Unreadable)]
+    assert re.search(message, unreadable.reason)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n"])
@@ -282,7 +405,6 @@ def test_an_empty_file_is_an_error(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("a.jsonl", b"\xff\xfe"),
         ("a.jsonl.gz", b"plain"),
         ("a.jsonl.gz", b"\x1f\x8b\x08"),
         ("a.jsonl.gz", gzip.compress(b"{}", mtime=0)[:10] + b"\xff" * 20),
@@ -299,7 +421,7 @@ def test_an_unreadable_file_is_an_error(tmp_path: Path, name: str, content: byte
 def test_task_ids_may_be_numbers(tmp_path: Path) -> None:
     file = write(tmp_path / "completions.jsonl", {"task_id": 7, "completion": "x = 1"})
     (item,) = read_completions(file, [Task(id="7", prompt="", tests=())])
-    assert item.task.id == "7" and item.row["task_id"] == "7"
+    assert isinstance(item, Item) and item.task.id == "7" and item.row["task_id"] == "7"
 
 
 def test_tasks_without_references_are_an_error() -> None:
