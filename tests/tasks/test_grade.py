@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.errors import PoolClosedError
 from sandbox.protocol import (
     CEILING,
     MIB,
@@ -135,14 +136,26 @@ class TestInfra:
             )
             assert (verdict.score, verdict.phase, verdict.detail) == (None, "infra", "container lost twice")
 
-    def test_a_failing_sandbox_call_reaches_whoever_waits(self) -> None:
+    def test_what_goes_wrong_with_one_program_is_its_own_infra(self) -> None:
         def broken(job: Job) -> Outcome:
-            return Outcome(job_id=job.id, status=Status.OK, tests=None)  # type: ignore[arg-type]
+            if "bug" in job.program:
+                return Outcome(job_id=job.id, status=Status.OK, tests=None)  # type: ignore[arg-type]
+            if "refused" in job.program:
+                raise ValueError("too large for a request")
+            return doubles(job)
 
-        with pytest.raises(TypeError):
-            Grader(Scripted(broken)).grade(
-                Task(id="t", prompt="", tests=(LITERAL,), entry_point="f"), ["x = 1"]
-            )
+        task = Task(id="t", prompt="", tests=(LITERAL,), entry_point="f")
+        bug, refused, fine = Grader(Scripted(broken)).grade(task, ["bug", "refused", "x = 1"])
+        assert (bug.score, refused.score) == (None, None)
+        assert "TypeError" in bug.detail and "too large for a request" in refused.detail
+        assert fine.score == 0.5
+
+    def test_a_sandbox_that_runs_nothing_any_more_reaches_whoever_waits(self) -> None:
+        def closed(job: Job) -> Outcome:
+            raise PoolClosedError("closed")
+
+        with pytest.raises(PoolClosedError):
+            Grader(Scripted(closed)).grade(Task(id="t", prompt="", tests=(LITERAL,)), ["x = 1"])
 
 
 class TestReferences:
