@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.protocol import Limits, Runner, Status
 from tests.sandbox.judging import judge
-from tests.sandbox.pairs import NODES
+from tests.sandbox.pairs import NODES, Kind
 from tests.sandbox.test_judge_attacks import FORGER
 
 LIMITS = Limits(cpu_seconds=3.0, total_cpu_seconds=6.0, wall_seconds=20.0, scratch_bytes=16 << 20)
@@ -222,21 +222,15 @@ def test_an_odd_operator_fails_its_unit_only(pool: Runner) -> None:
 
 def test_a_method_is_the_entry_point_of_every_kind(pool: Runner) -> None:
     right = "class Solution:\n  def __init__(self): self.n = 0\n  def f(self, x):\n    self.n += x\n    return self.n"
-    tests = {
+    tests: dict[Kind, str] = {
         "script": "xs = [1]\nassert f(*xs) == 1\nassert f(2) == 2 == Solution().f(2)",
         "check": "def check(candidate):\n  for x in (1, 2):\n    assert candidate(x) == x",
         "unittest": "import unittest\nclass T(unittest.TestCase):\n  def test(self):\n    self.assertEqual(f(1), f(x=1))",
         "pytest": "from solution import f, Solution\ndef test():\n  assert f(1) == f(1) == Solution().f(1) == 1",
     }
+    stale = "class Solution:\n  n = 0\n  def f(self, x):\n    Solution.n += 1\n    return Solution.n * 7"
     for kind, test in tests.items():
-        assert judge(pool, right, test, kind=kind, entry_point="Solution.f").passed, kind  # type: ignore[arg-type]
-        outcome = judge(
-            pool,
-            "class Solution:\n  n = 0\n  def f(self, x):\n    Solution.n += 1\n    return Solution.n * 7",
-            test,
-            kind=kind,
-            entry_point="Solution.f",
-        )  # type: ignore[arg-type]
-        assert outcome.passed is False
-        outcome = judge(pool, "def f(x): return x", test, kind=kind, entry_point="Solution.f")  # type: ignore[arg-type]
+        assert judge(pool, right, test, kind=kind, entry_point="Solution.f").passed, kind
+        assert judge(pool, stale, test, kind=kind, entry_point="Solution.f").passed is False, kind
+        outcome = judge(pool, "def f(x): return x", test, kind=kind, entry_point="Solution.f")
         assert outcome.error is not None and outcome.error.phase == "entry"
