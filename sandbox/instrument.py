@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sandbox.inside.record import RECORD
+from sandbox.marks import Marks
 from sandbox.shares import shares
 
 USUAL_MODULE = "solution"  # KodCode's name for it
@@ -23,8 +24,15 @@ _USUAL_MODULES = (
     "bisect cmath collections copy datetime decimal fractions functools heapq itertools json math operator re "
     "statistics string typing"
 ).split()
-_USUAL_CLASSES = {
+_USUAL_NAMES = {
     **dict.fromkeys(("Counter", "OrderedDict", "defaultdict", "deque", "namedtuple"), "collections"),
+    **dict.fromkeys(
+        "isclose isnan isinf isfinite sqrt fabs floor ceil exp log sin cos tan pi inf nan".split(), "math"
+    ),
+    **dict.fromkeys("chain combinations permutations product".split(), "itertools"),
+    **dict.fromkeys("approx raises".split(), "pytest"),
+    "reduce": "functools",
+    "deepcopy": "copy",
     "Decimal": "decimal",
     "Fraction": "fractions",
 }
@@ -37,6 +45,7 @@ class Plan:
     helpers: list[str]  # statements of the prompt to run first
     test: str  # of scripts and checks instrumented
     asserts: list[str]  # of scripts and checks
+    asserting: list[str]  # functions of the test that hold an assertion
     wanted: list[str]  # names that the program should define
     modules: list[str]  # under which the test imports it
     has_classes: bool  # whether classes of the program's are among what the test is about
@@ -62,11 +71,13 @@ def plan(kind: str, test: str, entry_point: str | None, prompt: str) -> Plan:
     _, given = global_names(source)
     wanted = free_names(test) | free_names(source) | imported_names(test, names)
     wanted = wanted - given - {"*"} - {name} | ({owed} if owed else set())
-    instrumented, asserts = instrument(test) if kind in ("script", "check") else (test, [])
+    marked = mark if kind in ("unittest", "pytest") else instrument
+    instrumented, asserts, asserting = marked(test, set(wanted) | names)
     return Plan(
         helpers=kept,
         test=instrumented,
         asserts=asserts,
+        asserting=asserting,
         wanted=sorted(wanted),
         modules=sorted(names),
         # `Solution` only holds functions: no test is about how its objects compare. The prompt's own are the judge's.
@@ -101,10 +112,11 @@ def _usual_imports(source: str, own: set[str | None]) -> list[str]:
             bases.add(node.value)
     # A name that is also used without an attribute is hardly a module's.
     modules = missing - {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and n not in bases}
-    found = [f"from {_USUAL_CLASSES[name]} import {name}" for name in missing & set(_USUAL_CLASSES)]
+    found = [f"from {_USUAL_NAMES[name]} import {name}" for name in missing & set(_USUAL_NAMES)]
     for name in modules & set(_USUAL_MODULES):
         if attributes[name] <= set(dir(importlib.import_module(name))):
             found.append(f"import {name}")
+    found += [f"import {name}" for name in modules & {"pytest", "unittest"}]
     for name in modules & {"np", "numpy"}:
         if "random" not in attributes[name]:  # a seed would have to reach the program's
             found.append(f"import numpy as {name}")
@@ -190,17 +202,31 @@ def imported_names(source: str, module_names: set[str]) -> set[str]:
     }
 
 
-def instrument(source: str) -> tuple[str, list[str]]:
-    """The test with every assert reporting to the `Record`, and the asserts' names by their number.
+def instrument(source: str, programs: set[str]) -> tuple[str, list[str], list[str]]:
+    """The test with every assert reporting to the `Record`, the asserts' names by their number, and no functions.
 
     Where nothing could catch an assert's failure, the test goes on after it, so that the later asserts
     count too. The unmodified test would have ended there and failed; so does this one, at its end.
+    `programs` are the names that the program provides.
     """
     tree = ast.parse(source)
+    marks = Marks(tree, programs | _parameters_of_check(tree), asserts=False)
     own = {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
     transformer = _Asserts(catches=any(map(_can_catch, ast.walk(tree))), own=own)
-    tree = transformer.visit(tree)
-    return ast.unparse(ast.fix_missing_locations(tree)), transformer.names
+    tree = marks.visit(transformer.visit(tree))
+    return ast.unparse(ast.fix_missing_locations(tree)), transformer.names, []
+
+
+def mark(source: str, programs: set[str]) -> tuple[str, list[str], list[str]]:
+    """The test functions of unittest or pytest, marked; no asserts; and which functions hold an assertion."""
+    tree = ast.parse(source)
+    marks = Marks(tree, programs, asserts=True)
+    return ast.unparse(ast.fix_missing_locations(marks.visit(tree))), [], marks.asserting
+
+
+def _parameters_of_check(tree: ast.Module) -> set[str]:
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "check"]
+    return {argument.arg for node in functions for argument in node.args.args}
 
 
 def _can_catch(node: ast.AST) -> bool:

@@ -78,6 +78,7 @@ class Judge:
         if self.lacks is not None:
             self.record.refuse(f"the test imports {self.lacks!r}, which is not here")
         self.record.wanted = frozenset(self.plan["wanted"])
+        self.record.asserting = frozenset(self.plan["asserting"])
         self.candidate.has_classes = self.plan["has_classes"]
         namespace = self._namespace()
         self._share_environment()

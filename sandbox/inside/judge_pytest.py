@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.inside.record import ProgramFailure, Record, Unit, UnsupportedTest, error_data
+from sandbox.inside.record import RECORD, ProgramFailure, Record, Unit, UnsupportedTest, error_data
 
 if TYPE_CHECKING:
     from sandbox.inside.environment import JudgeSide
@@ -67,7 +67,8 @@ class _Reporter:
             else:
                 if not report.passed or hasattr(report, "wasxfail"):
                     self._fail(unit, report, call)
-                unit.executions += report.when == "call"
+                if report.when == "call":
+                    self._record.succeeded(unit)
         finally:
             self._record.reporting = False
         if report.when == "teardown":
@@ -114,6 +115,7 @@ def run_pytest(
     for name, value in namespace.items():
         if not name.startswith("__"):
             setattr(builtins, name, value)
+    setattr(builtins, RECORD, record)
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     folders = sys.modules["_pytest.tmpdir"]
     vars(folders)["_mk_tmp"] = lambda request, factory: factory.mktemp("test", numbered=True)
@@ -129,6 +131,7 @@ def run_pytest(
         code = pytest.main([*options, path], plugins=[_Reporter(record)])
     except (ProgramFailure, UnsupportedTest):
         return False  # on record
+    record.check_asserted()
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         for unit in record.units:
             unit.executions = 0  # what ended it may have come before a test's end was known

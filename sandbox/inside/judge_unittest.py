@@ -13,6 +13,7 @@ def run_unittest(module: ModuleType, record: Record) -> bool:
     """Whether all tests of `module` passed, but for those that it leaves out itself."""
     result = UnitTestResult(record, module.__name__)
     unittest.defaultTestLoader.loadTestsFromModule(module).run(result)
+    record.check_asserted()
     return result.wasSuccessful() and all(unit.error is None for unit in record.units)
 
 
@@ -37,11 +38,12 @@ class UnitTestResult(unittest.TestResult):
     def startTest(self, test: unittest.TestCase) -> None:
         super().startTest(test)
         self._record.last_value = None
+        self._record.asserted = False
         self._unit(test)
 
     def addSuccess(self, test: unittest.TestCase) -> None:
         super().addSuccess(test)
-        self._unit(test).executions += 1
+        self._record.succeeded(self._unit(test))
 
     def stopTest(self, test: unittest.TestCase) -> None:
         super().stopTest(test)

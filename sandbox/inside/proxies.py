@@ -13,6 +13,7 @@ use fails the unit that tries it.
 
 from __future__ import annotations
 
+import functools
 import sys
 import types
 from collections.abc import Callable
@@ -35,8 +36,11 @@ _MAX_ITEMS = 1_000_000  # of one iterator
 _MAX_HANDLE = 1 << 31
 _MAX_FRAMES = 20
 _MAX_PRINTED = 32 << 20  # characters, in all
-# Methods that may end an iteration; from any other call, C iterators such as map would take StopIteration for theirs.
-_RESUMING = frozenset({"send", "throw", "next"})
+# What may end an iteration; out of anything else, C iterators such as map would take StopIteration for theirs.
+_ENDING = frozenset({"next", "resume", "proceed"})
+_VIEWS = frozenset({"items", "keys", "values"})  # methods that give as many items as there are
+_CHANGING = frozenset({"call", "resume", "next", "setattr", "delattr", "setitem", "delitem", "enter", "exit"})
+_RESUMING = frozenset({"send", "throw", "next"})  # methods of an iterator
 # Other dunder names are asked for by libraries that try what an object can do (numpy, copy, mock).
 _FORWARDED_DUNDERS = frozenset(
     {"__name__", "__qualname__", "__module__", "__dict__", "__annotations__", "__wrapped__", "__defaults__"}
@@ -229,18 +233,18 @@ _SPECIAL_METHODS: dict[str, Callable[..., Any]] = {
     "__get__": lambda self, instance, owner=None: (
         self if instance is None else types.MethodType(self, instance)
     ),
-    "__iter__": _asking("iter"),
+    "__iter__": lambda self: self._coderl_candidate.iterate(self),
     "__next__": lambda self: self._coderl_candidate.next_item(self),
     "__reversed__": _asking("reversed"),
     "__contains__": lambda self, item: self._coderl_candidate.contains(self, item),
-    "__getitem__": _asking("getitem"),
+    "__getitem__": lambda self, key: self._coderl_candidate.item(self, key),
     "__setitem__": _asking("setitem"),
     "__delitem__": _asking("delitem"),
     "__enter__": _asking("enter"),
     # What it returns is ignored: it could swallow a failed assert.
     "__exit__": lambda self, *error: self._coderl_candidate.ask("exit", self, None, None, None) and None,
     **{f"__{do}__": _reducing(do) for do in ("round", "abs", "neg", "pos", "invert")},
-    "__len__": _asking_exact(int, "len"),
+    "__len__": lambda self: self._coderl_candidate.size(self),
     "__bool__": _asking_exact(bool, "bool"),
     "__hash__": _asking_exact(int, "hash"),
     "__int__": _asking_exact(int, "int"),
@@ -278,13 +282,18 @@ class Candidate(Peer):
         self._classes: dict[int, type] = {}
         self._objects: dict[int, Proxy] = {}
         self._items: dict[int, int] = {}
+        self._sizes: dict[
+            int, int
+        ] = {}  # by handle: what an object said, since the program last could change it
+        self._promised: dict[
+            int, int
+        ] = {}  # by handle of an iterator, or of a method: how many items it owes
         self._told: set[int] = (
             set()
         )  # handles of objects that arithmetic made from a plain value that may be expected
         self._fresh: dict[
             int, int
         ] = {}  # by handle of a changing value: after which request it was up to date
-        self._resuming: set[object] = set()  # handles of methods named in `_RESUMING`
         self.environment: JudgeSide | None = None  # where the test names any of it
         self._failed_assert: AssertionError | None = None  # of the test's, raised within the program's call
         self._printed = 0
@@ -294,12 +303,14 @@ class Candidate(Peer):
         self.record.check_intact()
         self.record.requests += 1
         self.record.last_value = None
+        if do in _CHANGING:
+            self._sizes.clear()
         try:
-            value = self.request(do, args, kwargs)
-        except StopIteration:
-            if do == "call" and getattr(args[0], "_coderl_handle", None) not in self._resuming:
-                raise RuntimeError("the program's function raised StopIteration") from None
-            raise
+            value = self.request("call" if do == "resume" else do, args, kwargs)
+        except (StopIteration, StopAsyncIteration) as end:
+            if do in _ENDING:
+                raise
+            raise RuntimeError(f"the program raised {type(end).__name__}") from None
         except BrokenPeer as problem:
             self.record.spoil("BrokenProtocol", str(problem))
         except CodecError as problem:
@@ -312,15 +323,57 @@ class Candidate(Peer):
             raise warning
         if do == "call":
             self.record.last_value = value
+            if self._promised and (owed := self._promised.get(getattr(args[0], "_coderl_handle", None))):  # type: ignore[arg-type]
+                self._owe(value, owed)
         return value
+
+    # An object that told the test its length must give as many items where asserts are made of each.
+
+    def size(self, of: Proxy) -> int:
+        count = self.ask_exact(int, "len", of)
+        if self._sizes.setdefault(of._coderl_handle, count) != count:
+            self._contradict("the length of an object changes from question to question")
+        return count
+
+    def iterate(self, of: Proxy) -> Any:
+        iterator = self.ask("iter", of)
+        self._owe(iterator, self._sizes.get(of._coderl_handle, 0))
+        return iterator
+
+    def item(self, of: Proxy, key: object) -> Any:
+        try:
+            return self.ask("getitem", of, key)
+        except IndexError:
+            if type(key) is int and 0 <= key < self._sizes.get(of._coderl_handle, 0) and self.record.watching:
+                self._contradict("an object has no item below its length")
+            raise
+
+    def _owe(self, items: object, count: int) -> None:
+        """`items`, or those that it gives, must be so many."""
+        if not count:
+            return
+        if isinstance(items, Proxy):
+            self._promised[items._coderl_handle] = self._sizes[items._coderl_handle] = count
+        elif (
+            isinstance(items, (list, tuple, dict, set, frozenset))
+            and len(items) < count
+            and self.record.watching
+        ):
+            self._contradict(f"an object of length {count} gives {len(items)} items")
+
+    def _contradict(self, message: str) -> NoReturn:
+        self.record.fail_unit("Contradiction", message)
 
     def attribute(self, of: Any, name: str) -> Any:
         self.record.looked_up += name.startswith("_")  # pytest looks at what it collects
         found = self.ask("getattr", of, name)
         if name == "__annotations__":
             self._checked(about.check_annotations, found)
-        if name in _RESUMING and isinstance(found, Proxy):
-            self._resuming.add(found._coderl_handle)
+        if isinstance(of, Proxy) and isinstance(found, Proxy):
+            if name in _RESUMING and hasattr(type(of), "__next__"):
+                return functools.partial(self.ask, "resume", found)
+            if name in _VIEWS and (size := self._sizes.get(of._coderl_handle)):
+                self._promised[found._coderl_handle] = size
         return found
 
     def told(self, what: str, of: object) -> Any:
@@ -392,7 +445,12 @@ class Candidate(Peer):
         count = self._items[iterator._coderl_handle] = self._items.get(iterator._coderl_handle, 0) + 1
         if count > _MAX_ITEMS:
             self.record.spoil("OutputLimit", f"an iterator gave more than {_MAX_ITEMS} items")
-        return self.ask("next", iterator)
+        try:
+            return self.ask("next", iterator)
+        except StopIteration:
+            if self.record.watching and count <= (owed := self._promised.get(iterator._coderl_handle, 0)):
+                self._contradict(f"an object of length {owed} gives {count - 1} items")
+            raise
 
     def _refuse_operator(self, do: str, *operands: object) -> NoReturn:
         names = " and ".join(type(each).__name__ for each in operands)

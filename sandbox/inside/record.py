@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import monotonic  # by name: a test may have patched the module's
 from typing import Any, NoReturn
 
+from sandbox.inside import loops
 from sandbox.inside.codec import CodecError, encode
 
 RECORD = "__coderl_record__"  # the name under which an instrumented test finds its `Record`
@@ -43,6 +44,7 @@ class Unit:
         self.skipped = False  # by the test itself, before the program told it anything
         self.executions = executions
         self.error: dict[str, Any] | None = None
+        self.asserted = False  # of a test function: an assertion was carried out
         self.value: str | None = None  # what the program returned last before the first failure, encoded
 
     def data(self, credit: bool) -> dict[str, Any]:
@@ -71,6 +73,9 @@ class Record:
         self.failure: dict[str, Any] | None = None
         self.unit_failure: dict[str, Any] | None = None  # of the unit that runs
         self.unsupported: str | None = None
+        self.asserting: frozenset[str] = frozenset()  # test functions that hold an assertion
+        self.asserted = False  # since the last test function
+        self.watching = 0  # loops that go on with asserts in them
         self.reporting = False  # a failure is being described: the program is not asked for anything
         self._report = report
         self._reported = 0.0
@@ -122,6 +127,42 @@ class Record:
             raise UnitFailure(self.unit_failure["message"])
         if self.reporting:
             raise NotAsked("not while a failure is described")
+
+    # Called by marks (see marks.py).
+
+    def ran(self, value: object = None) -> Any:
+        """An assertion was carried out."""
+        self.asserted = True
+        return value
+
+    def watch(self) -> None:
+        self.watching += 1
+
+    def loop(self, _: None, iterable: Iterable[Any]) -> Iterator[Any]:
+        """What an assert is made of each item of; `watch` was called before there was an iterable."""
+        try:
+            yield from iterable
+        finally:
+            self.watching -= 1
+
+    def zip(self, theirs: tuple[bool, ...], *operands: Any, strict: bool = False) -> Iterator[Any]:
+        return zip(*operands, strict=True) if strict else loops.paired(theirs, operands)
+
+    def map(self, theirs: tuple[bool, ...], function: Any, *operands: Any) -> Iterator[Any]:
+        return loops.mapped(function, theirs, operands)
+
+    def succeeded(self, unit: Unit) -> None:
+        """An execution of a test function came to its end."""
+        unit.executions += 1
+        unit.asserted |= self.asserted
+        self.asserted = False
+
+    def check_asserted(self) -> None:
+        """A test function that holds assertions and never carried one out has shown nothing."""
+        for unit in self.units:
+            name = unit.name.replace("::", ".").rpartition(".")[2]
+            if name in self.asserting and unit.executions and not unit.asserted and unit.error is None:
+                unit.error = error_data("NoAssert", "it came to its end without an assert", "wrong")
 
     # Called by instrumented asserts (see instrument.py).
 

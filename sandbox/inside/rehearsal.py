@@ -48,6 +48,7 @@ _PLAN = {  # see sandbox/instrument.py
     "helpers": ["import math"],
     "test": _TEST,
     "asserts": ["line 2", "line 3"],
+    "asserting": [],
     "wanted": ["rehearsed"],
     "modules": ["solution"],
     "has_classes": False,

@@ -71,6 +71,8 @@ def _run(payload: dict[str, Any], record: Record) -> bool:
 
 def _run_test(payload: dict[str, Any], module: ModuleType, record: Record) -> bool:
     plan, namespace = payload["plan"], vars(module)
+    record.asserting = frozenset(plan["asserting"])
+    namespace[RECORD] = record
     if payload["kind"] == "pytest":
         from sandbox.inside.judge_pytest import run_pytest
 
@@ -86,7 +88,6 @@ def _run_test(payload: dict[str, Any], module: ModuleType, record: Record) -> bo
             if _is_test_case(value) and before.get(name) is not value:
                 setattr(tests, name, value)
         return run_unittest(tests, record)
-    namespace[RECORD] = record
     record.units = [Unit(name) for name in plan["asserts"]]
     exec(compiled(plan["test"]), namespace)
     if payload["kind"] == "check":

@@ -1,0 +1,170 @@
+"""Marks in a test where a program that gives too little could leave its asserts out.
+
+`zip(f(x), wanted)` ends with the shorter, a loop over what the program returned runs as often as that allows, and a
+test function that came to its end may not have carried out a single assert. So the judge's `Record` is told: of
+`zip` and `map`, which operands are the program's; of a loop with asserts, that one goes on; and of each assert.
+What is the program's is told from the text: what a name is made from, whatever the scope.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+
+from sandbox.inside.record import RECORD
+
+_GROWING = frozenset({"append", "appendleft", "add", "extend", "insert", "update"})
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+class Marks(ast.NodeTransformer):
+    """Reads a test's tree when it is made; changes it when it `visit`s it, however it was changed in between."""
+
+    def __init__(self, tree: ast.Module, programs: Iterable[str], *, asserts: bool) -> None:
+        """`programs`: names that the program provides. `asserts`: whether each assert is marked, too."""
+        self._theirs = _made_from(tree, set(programs))
+        own = {
+            node.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        }
+        self._shadowed = own | {node.name for node in ast.walk(tree) if isinstance(node, _FUNCTIONS)}
+        self._loops = {
+            node for node in ast.walk(tree) if isinstance(node, ast.For) and any(map(_is_site, _inside(node)))
+        }
+        self._asserts = asserts
+        self.asserting = _asserting(tree)
+
+    def visit_For(self, node: ast.For) -> ast.AST:
+        self.generic_visit(node)
+        if node in self._loops and self._is_theirs(node.iter):
+            node.iter = self._loop(node.iter)
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        theirs = [self._is_theirs(argument) for argument in node.args]
+        plain = not any(isinstance(argument, ast.Starred) for argument in node.args)
+        self.generic_visit(node)
+        name = node.func.id if isinstance(node.func, ast.Name) and node.func.id not in self._shadowed else ""
+        if name in ("zip", "map") and plain and any(theirs) and not all(theirs[name == "map" :]):
+            flags = ast.Tuple([ast.Constant(each) for each in theirs[name == "map" :]], ast.Load())
+            return ast.copy_location(_call(name, flags, node), node)
+        if name in ("all", "any") and theirs == [True]:
+            node.args = [self._loop(node.args[0])]
+        if self._asserts and _is_assert_call(node):
+            return ast.copy_location(ast.Call(_method("ran"), [node], []), node)
+        return node
+
+    def visit_Assert(self, node: ast.Assert) -> ast.AST | list[ast.AST]:
+        self.generic_visit(node)
+        if not self._asserts or not _is_site(node):
+            return node
+        return [ast.copy_location(ast.Expr(ast.Call(_method("ran"), [], [])), node), node]
+
+    def _is_theirs(self, node: ast.AST) -> bool:
+        return not self._theirs.isdisjoint(_names(node))
+
+    def _loop(self, iterable: ast.expr) -> ast.expr:
+        watch = ast.Call(_method("watch"), [], [])
+        return ast.copy_location(ast.Call(_method("loop"), [watch, iterable], []), iterable)
+
+
+def _method(name: str) -> ast.expr:
+    return ast.Attribute(ast.Name(RECORD, ast.Load()), name, ast.Load())
+
+
+def _call(name: str, flags: ast.expr, node: ast.Call) -> ast.Call:
+    return ast.Call(_method(name), [flags, *node.args], node.keywords)
+
+
+def _names(node: ast.AST) -> set[str]:
+    found = set()
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name):
+            found.add(part.id)
+        elif isinstance(part, ast.Attribute):
+            found.add(part.attr)
+    return found
+
+
+def _made_from(tree: ast.Module, theirs: set[str]) -> set[str]:
+    """The names of `theirs`, and those that are bound to something made from them."""
+    bindings = [(_targets(target), _names(value)) for target, value in _bindings(tree)]
+    while True:
+        more = {
+            name for targets, names in bindings if not theirs.isdisjoint(names) for name in targets
+        } - theirs
+        if not more:
+            return theirs
+        theirs |= more
+
+
+def _bindings(tree: ast.Module) -> Iterable[tuple[ast.AST, ast.AST]]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign():
+                yield from ((target, node.value) for target in node.targets)
+            case (
+                ast.AnnAssign(value=ast.expr() as value)
+                | ast.AugAssign(value=value)
+                | ast.NamedExpr(value=value)
+            ):
+                yield node.target, value
+            case ast.For() | ast.AsyncFor() | ast.comprehension():
+                yield node.target, node.iter
+            case ast.withitem(optional_vars=ast.expr() as target):
+                yield target, node.context_expr
+            case ast.Call(func=ast.Attribute(attr=name) as method) if name in _GROWING:
+                yield from ((method.value, argument) for argument in node.args)
+            case ast.FunctionDef() | ast.AsyncFunctionDef() if not node.name.startswith("test"):
+                yield ast.Name(node.name, ast.Store()), ast.Module(node.body, [])
+
+
+def _targets(node: ast.AST) -> set[str]:
+    """What is bound; of `a.b` and `a[0]`, `b` and `a`."""
+    if isinstance(node, ast.Name):
+        return {node.id}
+    if isinstance(node, ast.Attribute):
+        return {node.attr}
+    if isinstance(node, (ast.Subscript, ast.Starred)):
+        return _targets(node.value)
+    return {name for part in ast.iter_child_nodes(node) for name in _targets(part)}
+
+
+def _is_assert_call(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Call) or not isinstance(node.func, (ast.Name, ast.Attribute)):
+        return False
+    name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+    return name.startswith("assert") or name in ("raises", "warns")
+
+
+def _is_site(node: ast.AST) -> bool:
+    """An assertion that a right program may carry out: not the `assert False` that it never reaches."""
+    if isinstance(node, ast.Assert):
+        return not isinstance(node.test, ast.Constant) or bool(node.test.value)
+    return _is_assert_call(node)
+
+
+def _inside(node: ast.AST) -> Iterable[ast.AST]:
+    """What is carried out where `node` is, but for what depends on whether something raises."""
+    yield node
+    for part in ast.iter_child_nodes(node):
+        if isinstance(part, ast.ExceptHandler) or (isinstance(node, ast.Try) and part in node.orelse):
+            continue
+        yield from _inside(part)
+
+
+def _asserting(tree: ast.Module) -> list[str]:
+    """The functions that hold an assertion, or call one that does."""
+    bodies = {node.name: list(_inside(node)) for node in ast.walk(tree) if isinstance(node, _FUNCTIONS)}
+    found = {name for name, body in bodies.items() if any(map(_is_site, body))}
+    while True:
+        calls = {
+            name
+            for name, body in bodies.items()
+            if any(isinstance(part, ast.Call) and _names(part.func) & found for part in body)
+        }
+        if calls <= found:
+            return sorted(found)
+        found |= calls
