@@ -221,7 +221,10 @@ def mark(source: str, programs: set[str]) -> tuple[str, list[str], list[str]]:
     """The test functions of unittest or pytest, marked; no asserts; and which functions hold an assertion."""
     tree = ast.parse(source)
     marks = Marks(tree, programs, asserts=True)
-    return ast.unparse(ast.fix_missing_locations(marks.visit(tree))), [], marks.asserting
+    try:
+        return ast.unparse(ast.fix_missing_locations(marks.visit(tree))), [], marks.asserting
+    except ValueError:  # quotes in an f-string, of which older Pythons cannot make text
+        return source, [], []
 
 
 def _parameters_of_check(tree: ast.Module) -> set[str]:

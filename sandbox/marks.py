@@ -9,13 +9,12 @@ What is the program's is told from the text: what a name is made from, whatever 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from sandbox.inside.record import RECORD
 
 _GROWING = frozenset({"append", "appendleft", "add", "extend", "insert", "update"})
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 class Marks(ast.NodeTransformer):
@@ -23,22 +22,24 @@ class Marks(ast.NodeTransformer):
 
     def __init__(self, tree: ast.Module, programs: Iterable[str], *, asserts: bool) -> None:
         """`programs`: names that the program provides. `asserts`: whether each assert is marked, too."""
-        self._theirs = _made_from(tree, set(programs))
+        theirs = _reached(set(programs), _uses(tree))
+        self._theirs = _holding(tree, lambda node: not theirs.isdisjoint(_own_names(node)))
         own = {
             node.id
             for node in ast.walk(tree)
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
         }
         self._shadowed = own | {node.name for node in ast.walk(tree) if isinstance(node, _FUNCTIONS)}
-        self._loops = {
-            node for node in ast.walk(tree) if isinstance(node, ast.For) and any(map(_is_site, _inside(node)))
-        }
+        self._sites = _holding(tree, _is_site, past_handlers=False)
         self._asserts = asserts
-        self.asserting = _asserting(tree)
+        self.asserting = sorted(_reached(self._named_sites(tree), _calls(tree)))
+
+    def _named_sites(self, tree: ast.Module) -> set[str]:
+        return {node.name for node in ast.walk(tree) if isinstance(node, _FUNCTIONS) and node in self._sites}
 
     def visit_For(self, node: ast.For) -> ast.AST:
         self.generic_visit(node)
-        if node in self._loops and self._is_theirs(node.iter):
+        if node in self._sites and self._is_theirs(node.iter):
             node.iter = self._loop(node.iter)
         return node
 
@@ -63,7 +64,7 @@ class Marks(ast.NodeTransformer):
         return [ast.copy_location(ast.Expr(ast.Call(_method("ran"), [], [])), node), node]
 
     def _is_theirs(self, node: ast.AST) -> bool:
-        return not self._theirs.isdisjoint(_names(node))
+        return node in self._theirs
 
     def _loop(self, iterable: ast.expr) -> ast.expr:
         watch = ast.Call(_method("watch"), [], [])
@@ -78,26 +79,62 @@ def _call(name: str, flags: ast.expr, node: ast.Call) -> ast.Call:
     return ast.Call(_method(name), [flags, *node.args], node.keywords)
 
 
+def _own_names(node: ast.AST) -> set[str]:
+    return (
+        {node.id} if isinstance(node, ast.Name) else {node.attr} if isinstance(node, ast.Attribute) else set()
+    )
+
+
 def _names(node: ast.AST) -> set[str]:
+    return {name for part in ast.walk(node) for name in _own_names(part)}
+
+
+def _holding(tree: ast.AST, asked: Callable[[ast.AST], bool], *, past_handlers: bool = True) -> set[ast.AST]:
+    """The nodes that are, or hold, one of those asked for; without `past_handlers` not by what something raises."""
     found = set()
-    for part in ast.walk(node):
-        if isinstance(part, ast.Name):
-            found.add(part.id)
-        elif isinstance(part, ast.Attribute):
-            found.add(part.attr)
+
+    def look(node: ast.AST) -> bool:
+        holds = asked(node)
+        for part in ast.iter_child_nodes(node):
+            depends = isinstance(part, ast.ExceptHandler) or (
+                isinstance(node, ast.Try) and part in node.orelse
+            )
+            holds |= look(part) and (past_handlers or not depends)
+        if holds:
+            found.add(node)
+        return holds
+
+    look(tree)
     return found
 
 
-def _made_from(tree: ast.Module, theirs: set[str]) -> set[str]:
-    """The names of `theirs`, and those that are bound to something made from them."""
-    bindings = [(_targets(target), _names(value)) for target, value in _bindings(tree)]
-    while True:
-        more = {
-            name for targets, names in bindings if not theirs.isdisjoint(names) for name in targets
-        } - theirs
-        if not more:
-            return theirs
-        theirs |= more
+def _reached(names: set[str], leads: dict[str, set[str]]) -> set[str]:
+    """`names`, and all that they lead to."""
+    left = list(names)
+    while left:
+        more = leads.get(left.pop(), set()) - names
+        names |= more
+        left += more
+    return names
+
+
+def _uses(tree: ast.Module) -> dict[str, set[str]]:
+    """By name, those that are bound to something made from it."""
+    uses: dict[str, set[str]] = {}
+    for target, value in _bindings(tree):
+        for name in _names(value):
+            uses.setdefault(name, set()).update(_targets(target))
+    return uses
+
+
+def _calls(tree: ast.Module) -> dict[str, set[str]]:
+    """By name, the functions that call it."""
+    calls: dict[str, set[str]] = {}
+    for function in ast.walk(tree):
+        for node in ast.walk(function) if isinstance(function, _FUNCTIONS) else ():
+            for name in _own_names(node.func) if isinstance(node, ast.Call) else ():
+                calls.setdefault(name, set()).add(function.name)  # type: ignore[attr-defined]
+    return calls
 
 
 def _bindings(tree: ast.Module) -> Iterable[tuple[ast.AST, ast.AST]]:
@@ -144,27 +181,3 @@ def _is_site(node: ast.AST) -> bool:
     if isinstance(node, ast.Assert):
         return not isinstance(node.test, ast.Constant) or bool(node.test.value)
     return _is_assert_call(node)
-
-
-def _inside(node: ast.AST) -> Iterable[ast.AST]:
-    """What is carried out where `node` is, but for what depends on whether something raises."""
-    yield node
-    for part in ast.iter_child_nodes(node):
-        if isinstance(part, ast.ExceptHandler) or (isinstance(node, ast.Try) and part in node.orelse):
-            continue
-        yield from _inside(part)
-
-
-def _asserting(tree: ast.Module) -> list[str]:
-    """The functions that hold an assertion, or call one that does."""
-    bodies = {node.name: list(_inside(node)) for node in ast.walk(tree) if isinstance(node, _FUNCTIONS)}
-    found = {name for name, body in bodies.items() if any(map(_is_site, body))}
-    while True:
-        calls = {
-            name
-            for name, body in bodies.items()
-            if any(isinstance(part, ast.Call) and _names(part.func) & found for part in body)
-        }
-        if calls <= found:
-            return sorted(found)
-        found |= calls
