@@ -10,6 +10,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from pathlib import Path
 from sandbox.cell import Role
 from sandbox.errors import ImageError
 
+_NAME = re.compile(r"[\w.-]+")
 _PROGRAM = ("numpy", "pandas", "sortedcontainers")
 USUAL: Mapping[Role, tuple[str, ...]] = {
     "program": _PROGRAM,
@@ -36,8 +38,6 @@ def of_our_own(role: Role) -> dict[str, Path]:
 
 
 def _with_requirements(names: Sequence[str]) -> list[importlib.metadata.Distribution]:
-    from packaging.requirements import Requirement
-
     waiting, found = list(names), dict[str, importlib.metadata.Distribution]()
     while waiting:
         if (name := waiting.pop()) in found:
@@ -45,11 +45,10 @@ def _with_requirements(names: Sequence[str]) -> list[importlib.metadata.Distribu
         try:
             found[name] = distribution = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
-            continue  # who imports it fails, by its name
+            continue  # or for another system; who imports it fails, by its name
         for text in distribution.requires or ():
-            requirement = Requirement(text)
-            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-                waiting.append(requirement.name)
+            if "extra ==" not in text and (name_of := _NAME.match(text)):
+                waiting.append(name_of[0])
     return list(found.values())
 
 
