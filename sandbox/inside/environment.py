@@ -15,7 +15,7 @@ import sys
 from typing import Any, Protocol
 
 from sandbox.inside.plain import CodecError
-from sandbox.inside.shared_files import Files, TooMuch, UnsafeFile
+from sandbox.inside.shared_files import SCRATCH, Files, TooMuch, UnsafeFile
 
 
 class Part(Protocol):
@@ -34,6 +34,8 @@ class JudgeSide:
         self._begun = False
         self.hidden: frozenset[str] = frozenset()
         for name in names:
+            if name in ("files", "folder") and posix.getcwd() != SCRATCH:
+                continue  # each has its own elsewhere, which the other may not even list
             self._parts[name] = self._part(name, own_modules)
 
     def _part(self, name: str, own_modules: frozenset[str]) -> Part:

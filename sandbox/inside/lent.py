@@ -27,18 +27,16 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "__getitem__": operator.getitem,
     "__setitem__": operator.setitem,
     "__delitem__": operator.delitem,
-    "__enter__": lambda value: type(value).__enter__(value),
-    "__exit__": lambda value, error: type(value).__exit__(value, type(error) if error else None, error, None),
+    "__enter__": lambda value: value.__enter__(),
+    "__exit__": lambda value, error: value.__exit__(type(error) if error else None, error, None),
     "__int__": int,
     "__float__": float,
     "__str__": str,
     "__await__": lambda value: _finished(value),
-    "__aiter__": lambda value: type(value).__aiter__(value),
-    "__anext__": lambda value: _finished(type(value).__anext__(value)),
-    "__aenter__": lambda value: _finished(type(value).__aenter__(value)),
-    "__aexit__": lambda value, error: _finished(
-        type(value).__aexit__(value, type(error) if error else None, error, None)
-    ),
+    "__aiter__": lambda value: value.__aiter__(),
+    "__anext__": lambda value: _finished(value.__anext__()),
+    "__aenter__": lambda value: _finished(value.__aenter__()),
+    "__aexit__": lambda value, error: _finished(value.__aexit__(type(error) if error else None, error, None)),
 }
 _STREAM = frozenset(
     "read readline readlines write writelines seek tell truncate close flush closed name mode encoding errors "

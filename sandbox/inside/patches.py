@@ -82,7 +82,7 @@ class Patches:
             if value is _MISSING:
                 continue
             self._add((name, "", word), module)
-            if isinstance(value, type) and not value.__flags__ & _IMMUTABLE and value.__module__ == name:
+            if isinstance(value, type) and not value.__flags__ & _IMMUTABLE:
                 for attribute in words:
                     if not attribute.startswith("__") and hasattr(value, attribute):
                         self._add((name, word, attribute), value)

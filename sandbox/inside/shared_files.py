@@ -17,6 +17,7 @@ from typing import Any
 
 from sandbox.inside.plain import CodecError
 
+SCRATCH = "/tmp"  # the one path under which both sides have theirs, on backends that can share files
 MAX_BYTES = 8 << 20  # of one message's files
 _MAX_TOTAL = 64 << 20  # of all that a program sends
 _MAX_ENTRIES = 2_000  # in the folder
