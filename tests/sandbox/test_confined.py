@@ -209,7 +209,8 @@ def test_more_threads_than_processes_are_allowed_end_the_program(user: OrdinaryU
     program = (
         "import threading, time\n"
         "def f(x):\n"
-        "    for _ in range(40): threading.Thread(target=time.sleep, args=(3,), daemon=True).start()\n"
+        "    threading.stack_size(1 << 18)\n"
+        "    for _ in range(200): threading.Thread(target=time.sleep, args=(3,), daemon=True).start()\n"
         "    time.sleep(3)\n"
     )
     assert user.call(program).status is Status.KILLED
