@@ -118,8 +118,10 @@ def _index_parts(encoder: Encoder, index: Any, depth: int) -> list[Any]:
 
 
 def _frame_parts(encoder: Encoder, frame: Any, depth: int) -> list[Any]:
-    columns = [_column(encoder, frame.iloc[:, n].array, depth) for n in range(frame.shape[1])]
-    return [*(_index_parts(encoder, index, depth) for index in frame.axes), columns]
+    indexes = [
+        _index_parts(encoder, index, depth) for index in frame.axes
+    ]  # first: arrays are numbered in this order
+    return [*indexes, [_column(encoder, frame.iloc[:, n].array, depth) for n in range(frame.shape[1])]]
 
 
 def _series_parts(encoder: Encoder, series: Any, depth: int) -> list[Any]:

@@ -151,6 +151,14 @@ def test_containers_keep_their_identity_and_take_changes_back() -> None:
     assert mine[5]["b"].tolist() == ["x"] and mine[6].tolist() == [5] and mine[7] == Counter(a=1, z=2)
 
 
+def test_the_arrays_of_a_frame_are_numbered_as_they_are_read() -> None:
+    frame = pd.DataFrame([[1, 2.5]], columns=pd.Index(["a", "b"], dtype=object), index=[7])
+    sender, receiver = Encoder(wide=True), Decoder(wide=True, cyclic=True)
+    receiver.value(json.loads(json.dumps(sender.node(frame))))
+    kinds = [getattr(container, "dtype", type(container)) for container in sender.containers]
+    assert kinds == [getattr(container, "dtype", type(container)) for container in receiver.containers]
+
+
 def test_the_host_gets_no_arrays_and_plain_numbers() -> None:
     values = [np.int64(3), np.bool_(True), np.float32(0.5), Counter("a"), Decimal("1.0"), Fraction(1, 2)]
     got: Any = decode(encode(values))
