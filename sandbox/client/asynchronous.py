@@ -70,7 +70,9 @@ class AsyncClient:
             try:
                 response = await daemon.http.get("/v1/info")
                 response.raise_for_status()
-                self.backend = self.backend or str(response.json()["backend"])
+                info = response.json()
+                self.backend = self.backend or str(info["backend"])
+                daemon.max_body_bytes = int(info.get("max_body_bytes", daemon.max_body_bytes))
             except httpx.HTTPStatusError as error:
                 message = await message_of(error.response)
                 await self.close()

@@ -210,6 +210,9 @@ class Dispatcher:
         wishes = list(waiting.values())
         route = wishes[0].route
         body = route.body([wish.text for wish in wishes], self._seconds_left(wishes))
+        if len(body) > daemon.max_body_bytes:  # a daemon that refuses it would close the connection meanwhile
+            _alone(wishes, f"takes {len(body)} bytes, and {daemon.url} takes {daemon.max_body_bytes} at once")
+            return
         async with daemon.http.stream("POST", route.path, content=body) as response:
             if response.status_code != 200:
                 await self._refused(daemon, response, wishes)
@@ -255,10 +258,7 @@ class Dispatcher:
             if status == 429:  # it is there, and busy: no silence until it may be asked again
                 self._heard_at = max(self._heard_at, daemon.rest_until)
         elif status in (400, 409, 413, 422):
-            for wish in wishes:
-                if len(wishes) == 1:
-                    wish.fail(ValueError(message))
-                wish.alone = True
+            _alone(wishes, message)
         elif status >= 500:
             daemon.rest()
             for wish in wishes:
@@ -268,6 +268,14 @@ class Dispatcher:
         else:
             for wish in wishes:
                 wish.fail(DaemonError(wish.reason))
+
+
+def _alone(wishes: Sequence[Wish], message: str) -> None:
+    """What was refused together is asked again one by one: then it shows whose fault it was."""
+    for wish in wishes:
+        if len(wishes) == 1:
+            wish.fail(ValueError(message))
+        wish.alone = True
 
 
 def new_key() -> str:

@@ -26,6 +26,7 @@ class Daemon:
     items: int = 0
     failures: int = 0  # in a row
     rest_until: float = 0.0
+    max_body_bytes: int = 1 << 62  # of a request; what it says itself, once asked
 
     def refusal(self, status: int, message: str) -> str:
         """Says of an answer whose it is and, of one about the token, what helps."""

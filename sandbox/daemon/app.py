@@ -173,6 +173,7 @@ def _run_router(service: Service) -> APIRouter:
             "images": list(service.scheduler.lanes),
             "languages": {image: lane.pool.languages for image, lane in service.scheduler.lanes.items()},
             "queue": service.settings.queue,
+            "max_body_bytes": service.settings.max_body_bytes,
             "ceiling": asdict(CEILING),
         }
 

@@ -24,6 +24,7 @@ from sandbox.errors import PoolClosedError
 from sandbox.inside.codec import Opaque
 from sandbox.pool import Pool
 from sandbox.protocol import (
+    MIB,
     Call,
     Calls,
     ErrorInfo,
@@ -326,3 +327,13 @@ def plain(outcome: Outcome) -> Outcome:
     """Without what no two runs have in common."""
     tests = tuple(replace(test, cpu_seconds=0.0) for test in outcome.tests)
     return replace(outcome, tests=tests, cpu_seconds=0.0, wall_seconds=0.0, peak_memory_bytes=0)
+
+
+def test_what_is_too_large_for_a_request_fails_alone() -> None:
+    app = create_app({IMAGE: FakePool()}, settings=Settings(max_body_bytes=MIB))
+    with running(app) as (url, _), sandbox.connect(url) as client:
+        jobs = [call("a"), call("large", "#" * 2 * MIB), call("b")]
+        small, large, other = [client.submit(job) for job in jobs]
+        assert small.result(20).status is other.result(20).status is Status.OK
+        with pytest.raises(ValueError, match="takes .* bytes, and .* takes 1048576 at once"):
+            large.result(20)
