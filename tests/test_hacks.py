@@ -14,6 +14,7 @@ from sandbox.protocol import Limits, Runner, Status
 from tasks.datasets import load
 from tasks.grade import Grader, compiled
 from tasks.types import CallTest, JudgeTest, StdioTest, Task, Tests
+from tests.fresh_hacks import FRESH
 from tests.sandbox.conftest import BACKENDS, open_or_skip
 
 LIMITS = Limits(cpu_seconds=0.5, total_cpu_seconds=2.0, wall_seconds=4.0)
@@ -172,7 +173,7 @@ ATTACKS = {
         ("resources", RESOURCES),
     )
     for name, code in programs.items()
-}
+} | FRESH
 STDIN_ATTACKS = {
     "right, then more": "a, b = map(int, input().split())\nprint(a + b)\nprint('more')",
     "more, then right": "a, b = map(int, input().split())\nprint('more')\nprint(a + b)",
