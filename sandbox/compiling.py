@@ -9,12 +9,13 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox import results, runs
-from sandbox.cell import Cell
+from sandbox.cell import Cell, End
 from sandbox.inside import wire
 from sandbox.process import Clock, Process
 from sandbox.protocol import MIB, ErrorInfo, Job, Limits, Outcome, Status, Stdio, TestOutcome
@@ -29,10 +30,28 @@ BUILD_LIMITS = Limits(
 )
 
 
-def run(job: Job, work: Stdio, cell: Callable[[Limits], Cell]) -> Outcome:
-    """As `runs.run`; `cell` gives the program cell with that bound on its memory. Raises `CellLost`."""
-    limits = replace(BUILD_LIMITS, scratch_bytes=job.limits.scratch_bytes)
-    payload = wire.to_json({"language": job.language, "program": job.program}).encode()
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What became of a source: an executable, or why there is none."""
+
+    executable: bytes
+    error: ErrorInfo | None
+    end: End
+
+    @contextmanager
+    def opened(self) -> Iterator[int]:
+        """A descriptor of the executable, sealed."""
+        descriptor = _sealed(self.executable)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+def build(language: str, source: str, cell: Callable[[Limits], Cell], scratch_bytes: int) -> Built:
+    """`cell` gives the program cell with that bound on its memory. Raises `CellLost`."""
+    limits = replace(BUILD_LIMITS, scratch_bytes=scratch_bytes)
+    payload = wire.to_json({"language": language, "program": source}).encode()
     process = Process(cell(limits), "build", payload, limits, stdin=b"")
     try:
         deadline = time.monotonic() + limits.wall_seconds
@@ -41,24 +60,32 @@ def run(job: Job, work: Stdio, cell: Callable[[Limits], Cell]) -> Outcome:
         end = runs.finish(process)
     finally:
         process.close()
-    if error := _error(process, frames):
-        failed = TestOutcome(status=Status.COMPILE_ERROR, error=error)
-        outcome = Outcome(
-            job_id=job.id,
-            status=Status.COMPILE_ERROR,
-            tests=(failed,) * len(work.inputs),
-            error=error,
-        )
-    else:
-        executable = _sealed(process.streams[wire.STDOUT])
-        try:
-            outcome = runs.run_stdio(job, work, cell(job.limits), executable)
-        finally:
-            os.close(executable)
+    return Built(bytes(process.streams[wire.STDOUT]), _error(process, frames), end)
+
+
+def run(job: Job, work: Stdio, cell: Callable[[Limits], Cell]) -> Outcome:
+    """As `runs.run`; `cell` as for `build`. Raises `CellLost`."""
+    built = build(job.language, job.program, cell, job.limits.scratch_bytes)
+    if built.error:
+        return refused(job, built, len(work.inputs))
+    with built.opened() as executable:
+        outcome = runs.run_stdio(job, work, cell(job.limits), executable)
     return replace(
         outcome,
-        cpu_seconds=outcome.cpu_seconds + end.cpu_seconds,
-        peak_memory_bytes=max(outcome.peak_memory_bytes, end.peak_bytes),
+        cpu_seconds=outcome.cpu_seconds + built.end.cpu_seconds,
+        peak_memory_bytes=max(outcome.peak_memory_bytes, built.end.peak_bytes),
+    )
+
+
+def refused(job: Job, built: Built, tests: int) -> Outcome:
+    """The outcome of a program that does not compile."""
+    return Outcome(
+        job_id=job.id,
+        status=Status.COMPILE_ERROR,
+        tests=(TestOutcome(status=Status.COMPILE_ERROR, error=built.error),) * tests,
+        error=built.error,
+        cpu_seconds=built.end.cpu_seconds,
+        peak_memory_bytes=built.end.peak_bytes,
     )
 
 
@@ -76,7 +103,7 @@ def _error(process: Process, frames: list[dict[str, Any]]) -> ErrorInfo | None:
     return replace(short, message=f"the compiler did not finish: {short.message}", phase="compile")
 
 
-def _sealed(executable: bytearray) -> int:
+def _sealed(executable: bytes) -> int:
     """A descriptor of these bytes that can be executed: nobody can write to it, or has it open for that."""
     writable = os.memfd_create("program", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:

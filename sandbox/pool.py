@@ -15,7 +15,7 @@ from sandbox import prelude
 from sandbox.backends.base import Backend
 from sandbox.errors import PoolClosedError
 from sandbox.outage import Opener
-from sandbox.protocol import Job, Limits, Outcome, Stdio
+from sandbox.protocol import Calls, Checks, Dialogues, Job, Judge, Limits, Outcome
 from sandbox.slot import Slot
 
 _Item = tuple[Job, Future[Outcome]]
@@ -74,8 +74,9 @@ class Pool:
 
     def check(self, job: Job) -> None:
         """Raises `ValueError` for a job that this pool cannot take."""
-        if job.language != "python":
-            self._check_language(job)
+        wanted = {job.language} | ({job.work.language} if isinstance(job.work, Dialogues) else set())
+        for language in wanted - {"python"}:
+            self._check_language(job, language)
         if job.image and job.image != self.image:
             raise ValueError(f"job {job.id}: image {job.image!r} is not the pool's, {self.image!r}")
         if job.limits.scratch_bytes > self._limits.scratch_bytes:
@@ -84,14 +85,16 @@ class Pool:
                 f"{self._limits.scratch_bytes}; open the pool with larger limits"
             )
 
-    def _check_language(self, job: Job) -> None:
-        if job.language not in self.languages:
+    def _check_language(self, job: Job, language: str) -> None:
+        if language not in self.languages:
             raise ValueError(
-                f"job {job.id}: language {job.language!r} is not available here, only "
+                f"job {job.id}: language {language!r} is not available here, only "
                 f"{', '.join(self.languages)}; see `Languages` in sandbox/README.md"
             )
-        if not isinstance(job.work, Stdio):
-            raise ValueError(f"job {job.id}: language {job.language!r} has stdio tests only")
+        if isinstance(job.work, (Calls, Judge)) or (
+            isinstance(job.work, Checks) and job.work.style == "function"
+        ):
+            raise ValueError(f"job {job.id}: language {language!r} has stdio tests only")
 
     def submit(self, job: Job) -> Future[Outcome]:
         """Queue `job`. Raises `ValueError` for a job that this pool cannot take, `PoolClosedError`."""

@@ -37,9 +37,11 @@ class Process:
         stdin: bytes | None = None,
         rpc: int | None = None,
         executable: int | None = None,
+        joined: tuple[int, int] | None = None,
         modules: Sequence[str] = (),
     ) -> None:
-        """With `stdin`, descriptors 0 to 2 are pipes to us; else /dev/null. `rpc` becomes 5, `executable` 6."""
+        """With `stdin`, descriptors 0 to 2 are pipes to us; else /dev/null. `rpc` becomes 5, `executable` 6;
+        `joined` become 0 and 1."""
         self.cell = cell
         self.frames: list[dict[str, object]] = []
         self.streams: dict[int, bytearray] = {}  # stdout and stderr by descriptor number
@@ -64,6 +66,10 @@ class Process:
                     os.fchmod(theirs[number], 0o666)  # else another user cannot open /dev/stdin and its like
                 self.streams = {wire.STDOUT: bytearray(), wire.STDERR: bytearray()}
             shared = theirs if rpc is None else {**theirs, wire.RPC: rpc}
+            if joined is not None:
+                self._pipe(theirs, wire.STDERR)
+                self.streams = {wire.STDOUT: bytearray(), wire.STDERR: bytearray()}
+                shared = {**theirs, wire.STDIN: joined[0], wire.STDOUT: joined[1]}
             shared = shared if executable is None else {**shared, wire.EXECUTABLE: executable}
             self._feed()
             self.busy = wire.STDIN in self._ours

@@ -119,14 +119,52 @@ class Judge:
     in_process: bool = False
 
 
+CheckerStyle = Literal["function", "testlib", "printed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a checker is shown of one test. Texts; a function may be given any plain values."""
+
+    input: object
+    output: object
+    answer: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """Outputs for the job's program, a checker, to decide on: for each case a fresh process where no program comes.
+
+    `function`: `check(input, output, answer)` returns a bool, a float in [0, 1], or either with a message.
+    `testlib`: arguments are the files of input, output and answer; exit status 0 (right), 1, 2, 4, 8 (wrong), 7 (in
+    parts: `points NUMBER` on stderr). `printed`: input, answer, output; the last word printed is the score.
+    """
+
+    style: CheckerStyle
+    cases: tuple[Case, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialogues:
+    """The job's program speaks with an interactor: standard streams joined crosswise by pipes, each in its own cell.
+
+    The interactor's arguments and exit status are a `testlib` checker's (its output file is empty). `cases` hold input
+    and answer.
+    """
+
+    interactor: str
+    language: str = "python"  # the interactor's
+    cases: tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     id: str
     program: str
-    work: Calls | Stdio | Judge
+    work: Calls | Stdio | Judge | Checks | Dialogues
     prelude: str = ""  # Python that runs in the program's module before it does
     limits: Limits = Limits()
-    language: str = "python"  # or one of inside/languages.py, for `Stdio` work
+    language: str = "python"  # or one of inside/languages.py, for work that runs whole programs
     image: str = ""  # digest of the image to run in; empty: the runner's own
 
 
@@ -154,8 +192,10 @@ class TestOutcome:
     """One call, one standard input, or one static assert of a judge's test.
 
     `value` is the returned value of a call, decoded to plain builtin types; it is an
-    `inside.codec.Opaque` where the value is not plain. `passed` is set by judges only; a judge's
-    entry aggregates every execution of one static assert (or one unittest / pytest test).
+    `inside.codec.Opaque` where the value is not plain. `passed` is set by judges, checkers and interactors only; a
+    judge's entry aggregates every execution of one static assert (or one unittest / pytest test). What a checker or
+    interactor decided has its score as `value` and its message as `stderr`; where it failed to, status is `OK`,
+    `passed` None and `stderr` says why.
     """
 
     __test__ = False  # not a pytest class

@@ -132,11 +132,12 @@ def run(
         return run_stdio(job, work, program_cell)
     if isinstance(work, Judge):
         return _judge(job, work, begun or begin(job, program_cell, judge_cell), freed)
+    assert isinstance(work, Calls)
     ledger = begun.ledger if begun else Ledger(job.limits)
     while len(ledger.tests) < len(work.calls):
         _calls(job, work, begun or _begin_calls(job, work, ledger, program_cell), freed)
         begun = None
-    return _outcome(job, ledger)
+    return outcome_of(job, ledger)
 
 
 def run_stdio(job: Job, work: Stdio, cell: Cell, executable: int | None = None) -> Outcome:
@@ -144,10 +145,10 @@ def run_stdio(job: Job, work: Stdio, cell: Cell, executable: int | None = None) 
     ledger = Ledger(job.limits)
     while len(ledger.tests) < len(work.inputs):
         _stdio(job, work, ledger, cell, executable)
-    return _outcome(job, ledger)
+    return outcome_of(job, ledger)
 
 
-def _outcome(job: Job, ledger: Ledger) -> Outcome:
+def outcome_of(job: Job, ledger: Ledger) -> Outcome:
     bad = next((test for test in ledger.tests if test.status is not Status.OK), None)
     return Outcome(
         job_id=job.id,

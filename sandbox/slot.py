@@ -8,12 +8,24 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from sandbox import compiling, runs, together
+from sandbox import checking, compiling, dialogues, runs, together
 from sandbox.backends.base import Backend, as_text
 from sandbox.cell import Cell, Role
 from sandbox.errors import BackendError, CellLost, JobCancelledError, PoolClosedError, SandboxError
 from sandbox.outage import Opener
-from sandbox.protocol import Call, Calls, Job, Judge, Limits, Outcome, Status, Stdio, TestOutcome
+from sandbox.protocol import (
+    Call,
+    Calls,
+    Checks,
+    Dialogues,
+    Job,
+    Judge,
+    Limits,
+    Outcome,
+    Status,
+    Stdio,
+    TestOutcome,
+)
 
 RUNS_PER_CELL = 20_000
 _ATTEMPTS = 2
@@ -35,6 +47,7 @@ class Slot:
         self._limits = limits  # what its cells are made for
         self._opener = opener  # of the whole pool
         self._cells: dict[Role, Cell] = {}
+        self._builds = checking.Builds()
         self.languages: frozenset[str] = frozenset()  # besides Python, once it is warm
         self._stopped = threading.Event()
         self._lock = threading.Lock()
@@ -139,6 +152,10 @@ class Slot:
         begun, self._begun = self._begun, None
         assert begun is None or begun.job is job, "results would be another program's"
         try:
+            if isinstance(job.work, Checks):
+                return checking.run(job, job.work, self._cell, self._builds)
+            if isinstance(job.work, Dialogues):
+                return dialogues.run(job, job.work, self._cell, self._builds)
             if job.language != "python":
                 assert isinstance(job.work, Stdio)  # the pool checks it
                 return compiling.run(job, job.work, lambda limits: self._cell("program", limits))
@@ -201,13 +218,16 @@ def canary_passed(outcome: Outcome) -> bool:
 
 def _failed(job: Job, status: Status, detail: str, attempts: int) -> Outcome:
     """The outcome of a job that has no results of its own; its tests all have `status`."""
-    work = job.work
-    count = len(work.calls) if isinstance(work, Calls) else len(work.inputs) if isinstance(work, Stdio) else 0
+    match job.work:
+        case Calls(units) | Stdio(units) | Checks(cases=units) | Dialogues(cases=units):
+            count = len(units)
+        case _:
+            count = 0
     return Outcome(
         job_id=job.id,
         status=status,
         tests=(TestOutcome(status=status),) * count,
-        passed=False if isinstance(work, Judge) and status is not Status.INFRA else None,
+        passed=False if isinstance(job.work, Judge) and status is not Status.INFRA else None,
         attempts=attempts,
         detail=detail,
     )

@@ -14,6 +14,9 @@ from sandbox.protocol import (
     CEILING,
     Call,
     Calls,
+    Case,
+    Checks,
+    Dialogues,
     ErrorInfo,
     Frame,
     Job,
@@ -50,11 +53,17 @@ def job_to_json(job: Job) -> dict[str, Any]:
     return result
 
 
-def _work_to_json(work: Calls | Stdio | Judge) -> dict[str, Any]:
+def _work_to_json(work: Calls | Stdio | Judge | Checks | Dialogues) -> dict[str, Any]:
     if isinstance(work, Calls):
         return {"kind": "calls", "calls": [_call_to_json(call) for call in work.calls]}
     if isinstance(work, Stdio):
         return {"kind": "stdio", "inputs": work.inputs}
+    if isinstance(work, Checks):
+        cases = [_case_to_json(case) for case in work.cases]
+        return {"kind": "checks", "style": work.style, "cases": cases}
+    if isinstance(work, Dialogues):
+        fields = {"interactor": work.interactor, "language": work.language, "cases": work.cases}
+        return {"kind": "dialogues", **fields}
     together = {"in_process": True} if work.in_process else {}
     return {
         "kind": "judge",
@@ -75,6 +84,17 @@ def _call_to_json(call: Call) -> dict[str, Any]:
     if call.kwargs:
         result["kwargs"] = {name: encoder.node(value, 1) for name, value in call.kwargs.items()}
     return result
+
+
+def _case_to_json(case: Case) -> list[Any]:
+    encoder = Encoder(max_bytes=2 * MAX_BYTES)
+    return [encoder.node(value, 1) for value in (case.input, case.output, case.answer)]
+
+
+def case_from_json(values: list[Any]) -> Case:
+    """Raises `CodecError`."""
+    decoder = Decoder()
+    return Case(*[decoder.value(node) for node in values])
 
 
 def call_from_json(function: str, args: list[Any], kwargs: dict[str, Any]) -> Call:

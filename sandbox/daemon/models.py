@@ -19,8 +19,8 @@ from pydantic_core import CoreSchema, core_schema
 from sandbox.daemon.requests import RequestError, told
 from sandbox.daemon.schedule import MAX_PRIORITY
 from sandbox.inside.codec import CodecError
-from sandbox.protocol import CEILING, MIB, Calls, Job, Judge, Limits, Stdio
-from sandbox.transfer import call_from_json
+from sandbox.protocol import CEILING, MIB, Calls, Case, Checks, Dialogues, Job, Judge, Limits, Stdio
+from sandbox.transfer import call_from_json, case_from_json
 
 MAX_ITEMS = 4096  # in one request
 MAX_TESTS = 20_000  # calls or inputs of one job
@@ -98,13 +98,40 @@ class JudgeModel(Model):
     )
 
 
+class ChecksModel(Model):
+    """Outputs for the job's program, a checker, to decide on."""
+
+    kind: Literal["checks"]
+    style: Literal["function", "testlib", "printed"]
+    cases: list[Annotated[list[Any], Field(min_length=3, max_length=3)]] = Field(
+        min_length=1,
+        max_length=MAX_TESTS,
+        description="Each: input, output, answer; texts unless style is function.",
+    )
+
+
+class DialoguesModel(Model):
+    """The job's program and an interactor, joined by their standard streams."""
+
+    kind: Literal["dialogues"]
+    interactor: Source
+    language: Literal["python", "cpp"] = "python"
+    cases: list[Annotated[list[Source], Field(min_length=2, max_length=2)]] = Field(
+        min_length=1, max_length=MAX_TESTS, description="Each: input and answer, the interactor's."
+    )
+
+
 class JobModel(Model):
     id: Name = ""
     program: Source
-    work: Annotated[CallsModel | StdioModel | JudgeModel, Field(discriminator="kind")]
+    work: Annotated[
+        CallsModel | StdioModel | JudgeModel | ChecksModel | DialoguesModel, Field(discriminator="kind")
+    ]
     prelude: Source = ""
     limits: LimitsModel = LimitsModel()
-    language: Literal["python", "cpp"] = Field("python", description="cpp: with stdio work only.")
+    language: Literal["python", "cpp"] = Field(
+        "python", description="cpp: with work that runs whole programs."
+    )
     image: Digest = ""
     key: Name = Field("", description="Idempotency key: what has it was asked before is not run again.")
 
@@ -120,12 +147,17 @@ class JobModel(Model):
             image=self.image,
         )
 
-    def _work(self) -> Calls | Stdio | Judge:
+    def _work(self) -> Calls | Stdio | Judge | Checks | Dialogues:
         work = self.work
         if isinstance(work, CallsModel):
             return Calls(tuple([_call(number, call) for number, call in enumerate(work.calls)]))
         if isinstance(work, StdioModel):
             return Stdio(tuple(work.inputs))
+        if isinstance(work, ChecksModel):
+            return Checks(style=work.style, cases=tuple(_case(n, case) for n, case in enumerate(work.cases)))
+        if isinstance(work, DialoguesModel):
+            cases = tuple((given, answer) for given, answer in work.cases)
+            return Dialogues(interactor=work.interactor, language=work.language, cases=cases)
         return Judge(
             kind=work.judge,
             test=work.test,
@@ -140,6 +172,13 @@ def _call(number: int, call: CallModel) -> Any:
         return call_from_json(call.function, call.args, call.kwargs)
     except CodecError as error:
         raise CodecError(f"work.calls.{number}: {error}") from None
+
+
+def _case(number: int, values: list[Any]) -> Case:
+    try:
+        return case_from_json(values)
+    except CodecError as error:
+        raise CodecError(f"work.cases.{number}: {error}") from None
 
 
 class Ordering(Model):

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from sandbox.inside import wire
 from sandbox.inside.languages import LANGUAGES
 from sandbox.inside.program import MESSAGE_CHARS
+from sandbox.inside.script import place
 
 _EXECUTABLE = "program"
 _MESSAGES = "messages"
@@ -40,7 +41,8 @@ def build() -> None:
 
 
 def execute() -> NoReturn:
-    """Main of an `execute` process. Payload: `stack_bytes`. A frame says that it began, then it becomes the program."""
+    """Main of an `execute` process. Payload: `stack_bytes`; `files` and `arguments` as for `stdio`. A frame says that
+    it began, then it becomes the program."""
     payload = wire.read_payload()
     for descriptor in (wire.RESULTS, wire.EXECUTABLE):
         os.set_inheritable(descriptor, False)
@@ -49,8 +51,9 @@ def execute() -> NoReturn:
     _, hard = resource.getrlimit(resource.RLIMIT_STACK)
     wanted = payload["stack_bytes"]
     resource.setrlimit(resource.RLIMIT_STACK, (wanted if hard < 0 else min(wanted, hard), hard))
+    place(payload.get("files", {}))
     wire.send(wire.RESULTS, {"began": True})
-    os.execve(wire.EXECUTABLE, [_EXECUTABLE], _ENVIRONMENT)
+    os.execve(wire.EXECUTABLE, [_EXECUTABLE, *payload.get("arguments", [])], _ENVIRONMENT)
 
 
 def _compile(command: list[str]) -> int:

@@ -23,13 +23,16 @@ _FLUSH_FAILED = 120  # CPython's exit status where standard output could not be 
 
 
 def main() -> NoReturn:
-    """Main of a `stdio` process. Payload: `program`, `prelude`. One frame, if the program lets us write it: `failure`,
-    or None after a normal end. The exit status is the program's own."""
+    """Main of a `stdio` process. Payload: `program`, `prelude`, and where the program is given files, `files` (texts by
+    name) and `arguments`. One frame, if the program lets us write it: `failure`, or None after a normal end. The exit
+    status is the program's own."""
     payload = wire.read_payload()
     with suppress(OSError):  # denied where it is so already
         confine.set_dumpable(True)  # else /dev/stdin and its like, links into /proc/self, are closed to it
     _open_standard_streams()
     sys.path.insert(0, os.getcwd())
+    place(payload.get("files", {}))
+    sys.argv[1:] = payload.get("arguments", [])
     module = ModuleType("__main__")
     module.__dict__["__builtins__"] = builtins
     failure = program.run(module, payload["program"], "call", payload["prelude"])
@@ -38,6 +41,13 @@ def main() -> NoReturn:
         _ignoring(lambda: sys.stderr.write(f"{failure['type']}: {failure['message']}\n"))
     wire.send(wire.RESULTS, {"failure": failure if code else None})
     os._exit(_end(module) or code)
+
+
+def place(files: dict[str, str]) -> None:
+    """Files of a checker or interactor, in the working directory."""
+    for name, text in files.items():
+        with open(name, "wb") as file:
+            file.write(text.encode(errors="surrogatepass"))
 
 
 def _open_standard_streams() -> None:

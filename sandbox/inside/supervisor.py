@@ -351,7 +351,13 @@ def _load_mains(role: str) -> dict[str, Any]:
     if role == "together":
         return {"together": importlib.import_module("sandbox.inside.together").main}
     judge = importlib.import_module("sandbox.inside.judge")
-    return {"judge": judge.main}
+    check = importlib.import_module("sandbox.inside.check")
+    return {
+        "judge": judge.main,
+        "check": check.main,
+        "stdio": script.main,
+        "execute": compiled.execute,
+    }
 
 
 def _preload() -> None:

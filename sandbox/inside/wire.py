@@ -23,7 +23,7 @@ SETUP_FAILED = 125
 # How a `calls` process says that all its results are sent. One that says so too early forfeits what is missing.
 DONE = 124
 
-MAINS = ("calls", "stdio", "serve", "judge", "build", "execute", "together")
+MAINS = ("calls", "stdio", "serve", "judge", "build", "execute", "together", "check")
 
 # Messages begin with a letter and, all but `HELLO` (whose rest is JSON), the run's number.
 HELLO, START, KILL, USAGE, EXIT = b"h", b"s", b"k", b"u", b"e"
