@@ -68,7 +68,7 @@ def main(
         reference_items(tasks) if completions == "reference" else read_completions(Path(completions), tasks)
     )
     items = [row for row in rows if isinstance(row, Item)]
-    languages = {task.language for task in tasks}
+    languages = {name for task in tasks for name in task.languages}
     started = time.monotonic()
     with (
         atomic_writer(Path(out)) as write,

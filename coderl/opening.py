@@ -47,7 +47,7 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
     """
     require_sampler(config.sampler)
     data = load_data(config)
-    languages = {task.language for task in [*data.train, *data.evaluation]}
+    languages = {name for task in [*data.train, *data.evaluation] for name in task.languages}
     place = config.sandbox
     with open_runner(
         urls=place.urls,

@@ -142,7 +142,7 @@ def run_evaluation(
         raise ConfigError("no task is left: raise sampler.max_prompt_tokens, or see data.audit")
     if out is not None:
         make_folder(out / "evals", "--out")
-    languages = {task.language for task in fitting}
+    languages = {name for task in fitting for name in task.languages}
     place = config.sandbox
     with open_runner(
         urls=place.urls,

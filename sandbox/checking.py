@@ -125,7 +125,8 @@ def exited(job: Job, process: Process, frames: list[dict[str, Any]]) -> Decision
     """By testlib's exit statuses."""
     assert process.end is not None
     ran = results.script(job, process, process.end, frames)
-    message = " ".join((ran.stderr.strip() or ran.stdout.strip()).split())
+    said = ran.stderr.removesuffix(f"SystemExit: {process.end.code}\n")
+    message = " ".join((said.strip() or ran.stdout.strip()).split())
     if (failed := _failed(ran, process, frames)) is not None:
         return failed
     code = process.end.code or 0

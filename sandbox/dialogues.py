@@ -1,13 +1,14 @@
 """Dialogues: a program and an interactor in two cells, their standard streams joined crosswise by two pipes.
 
-We hold no end of these pipes once both run: whatever one closes, by closing or by ending, the other sees. A program's
-children end with it, so none keeps a pipe open. docs/grading.md has the table of whom to blame; `_blame` is that table.
+Whatever one closes, by closing or by ending, the other sees; a program's children end with it, so none keeps a pipe open.
+But an interactor may still write for a while to a program that has said its last and ended. docs/grading.md has the table of whom to blame; `_blame` is that table.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +21,8 @@ from sandbox.protocol import Case, Dialogues, Job, Limits, Outcome, Status, Test
 
 # Of an interactor, beyond what its program may take: so that waiting for the program is never what ends it.
 _EXTRA = Limits(cpu_seconds=10.0, total_cpu_seconds=60.0, wall_seconds=10.0)
-_LEAVE_SECONDS = 2.0  # for a program to see that its interactor has ended without accepting it
+_NOBODY_THERE = ("EOFError", "BrokenPipeError")  # what a program meets whose interactor has ended
+_LEAVE_SECONDS = 2.0  # for one side to end by itself where the other has
 
 
 @dataclass(slots=True)
@@ -108,16 +110,15 @@ def _dialogue(
             modules=named,
         )
         sides.append(_Side(program, ledger.clock(cell), []))
-        for end in ends:
-            os.close(end)
-        ends.clear()
-        first = _listen(*sides)
+        ends.remove(heard)
+        _close(ends)
+        ends.append(heard)
+        first = _listen(*sides, let_go=lambda: _close(ends))
         for side in sides:
             runs.finish(side.process)
             side.look()
     finally:
-        for end in ends:
-            os.close(end)
+        _close(ends)
         for side in sides:
             side.process.close()
     assert program.end is not None
@@ -125,8 +126,16 @@ def _dialogue(
     return _blame(job, sides[1], sides[0], first)
 
 
-def _listen(interactor: _Side, program: _Side) -> _Side | None:
-    """Until both have ended; the side that ended first (None: they were seen to end at once)."""
+def _close(ends: list[int]) -> None:
+    while ends:
+        os.close(ends.pop())
+
+
+def _listen(interactor: _Side, program: _Side, let_go: Callable[[], None]) -> _Side | None:
+    """Until both have ended; the side that ended first (None: they were seen to end at once).
+
+    `let_go` makes an interactor see that its program has ended.
+    """
     first: _Side | None = None
     leave = 0.0
     while True:
@@ -139,6 +148,8 @@ def _listen(interactor: _Side, program: _Side) -> _Side | None:
         pump([side.process for side in running], min(side.clock.remaining_seconds() for side in running))
         for side in running:
             side.look()
+        if first is program and time.monotonic() > leave:
+            let_go()
         if first is interactor and _refused(interactor) and time.monotonic() > leave:
             program.process.kill(Status.WALL_TIMEOUT, "it did not end after the interactor had")
 
@@ -154,7 +165,9 @@ def _blame(job: Job, program: _Side, interactor: _Side, first: _Side | None) -> 
     own = results.script(job, program.process, program.process.end, program.frames)
     decision = checking.exited(job, interactor.process, interactor.frames)
     decided = replace(decision.test(own.cpu_seconds), stdout=own.stderr)
-    left = first is interactor and own.status in (Status.EXCEPTION, Status.KILLED, Status.WALL_TIMEOUT)
+    left = own.error is not None and (
+        own.error.type in _NOBODY_THERE or own.error.message.endswith("SIGPIPE") or first is interactor
+    )
     if decision.score is not None and decision.score < 1.0 and (own.status is Status.OK or left):
         return decided  # wrong; or wrong, and the program then found nobody there
     if own.status is not Status.OK:

@@ -4,6 +4,8 @@
     CallTest...         Calls               held here, compared here
     ReferenceTests      Calls               from the reference (tasks/reference.py), compared here
     StdioTest...        Stdio               held here, compared here
+    InteractiveTest...  Dialogues           the interactor decides (tasks/checking.py)
+    with a checker      then Checks         given to the checker, which decides
     JudgeTest...        Calls, where all its asserts are literal (tasks/compile_asserts.py)
                         Judge otherwise     in the judge's process
 
@@ -20,14 +22,27 @@ from queue import SimpleQueue
 from threading import Lock
 from typing import Any, TypeVar
 
-from sandbox.protocol import CEILING, Call, Calls, Job, Judge, Limits, Outcome, Runner, SandboxError, Stdio
+from sandbox.protocol import (
+    CEILING,
+    Call,
+    Calls,
+    Dialogues,
+    Job,
+    Judge,
+    Limits,
+    Outcome,
+    Runner,
+    SandboxError,
+    Stdio,
+)
+from tasks import checking
 from tasks.compile_asserts import compile_asserts
 from tasks.reference import Expected, ReferenceFailed, References
-from tasks.types import CallTest, JudgeTest, ReferenceTests, StdioTest, Task, Verdict
+from tasks.types import CallTest, InteractiveTest, JudgeTest, ReferenceTests, StdioTest, Task, Verdict
 from tasks.verdicts import call_verdict, infra, judge_verdict, no_code, stdio_verdict
 
 _log = logging.getLogger(__name__)
-Work = Calls | Stdio | Judge
+Work = Calls | Stdio | Judge | Dialogues
 T = TypeVar("T")
 OUTPUT_FACTOR = 2  # a right program's output may be longer than the expected one: other spaces, more digits
 _MAX_PREPARED = 4096  # tasks
@@ -123,8 +138,40 @@ class Grader:
             for w in prepared.works
         ]
         verdict: Future[Verdict] = Future()
-        _when_done(outcomes, lambda: _verdict(task, prepared.calls, _results(outcomes)), verdict)
+        if task.checker is not None:
+            self._decide_when_done(task, prepared.calls, outcomes[0], limits, verdict)
+        else:
+            _when_done(outcomes, lambda: _verdict(task, prepared.calls, _results(outcomes)), verdict)
         return verdict
+
+    def _decide_when_done(
+        self,
+        task: Task,
+        calls: Sequence[CallTest],
+        outcome: Future[Outcome],
+        limits: Limits,
+        verdict: Future[Verdict],
+    ) -> None:
+        """Lets the task's checker or interactor decide."""
+
+        def deliver(decided: Future[Verdict]) -> None:
+            if error := decided.exception():
+                verdict.set_exception(error)
+            else:
+                verdict.set_result(decided.result())
+
+        def decide(done: Future[Outcome]) -> None:
+            try:
+                if _only(task.tests, InteractiveTest):
+                    decided = checking.concluded(task, done.result(), self._runner, limits)
+                else:
+                    tests: Sequence[CallTest | StdioTest] = calls or _only(task.tests, StdioTest)
+                    decided = checking.check(task, tests, done.result(), self._runner)
+                decided.add_done_callback(deliver)
+            except Exception as error:  # noqa: BLE001  # delivered to whoever waits
+                verdict.set_exception(error)
+
+        outcome.add_done_callback(decide)
 
     def _submit_referenced(
         self, task: Task, tests: ReferenceTests, work: Work, program: str, limits: Limits
@@ -187,6 +234,8 @@ def works_of(task: Task) -> tuple[Work, ...]:
         return (Calls(tuple(Call(tests.function, args) for args in tests.inputs)),)
     if calls := _calls(task):
         return (Calls(tuple(Call(test.function, test.args, test.kwargs) for test in calls)),)
+    if (spoken := _only(tests, InteractiveTest)) and task.checker:
+        return (checking.dialogues(task.checker, spoken),)
     if inputs := _only(tests, StdioTest):
         return (Stdio(tuple(test.stdin for test in inputs)),)
     return tuple(

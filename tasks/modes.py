@@ -1,10 +1,10 @@
-"""How a task whose test needs a judge can be run: its reference decides, once, before programs are graded.
+"""How a task that needs a judge or a checker can be run: its reference decides, once, before programs are graded.
 
     the reference passes in a judge             the task is judged, apart from the program
     only where test and program are one process `trust = "in-process"`, where the user allows it; else left out
     nowhere                                     left out of training: every program may get 0 there
 
-Tasks that need no judge, and those without a reference, are taken as they are. Where somebody brings programs of their
+Tasks that need neither, and those without a reference, are taken as they are. Where somebody brings programs of their
 own, a reference that fails everywhere decides nothing (`failing = "graded"`): it may be the reference that is wrong.
 """
 
@@ -54,17 +54,23 @@ class Gradable:
 
 def key(task: Task) -> str:
     """Names what decides: the reference and its tests, not the task's id, which another data set may use too."""
-    parts = (task.reference, task.entry_point, task.context, task.tests)
+    parts = (task.reference, task.entry_point, task.context, task.tests, task.checker)
     return hashlib.sha256(repr(parts).encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def needs_check(task: Task, works: Sequence[Work]) -> bool:
     """Whether it is in doubt that a right program passes, and there is a reference to ask. `works`: the task's."""
-    return task.reference is not None and any(isinstance(work, Judge) for work in works)
+    if task.reference is None:
+        return False
+    return task.checker is not None or any(isinstance(work, Judge) for work in works)
 
 
 def _has_judge_tests(task: Task) -> bool:
     return isinstance(task.tests, tuple) and bool(task.tests) and isinstance(task.tests[0], JudgeTest)
+
+
+def _is_doubtful(task: Task) -> bool:
+    return task.checker is not None or _has_judge_tests(task)
 
 
 def find(task: Task, grader: Grader) -> Future[Found]:
@@ -77,6 +83,9 @@ def find(task: Task, grader: Grader) -> Future[Found]:
             apart = done.result()
             if apart.passed:
                 found.set_result(APART)
+                return
+            if not _has_judge_tests(task):
+                _finish(apart, done, found)
                 return
             grader.submit(together, task.reference).add_done_callback(
                 lambda last: _finish(apart, last, found)
@@ -112,7 +121,7 @@ def check(
 ) -> dict[str, Found]:
     """What the references of those `tasks` show that need it, by `key`; `known` ones are not run again."""
     found = dict(known or {})
-    named = {key(task): task for task in tasks if _has_judge_tests(task)}
+    named = {key(task): task for task in tasks if _is_doubtful(task)}
     doubtful = [
         task for name, task in named.items() if name not in found and needs_check(task, works_of(task))
     ]
@@ -159,7 +168,7 @@ def gradable(
     """`tasks` as their references want them to be run."""
     result = Gradable([])
     for task in tasks:
-        showed = found.get(key(task), APART) if _has_judge_tests(task) else APART
+        showed = found.get(key(task), APART) if _is_doubtful(task) else APART
         task, reason = decided(task, showed, allowed, failing)
         if reason:
             result.left_out[task.id] = reason

@@ -7,6 +7,7 @@ of the sandbox's codec: `{"t": [1, 2]}` is a tuple. Any other object is a dict w
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from functools import cache
@@ -21,7 +22,17 @@ from sandbox.inside.codec import CodecError, Decoder, Encoder
 from sandbox.protocol import CEILING
 from tasks.errors import TaskError
 from tasks.rows import Row, collect, read_rows
-from tasks.types import CallTest, Compare, JudgeTest, ReferenceTests, StdioTest, Task, Tests
+from tasks.types import (
+    CallTest,
+    Checker,
+    Compare,
+    InteractiveTest,
+    JudgeTest,
+    ReferenceTests,
+    StdioTest,
+    Task,
+    Tests,
+)
 
 TAGS = frozenset("t d set frozenset int float complex str bytes bytearray range ellipsis type ref".split())
 _PLAIN_FIELDS = (
@@ -36,6 +47,9 @@ _PLAIN_FIELDS = (
     "cpu_seconds",
     "memory_bytes",
 )
+# What decides in the place of a comparison, and of which kinds of tests.
+_DECIDERS = {"checker": {"stdio", "call"}, "interactor": {"interactive"}}
+_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)".*$', re.MULTILINE)
 _DEFAULTS = {field.name: field.default for field in fields(Task)}
 
 
@@ -57,7 +71,10 @@ def parse(row: Row) -> Task:
         field = problem.json_path.removeprefix("$").removeprefix(".") or "(row)"
         row.fail(field, problem.message[:300], "See the native format in tasks/README.md.")
     data = row.data
-    if data.get("language", "python") != "python" and "stdio" not in data["tests"]:
+    kinds = sorted(set(data["tests"]) - set(_DECIDERS))
+    if len(kinds) != 1:
+        row.fail("tests", f"has {' and '.join(kinds) or 'no tests'}", "Give one kind of tests.")
+    if data.get("language", "python") != "python" and not {"stdio", "interactive"} & set(data["tests"]):
         row.fail("language", f"{data['language']} programs have stdio tests only", "Give `tests.stdio`.")
     for field in ("cpu_seconds", "memory_bytes"):
         if (data.get(field) or 0) > (most := getattr(CEILING, field)):
@@ -66,6 +83,7 @@ def parse(row: Row) -> Task:
         id=data["id"],
         prompt=data["prompt"],
         tests=_tests(row),
+        checker=_checker(row),
         wrong=tuple(data.get("wrong", ())),
         metadata=data.get("metadata", {}),
         **{field: data[field] for field in _PLAIN_FIELDS if field in data},
@@ -84,14 +102,18 @@ def to_row(task: Task) -> dict[str, Any]:
         row["metadata"] = dict(task.metadata)
     try:
         row["tests"] = _tests_json(task.tests)
+        if task.checker is not None:
+            row["tests"] |= _checker_json(task)
     except CodecError as error:
         raise TaskError(f"task {task.id!r}: a test's value cannot be written: {error}.") from None
     return row
 
 
 def _tests(row: Row) -> Tests:
-    ((kind, tests),) = row.data["tests"].items()
+    ((kind, tests),) = ((name, each) for name, each in row.data["tests"].items() if name not in _DECIDERS)
     match kind:
+        case "interactive":
+            return tuple(InteractiveTest(**test) for test in tests)
         case "call":
             return tuple(_call(row, test, f"tests.call[{number}]") for number, test in enumerate(tests))
         case "stdio":
@@ -107,6 +129,59 @@ def _tests(row: Row) -> Tests:
                 ),
                 compare=Compare(**tests.get("compare", {})),
             )
+
+
+def _checker(row: Row) -> Checker | None:
+    """The task's checker, or its interactor. Files that it includes become part of its source."""
+    for kind, wanted in _DECIDERS.items():
+        fields = row.data["tests"].get(kind)
+        if fields is None:
+            if kind == "interactor" and "interactive" in row.data["tests"]:
+                row.fail(
+                    "tests.interactor", "missing, and dialogues need one", "Give the interactor's source."
+                )
+            continue
+        if not wanted & set(row.data["tests"]):
+            row.fail(f"tests.{kind}", f"goes with {' or '.join(sorted(wanted))} tests only")
+        language = fields.get("language", "python")
+        usual = "function" if language == "python" and kind == "checker" else "testlib"
+        style = fields.get("style", usual)
+        if style == "function" and usual != "function":
+            row.fail(f"tests.{kind}.style", "a function can be a checker in Python only", "Use testlib.")
+        if "call" in row.data["tests"] and style != "function":
+            row.fail("tests.checker.style", "values can be given to a function only", "Use style function.")
+        return Checker(source=_included(row, kind, fields), language=language, style=style)
+    return None
+
+
+def _included(row: Row, kind: str, fields: Mapping[str, Any]) -> str:
+    """The source, with the text of `files` in the place of the lines that include them."""
+    files, seen = fields.get("files", {}), set()
+
+    def text(found: re.Match[str]) -> str:
+        name = found[1]
+        if name not in files:
+            remedy = f"Give its text in `tests.{kind}.files`, an object of names and texts; it is not part of coderl."
+            row.fail(f"tests.{kind}.source", f"includes {name!r}, which is not given", remedy)
+        if name in seen:
+            return ""
+        seen.add(name)
+        return _INCLUDE.sub(text, str(files[name]))
+
+    return _INCLUDE.sub(text, fields["source"]) if fields.get("language") == "cpp" else str(fields["source"])
+
+
+def _checker_json(task: Task) -> dict[str, Any]:
+    assert task.checker is not None
+    kind = (
+        "interactor"
+        if isinstance(task.tests, tuple) and isinstance(task.tests[0], InteractiveTest)
+        else "checker"
+    )
+    fields = asdict(task.checker)
+    if kind == "interactor":
+        del fields["style"]
+    return {kind: fields}
 
 
 def _call(row: Row, test: dict[str, Any], field: str) -> CallTest:
@@ -156,11 +231,11 @@ def _tests_json(tests: Tests) -> dict[str, Any]:
     if isinstance(tests, ReferenceTests):
         inputs = [_encode(args) for args in tests.inputs]
         return {"reference": {"function": tests.function, "inputs": inputs, **_compare_json(tests.compare)}}
-    kinds = {CallTest: "call", StdioTest: "stdio", JudgeTest: "judge"}
+    kinds = {CallTest: "call", StdioTest: "stdio", JudgeTest: "judge", InteractiveTest: "interactive"}
     return {kinds[type(tests[0])]: [_test_json(test) for test in tests]}
 
 
-def _test_json(test: CallTest | StdioTest | JudgeTest) -> dict[str, Any]:
+def _test_json(test: CallTest | StdioTest | JudgeTest | InteractiveTest) -> dict[str, Any]:
     if not isinstance(test, CallTest):
         return {name: value for name, value in asdict(test).items() if not _is_unset(name, value)}
     values = _encode([*test.args, *test.kwargs.values()])

@@ -78,7 +78,34 @@ class ReferenceTests:
     compare: Compare = Compare()
 
 
-Tests = tuple[CallTest, ...] | tuple[StdioTest, ...] | tuple[JudgeTest, ...] | ReferenceTests
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InteractiveTest:
+    """A dialogue with the task's interactor, which alone is given `input` and `answer`."""
+
+    input: str
+    answer: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checker:
+    """Decides which outputs are right: `sandbox.protocol.Checks` says how it is called.
+
+    Of a task with `InteractiveTest`s it is the interactor (`sandbox.protocol.Dialogues`).
+    """
+
+    source: str
+    language: Literal["python", "cpp"] = "python"
+    style: Literal["function", "testlib", "printed"] = "function"
+
+
+Tests = (
+    tuple[CallTest, ...]
+    | tuple[StdioTest, ...]
+    | tuple[JudgeTest, ...]
+    | tuple[InteractiveTest, ...]
+    | ReferenceTests
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +132,16 @@ class Task:
     level: str = ""
     cpu_seconds: float | None = None  # per test; None: the grader's default
     memory_bytes: int | None = None
+    checker: Checker | None = (
+        None  # decides in the place of a comparison; with stdio, call and interactive tests
+    )
     trust: Trust = "isolated"  # in-process: its tests share the program's process (tasks/modes.py)
     metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def languages(self) -> frozenset[str]:
+        """Of all that runs for it."""
+        return frozenset({self.language, self.checker.language if self.checker else "python"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

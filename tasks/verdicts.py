@@ -5,13 +5,13 @@ Every comparison with an expected value is made here, on the host. Pure function
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sandbox.protocol import ErrorInfo, Outcome, Phase, Status, TestOutcome
 from tasks.compare import matches, same_output
 from tasks.texts import encodable, short, shortened
-from tasks.types import CallTest, StdioTest, TestResult, Verdict
+from tasks.types import CallTest, InteractiveTest, StdioTest, TestResult, Verdict
 
 _TIMEOUTS = (Status.CPU_TIMEOUT, Status.WALL_TIMEOUT)
 
@@ -22,6 +22,7 @@ class _Graded:
 
     result: TestResult
     error: ErrorInfo | None = None
+    part: float = 0.0  # of a test that did not pass: what a checker gives it all the same
 
 
 def no_code(task_id: str) -> Verdict:
@@ -88,6 +89,36 @@ def judge_verdict(task_id: str, outcomes: Sequence[Outcome]) -> Verdict:
             parts.append(_failed("end of test", _status(outcome), outcome.error))
         graded += parts
     return _verdict(task_id, graded, outcomes)
+
+
+def decided_verdict(
+    task_id: str,
+    tests: Sequence[CallTest | StdioTest | InteractiveTest],
+    outcome: Outcome,
+    decisions: Mapping[int, TestOutcome],
+) -> Verdict:
+    """Takes over what a checker or interactor decided; what it was not shown, or could not decide, has failed."""
+    graded = []
+    for number, (test, got) in enumerate(zip(tests, _padded(outcome, len(tests)), strict=True)):
+        name = test.name or f"test {number + 1}"
+        decided = decisions.get(number)
+        if got.status is not Status.OK or decided is None:
+            graded.append(_failed(name, got.status, got.error))
+            continue
+        result = TestResult(
+            name=name,
+            passed=decided.passed is True,
+            status=Status.OK,
+            actual="" if isinstance(test, InteractiveTest) else _shown(test, got),
+            expected=shortened(f"checker: {decided.stderr}") if decided.stderr else "",
+        )
+        score = decided.value if isinstance(decided.value, float) else 0.0
+        graded.append(_Graded(result, part=min(max(score, 0.0), 1.0)))
+    return _verdict(task_id, graded, [outcome])
+
+
+def _shown(test: CallTest | StdioTest, got: TestOutcome) -> str:
+    return shortened(got.stdout) if isinstance(test, StdioTest) else short(got.value)
 
 
 def _padded(outcome: Outcome, count: int) -> Iterator[TestOutcome]:
@@ -190,7 +221,9 @@ def _verdict(task_id: str, graded: Sequence[_Graded], outcomes: Sequence[Outcome
     return Verdict(
         task_id=task_id,
         passed=passed,
-        score=(len(graded) - len(failures)) / len(graded) if graded else 0.0,
+        score=sum(1.0 if part.result.passed else part.part for part in graded) / len(graded)
+        if graded
+        else 0.0,
         status=status,
         phase="passed" if passed else _phase(status, error),
         tests=tuple(part.result for part in graded),

@@ -19,7 +19,17 @@ from sandbox.protocol import CEILING
 from tasks import native
 from tasks.datasets import load
 from tasks.errors import TaskError
-from tasks.types import CallTest, Compare, JudgeTest, OutputRule, ReferenceTests, StdioTest, Task
+from tasks.types import (
+    CallTest,
+    Checker,
+    Compare,
+    InteractiveTest,
+    JudgeTest,
+    OutputRule,
+    ReferenceTests,
+    StdioTest,
+    Task,
+)
 
 SCHEMA = json.loads((Path(native.__file__).parent / "task.schema.json").read_text())
 
@@ -255,13 +265,75 @@ def test_load_by_spec_and_limit(tmp_path: Path) -> None:
     assert [task.id for task in load(str(path), limit=1)] == ["add"]
 
 
+CPP = '#include <cstdio>\n#  include "testlib.h"\nint main() { return ok; }'
+
+
+def test_checkers_and_interactors_are_read_and_written(tmp_path: Path) -> None:
+    stdio, source = [{"stdin": "1", "stdout": "2"}], "def check(i, o, a): return True"
+    library = {"testlib.h": '#include "other.h"\n#include "testlib.h"\nint ok;', "other.h": "// other"}
+    rows = [
+        row(tests={"stdio": stdio, "checker": {"source": source}}),
+        row(id="b", tests={"call": [{"expected": 1}], "checker": {"source": source}}),
+        row(id="c", tests={"stdio": stdio, "checker": {"source": CPP, "language": "cpp", "files": library}}),
+        row(id="d", tests={"stdio": stdio, "checker": {"source": "exit(0)", "style": "printed"}}),
+        row(id="e", tests={"interactive": [{"input": "7"}], "interactor": {"source": "input()"}}),
+    ]
+    tasks = native.load(write(tmp_path / "t.jsonl", *rows))
+    assert [task.checker and (task.checker.language, task.checker.style) for task in tasks] == [
+        *(("python", "function"), ("python", "function"), ("cpp", "testlib")),
+        *(("python", "printed"), ("python", "testlib")),
+    ]
+    assert tasks[2].checker is not None
+    assert tasks[2].checker.source == "#include <cstdio>\n// other\n\nint ok;\nint main() { return ok; }"
+    assert tasks[2].languages == {"python", "cpp"} and tasks[4].tests == (InteractiveTest(input="7"),)
+    native.dump(tasks, tmp_path / "again.jsonl")
+    assert native.load(tmp_path / "again.jsonl") == tasks
+
+
+@pytest.mark.parametrize(
+    ("tests", "field", "problem"),
+    [
+        ({"stdio": [{"stdin": "", "stdout": ""}], "call": [{"expected": 1}]}, "tests", "call and stdio"),
+        ({"checker": {"source": "x"}}, "tests", "no tests"),
+        (
+            {"judge": [{"kind": "script", "source": "x"}], "checker": {"source": "x"}},
+            "tests.checker",
+            "goes with",
+        ),
+        ({"interactive": [{"input": ""}]}, "tests.interactor", "dialogues need one"),
+        (
+            {"call": [{"expected": 1}], "checker": {"source": "x", "style": "testlib"}},
+            "tests.checker.style",
+            "func",
+        ),
+        (
+            {"stdio": [{"stdin": "", "stdout": ""}], "checker": {"source": CPP, "language": "cpp"}},
+            "tests.checker.source",
+            "'testlib.h', which is not given. Give its text in `tests.checker.files`",
+        ),
+    ],
+)
+def test_a_decider_that_cannot_be_is_refused(
+    tmp_path: Path, tests: dict[str, Any], field: str, problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    native.load(write(tmp_path / "t.jsonl", row(), row(id="b", tests=tests)))
+    said = capsys.readouterr().err
+    assert f"field {field!r}: " in said and problem in said
+
+
 def test_the_schema_follows_the_types() -> None:
     def fields(kind: type) -> set[str]:
         return set(kind.__dataclass_fields__)  # type: ignore[attr-defined]
 
     defs = SCHEMA["$defs"]
-    assert set(SCHEMA["properties"]) == fields(Task)
-    for name, kind in (("call", CallTest), ("stdio", StdioTest), ("judge", JudgeTest)):
+    assert set(SCHEMA["properties"]) == fields(Task) - {
+        "checker",
+        "trust",
+    }  # among the tests; found, not stated
+    assert set(defs["checker"]["properties"]) == fields(Checker) | {"files"}
+    assert set(defs["interactor"]["properties"]) == fields(Checker) - {"style"} | {"files"}
+    kinds = {"call": CallTest, "stdio": StdioTest, "judge": JudgeTest, "interactive": InteractiveTest}
+    for name, kind in kinds.items():
         assert set(defs[name]["properties"]) == fields(kind)
     assert set(defs["reference"]["properties"]) == fields(ReferenceTests)
     assert set(defs["compare"]["properties"]) == fields(Compare)
