@@ -1,7 +1,8 @@
 """Dialogues: a program and an interactor in two cells, their standard streams joined crosswise by two pipes.
 
-Whatever one closes, by closing or by ending, the other sees; a program's children end with it, so none keeps a pipe open.
-But an interactor may still write for a while to a program that has said its last and ended. docs/grading.md has the table of whom to blame; `_blame` is that table.
+Whatever one closes, by closing or by ending, the other sees; a program's children end with it, so none keeps a
+pipe open. But an interactor may still write for a while to a program that has said its last and ended.
+docs/grading.md has the table of whom to blame; `_blame` is that table.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def _dialogue(
         ends.remove(heard)
         _close(ends)
         ends.append(heard)
-        first = _listen(*sides, let_go=lambda: _close(ends))
+        first = _listen(sides[0], sides[1], lambda: _close(ends))
         for side in sides:
             runs.finish(side.process)
             side.look()
