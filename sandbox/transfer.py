@@ -87,7 +87,7 @@ def _call_to_json(call: Call) -> dict[str, Any]:
 
 
 def _case_to_json(case: Case) -> list[Any]:
-    encoder = Encoder(max_bytes=2 * MAX_BYTES)
+    encoder = Encoder()
     return [encoder.node(value, 1) for value in (case.input, case.output, case.answer)]
 
 

@@ -71,6 +71,7 @@ def concluded(task: Task, outcome: Outcome, runner: Runner, limits: Limits) -> F
             work=work,
             limits=limits,
             language=task.language,
+            prelude=task.prelude,
         )
         _then(runner.submit(job), found, lambda done: dict(zip(numbers, done.tests, strict=True)))
         return found

@@ -154,10 +154,11 @@ class JobModel(Model):
         if isinstance(work, StdioModel):
             return Stdio(tuple(work.inputs))
         if isinstance(work, ChecksModel):
-            return Checks(style=work.style, cases=tuple(_case(n, case) for n, case in enumerate(work.cases)))
+            cases = tuple(_case(n, case, work.style) for n, case in enumerate(work.cases))
+            return Checks(style=work.style, cases=cases)
         if isinstance(work, DialoguesModel):
-            cases = tuple((given, answer) for given, answer in work.cases)
-            return Dialogues(interactor=work.interactor, language=work.language, cases=cases)
+            spoken = tuple((given, answer) for given, answer in work.cases)
+            return Dialogues(interactor=work.interactor, language=work.language, cases=spoken)
         return Judge(
             kind=work.judge,
             test=work.test,
@@ -174,11 +175,15 @@ def _call(number: int, call: CallModel) -> Any:
         raise CodecError(f"work.calls.{number}: {error}") from None
 
 
-def _case(number: int, values: list[Any]) -> Case:
+def _case(number: int, values: list[Any], style: str) -> Case:
     try:
-        return case_from_json(values)
+        case = case_from_json(values)
     except CodecError as error:
         raise CodecError(f"work.cases.{number}: {error}") from None
+    texts = all(isinstance(value, str) for value in (case.input, case.output, case.answer))
+    if style != "function" and not texts:
+        raise CodecError(f"work.cases.{number}: a checker that is a program is given texts")
+    return case
 
 
 class Ordering(Model):

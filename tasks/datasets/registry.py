@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tasks.datasets.apps import apps, taco
 from tasks.datasets.code_contests import code_contests
+from tasks.datasets.codeforces import codeforces
 from tasks.datasets.deepcoder import deepcoder
 from tasks.datasets.evalplus import humanevalplus, mbppplus
 from tasks.datasets.hub import Hub
@@ -108,6 +109,14 @@ _ALL = (
         hub=Hub("deepmind/code_contests", train="train", held_out="test"),
         tests="stdin and stdout",
         ids=f"name; in files without names {_POSITION}",
+    ),
+    Dataset(
+        name="codeforces",
+        summary="open-r1's problems of Codeforces, with checkers where several outputs are right",
+        parse=codeforces,
+        hub=Hub("open-r1/codeforces", train="train", held_out="test", configs=("verifiable",)),
+        tests="stdin and stdout, or a checker",
+        ids="id",
     ),
     Dataset(
         name="livecodebench",
