@@ -1,8 +1,8 @@
 """open-r1/codeforces: problems of Codeforces with official tests and, where several outputs are right, checkers.
 
 A checker is a Python program whose arguments are the files of the input, the right output and the program's output;
-it prints 1 or 0 (or a score). Of input_mode `file` a program reads input.txt and writes output.txt: those, dialogues (their
-interactors are not public) and problems whose tests were cut off (`official_tests_complete`) are left out.
+it prints 1 or 0 (or a score). Left out are programs that read input.txt and write output.txt (`input_mode`), dialogues
+(their interactors are not public) and problems whose tests were cut off (`official_tests_complete`).
 """
 
 from __future__ import annotations
