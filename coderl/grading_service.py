@@ -152,7 +152,8 @@ def _items(
         name = str(row.get("id"))
         try:
             digest, task = tasks.parse(number, row)
-            service.scheduler.check(Job(id=task.id, program="", work=Stdio(()), language=task.language))
+            for language in task.languages:
+                service.scheduler.check(Job(id=task.id, program="", work=Stdio(()), language=language))
         except TaskError as error:
             known[name] = RequestError(422, "invalid", str(error))
         except ValueError as error:

@@ -22,6 +22,7 @@ from sandbox.protocol import Case, Dialogues, Job, Limits, Outcome, Status, Test
 
 # Of an interactor, beyond what its program may take: so that waiting for the program is never what ends it.
 _EXTRA = Limits(cpu_seconds=10.0, total_cpu_seconds=60.0, wall_seconds=10.0)
+_UNWRITTEN = 120  # CPython's exit status where standard output could not be written
 _NOBODY_THERE = ("EOFError", "BrokenPipeError")  # what a program meets whose interactor has ended
 _LEAVE_SECONDS = 2.0  # for one side to end by itself where the other has
 
@@ -160,17 +161,24 @@ def _refused(interactor: _Side) -> bool:
     return interactor.process.end.code != 0
 
 
+def _met_nobody(own: TestOutcome, process: Process) -> bool:
+    """Whether a program failed as one does whose interactor has ended."""
+    assert process.end is not None
+    if own.error is None:
+        return False
+    unwritten = process.end.code == _UNWRITTEN or own.error.message.endswith("SIGPIPE")
+    return unwritten or own.error.type in _NOBODY_THERE
+
+
 def _blame(job: Job, program: _Side, interactor: _Side, first: _Side | None) -> TestOutcome:
     """Whose word counts. What a program can do to an interactor (fall silent, flood, leave) never excuses it."""
     assert program.process.end is not None and interactor.process.end is not None
     own = results.script(job, program.process, program.process.end, program.frames)
     decision = checking.exited(job, interactor.process, interactor.frames)
     decided = replace(decision.test(own.cpu_seconds), stdout=own.stderr)
-    left = own.error is not None and (
-        own.error.type in _NOBODY_THERE or own.error.message.endswith("SIGPIPE") or first is interactor
-    )
-    if decision.score is not None and decision.score < 1.0 and (own.status is Status.OK or left):
-        return decided  # wrong; or wrong, and the program then found nobody there
+    accepted = decision.score == 1.0
+    if not accepted and (own.status is Status.OK or first is interactor or _met_nobody(own, program.process)):
+        return decided  # refused, or failed; the program may then have found nobody there
     if own.status is not Status.OK:
         return replace(own, passed=False)
     return decided

@@ -10,7 +10,7 @@ import pytest
 
 import sandbox
 from sandbox.pool import Pool
-from sandbox.protocol import Checks, Job, Outcome, Status
+from sandbox.protocol import Checks, Job, Limits, Outcome, Status
 from tasks import native
 from tasks.grade import Grader
 from tasks.modes import checked
@@ -110,9 +110,14 @@ def test_dialogues_are_graded(pool: Pool) -> None:
 def test_an_interactor_that_fails_is_blamed_only_where_the_reference_meets_that_too(pool: Pool) -> None:
     fragile = "import sys\nif int(input()) == 1: sys.exit(0)\nsys.exit(1)"
     silent = "import time\n"
+    endless = "import sys\nwhile True: sys.stdout.write('1' * 100_000)"
+    limits = Limits(cpu_seconds=1.0, wall_seconds=5.0, memory_bytes=128 << 20)
     for reference in (None, "print(1)"):
-        right, crashing = Grader(pool).grade(dialogue(fragile, reference), ["print(1)", silent])
-        assert right.passed and (crashing.passed, crashing.score) == (False, 0.0), crashing
+        grader = Grader(pool, limits=limits)
+        right, *crashing = grader.grade(dialogue(fragile, reference), ["print(1)", silent, endless])
+        assert right.passed, right
+        for verdict in crashing:
+            assert (verdict.passed, verdict.score) == (False, 0.0), verdict
     (broken,) = Grader(pool).grade(dialogue("raise ValueError", "print(1)"), ["print(1)"])
     assert broken.status is Status.INFRA and "the interactor fails where it must not" in broken.detail
 
