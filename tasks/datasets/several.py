@@ -43,7 +43,7 @@ def marking(parse: Callable[[Row], Task | Skip]) -> Callable[[Row], Task | Skip]
 
     def parse_and_mark(row: Row) -> Task | Skip:
         task = parse(row)
-        if isinstance(task, Skip) or not _compared(task):
+        if isinstance(task, Skip) or task.checker is not None or not _compared(task):
             return task
         field = next((f"{name} is set" for name in _FIELDS if row.data.get(name) in (True, "true", 1)), None)
         words = field or says_several(task.prompt)

@@ -93,6 +93,17 @@ def test_any_right_output_passes_and_no_other(tmp_path: Path, pool: Pool) -> Non
     ]
 
 
+def test_with_a_checker_it_stays_where_several_answers_are_right(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows = [
+        ROW | {"description": "Print any of them."},
+        ROW | {"id": "b", "description": "Print any of them."},
+    ]
+    rows[1]["generated_checker"] = None
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert [task.id for task in load(f"codeforces={path}", several="leave out")] == ["9999/A"]
+
+
 def test_without_a_checker_outputs_are_compared(tmp_path: Path, pool: Pool) -> None:
     task = read(tmp_path, generated_checker=None)
     assert task.checker is None
