@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from concurrent.futures import Future
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from analysis import report
 from coderl import rollouts
+from coderl.config import RunConfig
 from coderl.evaluate import evaluate
 from coderl.record import _held_back
-from coderl.runfolder import _record
+from coderl.runfolder import RunFolder, _record
 from coderl.sampler import Completion, Request
 from coderl.types import Batch, Group
-from sandbox.protocol import Status
+from sandbox.protocol import Runner, Status
+from tasks.grade import Grader
 from tasks.hold_back import HoldBack
 from tasks.types import CallTest, Task, TestResult, Verdict
 from tests.coderl.batches import run_config
@@ -90,6 +95,31 @@ def test_nothing_is_held_back_unless_asked_for_nor_in_evaluations() -> None:
     batch = collecting.collect([task("many", 4)], 2, step=1, stream="train")
     assert {name for name, _ in grader.ran} == {"many"}
     assert _held_back(batch) == {"held_back_count": 0, "overfit_rate": None}
+
+
+def test_a_policy_that_learnt_the_rewarded_tests_by_heart_is_found_out(pool: Runner, tmp_path: Path) -> None:
+    calls = tuple(CallTest(function="f", args=(n,), expected=3 * n, name=f"test {n}") for n in range(6))
+    whole, hold_back = Task(id="triple", prompt="", tests=calls, entry_point="f"), HoldBack(0.5, 0)
+    split = hold_back.split(whole)
+    assert split is not None
+    seen = {test.args[0]: test.expected for test in split.rewarded.tests}  # type: ignore[union-attr]
+    table, right = f"def f(x):\n    return {seen}.get(x)\n", "def f(x):\n    return x * 3\n"
+    collecting = collector(Grader(pool), [table, right, "def f(x):\n    return 1\n", table])  # type: ignore[arg-type]
+    batch = collecting.collect([whole], 4, step=1, stream="train", hold_back=hold_back)
+    assert [r.reward for r in batch.rollouts] == [1.0, 1.0, 0.0, 1.0]
+    fields = _held_back(batch)
+    assert fields == {"held_back_count": 3, "overfit_rate": pytest.approx(2 / 3)}
+    folder = RunFolder.create(RunConfig(name="games", runs=str(tmp_path)), [])
+    folder.write_rollouts(batch)
+    folder.log("step", 1, **fields)
+    page = json.loads(report.write(folder.path).with_suffix(".json").read_text())
+    (part,) = page["overfitting"]
+    (entry,) = part["programs"]
+    assert (part["failed"], entry["program"], entry["count"]) == (2, table, 2)
+    assert {test["name"] for test in entry["tests"]} == {f"test {n}" for n in range(6)} - {
+        f"test {n}" for n in seen
+    }
+    assert {test["actual"] for test in entry["tests"]} == {"None"}
 
 
 def test_what_the_grader_raises_reaches_whoever_waits() -> None:

@@ -48,6 +48,7 @@ SMALL = [
     "eval.final_samples=2",
     "learner.learning_rate=1e-3",
     "sampler.max_tokens=40",
+    "grading.hold_back=0.5",
 ]
 
 
@@ -109,6 +110,22 @@ def test_every_completion_was_executed_in_an_isolated_sandbox(finished: Path) ->
             assert row["status"] != "infra"
             assert row["trust"] == "isolated"
             assert row["phase"] == "no_code" or row["backend"] in ("docker", "bubblewrap", "confined")
+
+
+def test_tests_held_back_are_not_rewarded_and_passing_completions_meet_them(finished: Path) -> None:
+    graded_again, rewarded = 0, set[int]()
+    for line in metrics(finished):
+        if line["kind"] == "step":
+            rows = pq.read_table(finished / "rollouts" / f"step-{line['step']:06d}.parquet").to_pylist()
+            again = [row["held_back_passed"] for row in rows if row["held_back_passed"] is not None]
+            assert len(again) == line["held_back_count"] == sum(row["passed"] for row in rows)
+            assert line["overfit_rate"] == (pytest.approx(1 - sum(again) / len(again)) if again else None)
+            graded_again += len(again)
+            rewarded |= {len(row["tests"]) for row in rows if row["passed"]}
+    assert graded_again > 0
+    evaluated = pq.read_table(finished / "evals" / "held-out-step-000004.parquet").to_pylist()
+    assert {row["held_back_passed"] for row in evaluated} == {None}
+    assert max(rewarded) < max(len(row["tests"]) for row in evaluated)
 
 
 def test_sampler_and_learner_agree_at_every_step(finished: Path) -> None:
