@@ -138,15 +138,16 @@ _FORMATS: tuple[Callable[[str, Task], list[Block]], ...] = (_tagged, _fenced, _c
 
 
 def _candidates(blocks: Sequence[Block], task: Task) -> list[Block]:
-    """The blocks among which the last one counts: programs that define the entry point, or read standard input,
-    where some do."""
+    """The blocks among which the last one counts: programs that define the entry point, where some do; of scripts
+    not those behind the last that reads its input which only use what the ones before define: examples."""
     if task.language != "python":
         return list(blocks)
     programs = [block for block in blocks if _is_program(block)]
     chosen = [block for block in programs if _defines(block.text, task.entry_point)] or programs
     if not task.entry_point:
         readers = [number for number, block in enumerate(chosen) if _READS.search(block.text)]
-        chosen = chosen[: readers[-1] + 1] if readers else chosen
+        while readers and len(chosen) > readers[-1] + 1 and _is_example(chosen[-1], chosen[:-1]):
+            chosen = chosen[:-1]
     if not chosen:
         return []
     earlier = programs[: programs.index(chosen[-1])]
@@ -159,6 +160,12 @@ def _is_program(block: Block) -> bool:
     if block.rank is Rank.WANTED:
         return bool(lines)
     return any(starts_code(line.lstrip()) or line.startswith(("return ", "print ", "[")) for line in lines)
+
+
+def _is_example(block: Block, earlier: Sequence[Block]) -> bool:
+    """Whether it uses what `earlier` blocks define and it does not."""
+    used = set(_NAME.findall(block.text)) - _defined_by(block.text)
+    return any(used & set(_DEFINED.findall(each.text)) for each in earlier)
 
 
 def _with_helpers(code: str, earlier: Sequence[Block]) -> str:

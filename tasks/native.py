@@ -71,6 +71,8 @@ def parse(row: Row) -> Task:
         field = problem.json_path.removeprefix("$").removeprefix(".") or "(row)"
         row.fail(field, problem.message[:300], "See the native format in tasks/README.md.")
     data = row.data
+    if data.get("entry_point"):
+        data["entry_point"] = _named(data["entry_point"])
     kinds = sorted(set(data["tests"]) - set(_DECIDERS))
     if len(kinds) != 1:
         row.fail("tests", f"has {' and '.join(kinds) or 'no tests'}", "Give one kind of tests.")
@@ -205,7 +207,13 @@ def _function(row: Row, tests: Mapping[str, Any], field: str) -> str:
         row.fail(
             f"{field}.function", "missing, and the task has no entry_point", "Name the function to call."
         )
-    return str(function)
+    return _named(str(function))
+
+
+def _named(function: str) -> str:
+    """LeetCodeDataset writes `Solution().f` for what is `Solution.f` here: each call gets a fresh `Solution()`."""
+    owner, _, method = function.rpartition(".")
+    return f"{owner.removesuffix('()')}.{method}" if owner else function
 
 
 def _decode(row: Row, nodes: list[Any], field: str) -> list[Any]:

@@ -366,3 +366,11 @@ def test_real_tasks_survive(tmp_path: Path, data: Path) -> None:
         written = load(spec)
         native.dump(written, tmp_path / "t.jsonl")
         assert native.load(tmp_path / "t.jsonl") == written
+
+
+def test_an_entry_point_as_leetcode_writes_it(tmp_path: Path) -> None:
+    test = {"kind": "check", "source": "def check(candidate):\n    assert candidate(1) == 2\n"}
+    (task,) = native.load(
+        write(tmp_path / "t.jsonl", row(entry_point="Solution().f", tests={"judge": [test]}))
+    )
+    assert task.entry_point == "Solution.f"
