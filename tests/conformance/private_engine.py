@@ -15,6 +15,7 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from sandbox import image
+from sandbox.cell import ROLES
 
 _START_SECONDS = 60.0
 _DISK_MIB, _DISK_FILES = 2048, 65536  # of its own: the sandbox's images take a third
@@ -97,7 +98,7 @@ class PrivateEngine:
         host, mine = docker.from_env(timeout=600), self.client()
         try:
             image.ensure(host)
-            for role in image.ROLES:
+            for role in ROLES:
                 mine.images.load(host.images.get(image.tag(role)).save(named=True))
         finally:
             host.close()
