@@ -127,7 +127,6 @@ def test_a_function(completion: str, program: str) -> None:
         (f"```python\n{ADD}```\nInput:\n```\n1 2\n```\nOutput:\n```\n3\n```", ADD),
         (f"```\n{ADD}```\nInput:\n```\n1 2\n```", ADD),
         (f"```python\n{MAIN}```\nTo try it:\n```python\nmain()\n```", MAIN),
-        (f"```python\n{MAIN}```\nTo try it:\n```python\nmain()\n```", MAIN),
         (f"```python\n{MAIN}```\nOr wrong:\n```python\nprint(1 + 2)\n```", "print(1 + 2)\n"),
         (
             "First:\n```python\nimport sys\ndef solve(a, b):\n    return a + b\n```\nThen main:\n"
