@@ -22,7 +22,9 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from sandbox.inside import wire
-from sandbox.inside.proxies import Candidate, frames, is_opaque
+from sandbox.inside.candidate import Candidate
+from sandbox.inside.descriptions import frames
+from sandbox.inside.proxies import is_opaque
 from sandbox.inside.record import RECORD, ProgramFailure, Record, Unit, UnsupportedTest, error_data
 
 TEST_MODULE = "test_solution"

@@ -19,8 +19,8 @@ from sandbox.inside.peer import LIKE_COMPARISONS
 from sandbox.inside.plain import CodecError
 
 if TYPE_CHECKING:
+    from sandbox.inside.descriptions import Descriptions
     from sandbox.inside.encoder import Encoder
-    from sandbox.inside.proxies import Candidate
 
 _Methods = dict[str, Callable[..., Any]]
 
@@ -126,7 +126,7 @@ def make(cls: Any, held: object) -> Any:
 
 
 def namespace(
-    base: type, own: Iterable[str], candidate: Candidate, special: _Methods, arithmetic: _Methods
+    base: type, own: Iterable[str], candidate: Descriptions, special: _Methods, arithmetic: _Methods
 ) -> dict[str, Any]:
     """What a class has here that extends `base` there and defines the names `own`.
 
