@@ -12,6 +12,7 @@ from tasks.datasets.deepcoder import deepcoder
 from tasks.datasets.evalplus import humanevalplus, mbppplus
 from tasks.datasets.hub import Hub
 from tasks.datasets.humaneval import humaneval, humanevalpack
+from tasks.datasets.leetcode import leetcode
 from tasks.datasets.livecodebench import livecodebench
 from tasks.datasets.mbpp import mbpp, mbpp_split
 from tasks.datasets.testfiles import acecode, bigcodebench, kodcode
@@ -125,6 +126,14 @@ _ALL = (
         hub=Hub("livecodebench/code_generation_lite", held_out="test", files={"test": "test*.jsonl"}),
         tests=_COMPETITION,
         ids="question_id",
+    ),
+    Dataset(
+        name="leetcode",
+        summary="2,800 problems of LeetCode by date, with a hundred tests each",
+        parse=leetcode,
+        hub=Hub("newfacade/LeetCodeDataset", train="train", held_out="test"),
+        tests="check(candidate)",
+        ids="task_id",
     ),
     Dataset(
         name="deepcoder",

@@ -135,6 +135,15 @@ GOOD: dict[str, dict[str, Any]] = {
         "test_cases": ["assert f(1) == 1"],
         "inferences": [{"completion": "def f(x): return x", "pass_rate": 1.0}],
     },
+    "leetcode": {
+        "task_id": "1",
+        "query": "q",
+        "prompt": "from typing import *\n",
+        "entry_point": "Solution().f",
+        "completion": "class Solution:\n    def f(self, x): return x\n",
+        "test": "def check(candidate):\n    assert candidate(x=1) == 1\n",
+        "difficulty": "Easy",
+    },
     "bigcodebench": {
         "task_id": "1",
         "instruct_prompt": "q",
