@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -39,35 +40,41 @@ def main(
     """
     tasks = load(spec, split=split, limit=limit)
     languages = {task.language for task in tasks}
-    with (
-        open_runner(urls=(), slots=slots, backend=backend, languages=languages) as runner,
-        progress_bar() as progress,
-    ):
-        bar = progress.add_task("")
-        report = audit(
-            tasks,
-            runner,
-            mutants=mutants,
-            seed=seed,
-            in_process=in_process,
-            progress=lambda what, done, total: progress.update(
-                bar, description=what, completed=done, total=total
-            ),
-        )
-    if out is not None:
-        with atomic_writer(out) as put:
-            put("".join(json.dumps(row) + "\n" for row in audit_rows(report)))
-    if write is not None:
-        _write_sound(report, write)
-    print(json.dumps(summary(report)) if as_json else text(report, spec, out))
+    if out is not None and write is not None and out.resolve() == write.resolve():
+        raise TaskError(f"--out and --write are both {out}; give each a file of its own")
+    with _writer(write, "--write") as put_sound:
+        with (
+            _writer(out, "--out") as put_rows,
+            open_runner(urls=(), slots=slots, backend=backend, languages=languages) as runner,
+            progress_bar() as progress,
+        ):
+            bar = progress.add_task("")
+            report = audit(
+                tasks,
+                runner,
+                mutants=mutants,
+                seed=seed,
+                in_process=in_process,
+                progress=lambda what, done, total: progress.update(
+                    bar, description=what, completed=done, total=total
+                ),
+            )
+            put_rows("".join(json.dumps(row) + "\n" for row in audit_rows(report)))
+        print(json.dumps(summary(report)) if as_json else text(report, spec, out))
+        if write is not None and not report.sound:
+            raise TaskError(f"--write {write}: no task is left to write, the tests of all are weak")
+        put_sound("".join(json.dumps(native.to_row(task)) + "\n" for task in report.sound))
     return EXIT_NOT_GRADED if report.infra else 0
 
 
-def _write_sound(report: AuditReport, path: Path) -> None:
-    if not report.sound:
-        raise TaskError(f"--write {path}: no task is left to write, the tests of all are weak")
-    with atomic_writer(path) as put:
-        put("".join(json.dumps(native.to_row(task)) + "\n" for task in report.sound))
+@contextmanager
+def _writer(path: Path | None, option: str) -> Iterator[Callable[[str], None]]:
+    """Opened before hours of audit, so that a place that cannot be written is said at once."""
+    if path is None:
+        yield lambda text: None
+        return
+    with atomic_writer(path, option) as write:
+        yield write
 
 
 def audit_rows(report: AuditReport) -> Iterable[dict[str, Any]]:

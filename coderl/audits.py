@@ -38,9 +38,12 @@ def read_audits(paths: Sequence[str]) -> Audits:
                 raise row
             key = (row.text("source"), row.text("task_id"))
             holes, weak = row.data.get("holes"), row.data.get("weak")
+            try:
+                audits.holes[key] = [f"{hole['kind']}: {hole['name']}" for hole in holes]  # type: ignore[union-attr]
+            except (TypeError, KeyError):
+                holes = None
             if not isinstance(holes, list) or not isinstance(weak, bool):
                 row.fail("holes", "not a row of an audit", f"Write the file with `{COMMAND}`.")
-            audits.holes[key] = [f"{hole['kind']}: {hole['name']}" for hole in holes]
             if weak:
                 audits.weak.add(key)
     return audits

@@ -130,6 +130,8 @@ def _items(line: bytes, named: _Names, where: str) -> Iterator[Item | Unreadable
         texts = row.get("samples") if field == "samples" else [row.get("completion")]
         if not isinstance(texts, list):
             raise TaskError(f"{where}, field {field}: {_found(row, field)}; give a list of the model's texts")
+        if not texts:
+            raise TaskError(f"{where}, field {field}: is empty; give the model's texts, or leave the row out")
     except TaskError as error:
         yield Unreadable(row, str(error))
         return

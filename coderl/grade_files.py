@@ -192,11 +192,14 @@ def summarize(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 
 @contextmanager
-def atomic_writer(path: Path) -> Iterator[Callable[[str], None]]:
-    """Writes text to what becomes `path` once it is whole. Raises `TaskError` where it cannot be written: then, and
-    wherever its user fails, nothing is left of it."""
+def atomic_writer(path: Path, option: str = "--out") -> Iterator[Callable[[str], None]]:
+    """Writes text to what becomes `path`, which the user gave as `option`, once it is whole; through a link to what it
+    names. Raises `TaskError` where it cannot be written: then, and wherever its user fails, nothing is left of it."""
     if path.is_dir():
-        raise TaskError(f"--out {path}: is a folder; name a file in it")
+        raise TaskError(f"{option} {path}: is a folder; name a file in it")
+    path = path.resolve() if path.is_symlink() else path
+    if path.exists() and not path.is_file():
+        raise TaskError(f"{option} {path}: is a device or a pipe, which cannot be replaced; name a file")
     temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     opener = gzip.open if path.suffix == ".gz" else open
 
@@ -206,7 +209,7 @@ def atomic_writer(path: Path) -> Iterator[Callable[[str], None]]:
             yield
         except OSError as error:
             raise TaskError(
-                f"--out {path}: cannot be written ({error.strerror}), and nothing was; make room, or name a file in "
+                f"{option} {path}: cannot be written ({error.strerror}), and nothing was; make room, or name a file in "
                 "another folder, of yours"
             ) from None
 
@@ -339,7 +342,7 @@ def _print(summary: dict[str, Any]) -> None:
     console.print(table)
     if summary["infra"]:
         console.print(
-            f"[red]{summary['infra']} completions could not be graded: the sandbox failed, not they[/]"
+            f"[red]{summary['infra']} completions could not be graded: the sandbox or their task failed, not they[/]"
         )
     if summary["invalid"]:
         console.print(f"[red]{summary['invalid']} rows could not be graded: they make no sense[/]")

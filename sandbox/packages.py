@@ -74,8 +74,12 @@ def fetch(requirements: Sequence[str], version: str, machine: str, target: Path)
     ]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
-        last = " ".join(done.stderr.split())[-500:]
-        raise ImageError(f"pip cannot fetch {', '.join(requirements)}: {last}")
+        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")] or [done.stderr]
+        last = " ".join(" ".join(said).split())[-500:]
+        raise ImageError(
+            f"pip cannot fetch {', '.join(requirements)} for Python {version}: {last}",
+            "Check the name and the version; without wheels for these a package cannot be added.",
+        )
 
 
 def folder_of(requirements: Collection[str]) -> Path | None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from functools import cache
 from importlib.resources import files
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -123,7 +124,7 @@ def _tests(row: Row) -> Tests:
         case "judge":
             return tuple(JudgeTest(**test) for test in tests)
         case _:
-            return ReferenceTests(
+            found = ReferenceTests(
                 function=_function(row, tests, "tests.reference"),
                 inputs=tuple(
                     tuple(_decode(row, args, f"tests.reference.inputs[{number}]"))
@@ -131,6 +132,11 @@ def _tests(row: Row) -> Tests:
                 ),
                 compare=Compare(**tests.get("compare", {})),
             )
+            if row.data.get("reference") is None:
+                row.fail(
+                    "reference", "missing, and tests.reference takes what it returns as right", "Give it."
+                )
+            return found
 
 
 def _checker(row: Row) -> Checker | None:
@@ -207,7 +213,12 @@ def _function(row: Row, tests: Mapping[str, Any], field: str) -> str:
         row.fail(
             f"{field}.function", "missing, and the task has no entry_point", "Name the function to call."
         )
-    return _named(str(function))
+    named = _named(str(function))
+    if not all(part.isidentifier() and not iskeyword(part) for part in named.split(".")):
+        row.fail(
+            f"{field}.function", f"{named!r} is no name that a program could define", "Name the function."
+        )
+    return named
 
 
 def _named(function: str) -> str:

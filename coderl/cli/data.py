@@ -43,7 +43,8 @@ def show(
     task = next((t for t in found if task_id is None or t.id == task_id), None)
     if task is None:
         raise TaskError(f"{spec} has no task {task_id!r}; its ids look like {found[0].id!r}")
-    typer.echo(jsonlib.dumps(to_row(task), indent=2, ensure_ascii=False))
+    text = jsonlib.dumps(to_row(task), indent=2, ensure_ascii=False)
+    typer.echo(text.encode("utf-8", "backslashreplace").decode())  # lone surrogates: as JSON escapes them
 
 
 @app.command()
@@ -58,10 +59,13 @@ def validate(
     """References must pass; at least 95% of mutated references must fail; survivors are listed."""
     import sandbox
     from tasks.datasets import load
+    from tasks.errors import TaskError
     from tasks.grade import Grader
     from tasks.validate import validate as check
 
     found = load(spec, limit=limit)
+    if all(task.reference is None for task in found):
+        raise TaskError(f"{spec}: no task has a reference, so there is nothing to validate; add references")
     with sandbox.open_pool(slots=slots, backend=backend) as pool:
         result = check(found, Grader(pool), mutants=mutants, seed=seed)
     typer.echo(str(result))

@@ -55,6 +55,8 @@ def load(
     several answers are right and only one is known (tasks/datasets/several.py). Raises `TaskError`.
     """
     name, equals, file = name_or_spec.partition("=")
+    if name in DATASETS and equals and not file:
+        raise TaskError(f"{name_or_spec}: names no file. Give {name}=FILE, or {name} for the hub's rows.")
     if name_or_spec.startswith("builtin:"):
         return _builtin(name_or_spec, split, limit)
     if name in DATASETS:
@@ -65,7 +67,8 @@ def load(
         parse = marking(dataset.parse)
         return collect(name, rows, single(parse) if several == "leave out" else parse, limit)
     path = Path(name_or_spec)
-    if path.suffix in (".jsonl", ".json", ".gz") or path.is_file():
+    is_dataset = bool(equals) and name.isidentifier()  # that nobody knows
+    if path.is_file() or (path.suffix in (".jsonl", ".json", ".gz") and not is_dataset):
         _refuse_split(name_or_spec, split)
         return native.load(path, limit=limit)
     close = difflib.get_close_matches(name, DATASETS, n=1)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from coderl import grade_files
+from coderl import audit_files, grade_files
 from coderl.audits import read_audits
 from coderl.cli import app
 from coderl.data import load_data
@@ -134,3 +134,46 @@ def test_verdicts_on_weak_tasks_are_marked(audited: Any, tmp_path: Path) -> None
 def _written(path: Path, *rows: dict[str, Any]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+@pytest.mark.parametrize("holes", [[1], [{"kind": "constant"}], 7, None])
+def test_a_damaged_audit_is_one_error_with_its_line(tmp_path: Path, holes: object) -> None:
+    path = tmp_path / "audit.jsonl"
+    path.write_text(json.dumps({"task_id": "a", "source": "native", "weak": True, "holes": holes}) + "\n")
+    with pytest.raises(TaskError, match="audit.jsonl, line 1: field 'holes': not a row of an audit"):
+        read_audits([str(path)])
+
+
+@pytest.mark.parametrize("option", ["--out", "--write"])
+def test_a_place_that_cannot_be_written_is_said_before_the_audit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    native.dump([task("weak", (2, 4))], tmp_path / "tasks.jsonl")
+    monkeypatch.setattr(audit_files, "audit", lambda *_, **__: pytest.fail("audited first"))
+    command = ["tasks", "audit", str(tmp_path / "tasks.jsonl"), option, str(tmp_path / "missing" / "a.jsonl")]
+    error = CliRunner().invoke(app, command).exception
+    assert isinstance(error, TaskError) and f"{option} " in str(error) and "cannot be written" in str(error)
+
+
+def test_where_all_tasks_are_weak_the_audit_is_kept_and_shown(tmp_path: Path) -> None:
+    native.dump([task("weak", (2, 4))], tmp_path / "tasks.jsonl")
+    command = ["tasks", "audit", str(tmp_path / "tasks.jsonl"), "--out", str(tmp_path / "audit.jsonl")]
+    said = CliRunner().invoke(app, [*command, "--write", str(tmp_path / "sound.jsonl"), "--slots", "1"])
+    assert "no task is left to write" in str(said.exception) and "weak tests: 1 of 1" in said.output
+    assert (tmp_path / "audit.jsonl").is_file() and not (tmp_path / "sound.jsonl").exists()
+
+
+def test_one_file_cannot_be_both_outputs(tmp_path: Path) -> None:
+    native.dump([task("weak", (2, 4))], tmp_path / "tasks.jsonl")
+    both = str(tmp_path / "both.jsonl")
+    command = ["tasks", "audit", str(tmp_path / "tasks.jsonl"), "--out", both, "--write", both]
+    assert "--out and --write are both" in str(CliRunner().invoke(app, command).exception)
+
+
+def test_any_task_is_shown_and_validation_needs_references(tmp_path: Path) -> None:
+    row = {"id": "odd", "prompt": "p\ud800", "tests": {"stdio": [{"stdin": "", "stdout": "1"}]}}
+    path = tmp_path / "tasks.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    assert json.loads(CliRunner().invoke(app, ["tasks", "show", str(path)]).output)["prompt"] == "p\ud800"
+    error = CliRunner().invoke(app, ["tasks", "validate", str(path)]).exception
+    assert isinstance(error, TaskError) and "no task has a reference" in str(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import subprocess
 import sys
@@ -366,6 +367,25 @@ def test_a_folder_as_output_is_said_before_anything_runs(
         grade_files.main(tasks_file, "reference", str(tmp_path))
 
 
+def test_a_device_or_a_pipe_is_never_replaced_by_the_output(
+    on: Callable[[Any], None], tasks_file: str, tmp_path: Path
+) -> None:
+    on(Scripted({}))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(TaskError, match="--out .*pipe: is a device or a pipe"):
+        grade_files.main(tasks_file, "reference", str(tmp_path / "pipe"))
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_through_a_link_the_file_that_it_names_is_written(
+    on: Callable[[Any], None], tasks_file: str, tmp_path: Path
+) -> None:
+    on(Scripted({}))
+    (tmp_path / "link").symlink_to("v.jsonl")
+    assert grade_files.main(tasks_file, "reference", str(tmp_path / "link")) == 0
+    assert (tmp_path / "link").is_symlink() and read(tmp_path / "v.jsonl")
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
@@ -380,6 +400,7 @@ def test_a_folder_as_output_is_said_before_anything_runs(
             {"task_id": "t/1", "samples": ["x", 1]},
             r"line 2, field samples\[1\]: is a int; give the model's text",
         ),
+        ({"task_id": "t/1", "samples": []}, r"line 2, field samples: is empty"),
         ({"task_id": "t/1", "samples": "x"}, r"line 2, field samples: is a str; give a list of"),
         (
             {"task_id": "t/11", "completion": "x"},

@@ -104,7 +104,7 @@ tasks = st.builds(
     cpu_seconds=st.none() | st.floats(0.1, CEILING.cpu_seconds),
     memory_bytes=st.none() | st.integers(1, CEILING.memory_bytes),
     metadata=st.dictionaries(text, text, max_size=2),
-)
+).filter(lambda task: task.reference is not None or not isinstance(task.tests, ReferenceTests))
 
 
 def row(**changes: object) -> dict[str, Any]:
@@ -204,7 +204,7 @@ def test_the_language_survives(tmp_path: Path) -> None:
 def test_the_entry_point_is_the_function_by_default(tmp_path: Path) -> None:
     tests = load_one(tmp_path).tests
     assert isinstance(tests, tuple) and tests == (CallTest(function="add", args=(1, 2), expected=3),)
-    reference = load_one(tmp_path, tests={"reference": {"inputs": [[1]]}}).tests
+    reference = load_one(tmp_path, tests={"reference": {"inputs": [[1]]}}, reference="add = max").tests
     assert reference == ReferenceTests(function="add", inputs=((1,),))
 
 
@@ -233,6 +233,9 @@ def test_the_entry_point_is_the_function_by_default(tmp_path: Path) -> None:
         ({"language": "cobol"}, "language", "not one of"),
         ({"language": "cpp"}, "language", "stdio tests only"),
         ({"entry_point": None}, "tests.call[0].function", "the task has no entry_point"),
+        ({"entry_point": "add two"}, "tests.call[0].function", "no name that a program could define"),
+        ({"entry_point": "Solution.class"}, "tests.call[0].function", "no name that a program could define"),
+        ({"tests": {"reference": {"inputs": [[1]]}}, "reference": None}, "reference", "missing"),
     ],
 )
 def test_a_malformed_row_is_left_out_and_named_by_file_line_and_field(
@@ -257,6 +260,19 @@ def test_what_is_not_plain_is_not_dumped(tmp_path: Path) -> None:
     task = Task(id="a", prompt="", tests=(CallTest(function="f", args=(object(),), expected=None),))
     with pytest.raises(TaskError, match="task 'a': .*a object is not a plain value"):
         native.dump([task], tmp_path / "t.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        ("humanevl=x.jsonl", "unknown dataset 'humanevl'"),
+        ("humaneval=", "names no file"),
+        ("x.jsonl", "no such file"),
+    ],
+)
+def test_a_spec_that_names_nothing_says_what_is_wrong(spec: str, problem: str) -> None:
+    with pytest.raises(TaskError, match=problem):
+        load(spec)
 
 
 def test_load_by_spec_and_limit(tmp_path: Path) -> None:
