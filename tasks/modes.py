@@ -180,12 +180,14 @@ def gradable(
 def decided(task: Task, found: Found, allowed: InProcess, failing: Failing = "left out") -> tuple[Task, str]:
     """The task as it is to be run, and why it cannot be (empty: it can)."""
     if found.mode in ("none", "unknown"):
-        return task, found.reason if failing == "left out" else ""
+        if failing == "left out":
+            return task, found.reason
+        return task, _broken(task) if found.mode == "none" else ""  # else the reference may be what is wrong
     if found.mode == "in-process":
         if allowed == "needed":
             return replace(task, trust="in-process"), ""
         return task, f"its test cannot be run apart from the program: {found.reason}"
-    return task, _broken(task)
+    return task, "" if task.reference is not None else _broken(task)
 
 
 def summary(left_out: Mapping[str, str]) -> str:
@@ -203,8 +205,8 @@ def left_out(task_id: str, reason: str) -> Verdict:
 
 
 def _broken(task: Task) -> str:
-    """Why no program can pass a task that has no reference to show it."""
-    if task.reference is not None or not _has_judge_tests(task):
+    """Why no program can pass, whatever a reference shows."""
+    if not _has_judge_tests(task):
         return ""
     for test in task.tests if isinstance(task.tests, tuple) else ():
         if isinstance(test, JudgeTest):

@@ -94,6 +94,16 @@ def test_references_decide(pool: Pool) -> None:
     assert set(needed.left_out) == {"wrong", "broken"}
 
 
+@pytest.mark.parametrize("source", ["this is no test", "assert f() == 1\0", "assert f() == 1  # \ud800"])
+def test_a_test_that_is_not_python_is_nobodys_failure_also_where_there_is_a_reference(
+    pool: Pool, source: str
+) -> None:
+    broken = task("broken", JudgeTest(kind="pytest", source=source))
+    found = checked([broken, task("wrong", WRONG)], Grader(pool), "never", failing="graded")
+    assert "not Python" in found.left_out["broken"]
+    assert [each.id for each in found.tasks] == ["wrong"]  # its reference may be what is wrong
+
+
 def test_a_task_that_runs_in_process_says_so_in_every_verdict(pool: Pool) -> None:
     (together,) = checked([task("together", GLOBALS)], Grader(pool), "needed").tasks
     right, wrong = Grader(pool).grade(together, [RIGHT, "n = 1\ndef f(): return 2\n"])
