@@ -2,7 +2,8 @@
 
 `zip(f(x), wanted)` ends with the shorter, a loop over what the program returned runs as often as that allows, and a
 test function that came to its end may not have carried out a single assert. So the judge's `Record` is told: of
-`zip` and `map`, which operands are the program's; of a loop with asserts, that one goes on; and of each assert.
+`zip` and `map`, which operands are the program's; of a loop with asserts, that one goes on; of each assert; and of
+what the program gave and the test evaluates.
 What is the program's is told from the text: what a name is made from, whatever the scope.
 """
 
@@ -15,6 +16,7 @@ from sandbox.inside.record import RECORD
 
 _GROWING = frozenset({"append", "appendleft", "add", "extend", "insert", "update"})
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_RUNNING = frozenset({"eval", "exec", "compile"})  # what the program returned would run in the judge
 
 
 class Marks(ast.NodeTransformer):
@@ -53,6 +55,9 @@ class Marks(ast.NodeTransformer):
             return ast.copy_location(_call(name, flags, node), node)
         if name in ("all", "any") and theirs == [True]:
             node.args = [self._loop(node.args[0])]
+        if name in _RUNNING and plain and theirs[:1] == [True]:
+            text = ast.Call(_method("to_run"), [ast.Constant(name), node.args[0]], [])
+            node.args[0] = ast.copy_location(text, node.args[0])
         if self._asserts and _is_assert_call(node):
             return ast.copy_location(ast.Call(_method("ran"), [node], []), node)
         return node
