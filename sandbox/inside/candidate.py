@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from sandbox.inside import about, lent, valued
 from sandbox.inside.codec import CodecError, Decoder, Encoder
-from sandbox.inside.descriptions import Descriptions, handle_of
+from sandbox.inside.descriptions import Descriptions, handle_of, never_excused
 from sandbox.inside.known import KNOWN, MADE, is_named_tuple
 from sandbox.inside.peer import LIKE_COMPARISONS, BrokenPeer
 from sandbox.inside.plain import parts_of
@@ -82,6 +82,8 @@ class Candidate(Descriptions):
             raise
         self._check_swallowed(None)
         if self.environment is not None and (warning := self.environment.warned()) is not None:
+            if isinstance(warning, (StopIteration, StopAsyncIteration, *never_excused())):
+                self.record.spoil(type(warning).__name__, str(warning.args)[:1000])
             raise warning
         if do == "call":
             self.record.last_value = value

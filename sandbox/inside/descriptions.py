@@ -74,7 +74,7 @@ class Descriptions(Peer):
                 raise CodecError("not an exception")
             return error
         error = self._exception(description)
-        if not isinstance(error, Exception) or isinstance(error, _never_excused()):
+        if not isinstance(error, Exception) or isinstance(error, never_excused()):
             text, frames = vars(error)["_coderl_text"], vars(error)["_coderl_frames"]
             self.record.spoil(type(error).__name__, text, "call", frames)
         return error
@@ -172,7 +172,7 @@ def _known_exception(names: str) -> type:
     raise CodecError("no known exception class")
 
 
-def _never_excused() -> tuple[type, ...]:
+def never_excused() -> tuple[type, ...]:
     """What no test may catch; a skip exists only where the test has loaded unittest."""
     skip = getattr(sys.modules.get("unittest.case"), "SkipTest", AssertionError)
     return AssertionError, skip

@@ -84,6 +84,7 @@ class Judge:
         self.candidate.has_classes = self.plan["has_classes"]
         namespace = self._namespace()
         self._share_environment()
+        self._guard_library()
         given = self._load_program()
         # Only what it was asked for: any other name would replace one of Python's in the test.
         self.names = {name: given[name] for name in self.plan["wanted"] if name in given}
@@ -115,6 +116,17 @@ class Judge:
 
         own = frozenset(self.plan["modules"])
         self.candidate.environment = JudgeSide(self.plan["shares"], self.plan["test"], own)
+
+    def _guard_library(self) -> None:
+        """What the test has a library do with the program's values: run none of its code, ask it for no verdict."""
+        if "files" in self.plan["shares"] or "pickle" in self.plan["test"] or "shelve" in self.plan["test"]:
+            from sandbox.inside.unpickling import guard
+
+            guard(self.candidate.known)
+        if "assertSetEqual" in self.plan["test"]:
+            from sandbox.inside.judge_unittest import compare_sets_by_items
+
+            compare_sets_by_items()
 
     def look_up(self, name: str, module: object) -> Any:
         """A name of the program's module: a helper of the prompt's stays the prompt's."""

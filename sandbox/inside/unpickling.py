@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Container
 
 _SAFE = {
     "builtins": "set frozenset complex bytearray range slice dict list tuple int float str bytes bool object",
@@ -31,10 +32,12 @@ class UnsafePickle(Exception):
     pass
 
 
-def guard() -> None:
-    sys.addaudithook(_check)
+def guard(known: Container[str] = ()) -> None:
+    """`known`: the prompt's classes, by name."""
 
-
-def _check(event: str, args: tuple[object, ...]) -> None:
-    if event == "pickle.find_class" and args not in _ALLOWED:
+    def check(event: str, args: tuple[object, ...]) -> None:
+        if event != "pickle.find_class" or args in _ALLOWED or (args[0] == "solution" and args[1] in known):
+            return
         raise UnsafePickle("a pickle that holds more than plain values: {}.{}".format(*args))
+
+    sys.addaudithook(check)
