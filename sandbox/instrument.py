@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import datetime
 import importlib
 import symtable
 import sys
@@ -31,6 +32,16 @@ _USUAL_NAMES = {
     ),
     **dict.fromkeys("chain combinations permutations product".split(), "itertools"),
     **dict.fromkeys("approx raises".split(), "pytest"),
+    **dict.fromkeys(("StringIO", "BytesIO"), "io"),
+    **dict.fromkeys(("redirect_stdout", "redirect_stderr"), "contextlib"),
+    **dict.fromkeys(
+        "assert_allclose assert_almost_equal assert_array_almost_equal assert_array_equal".split(),
+        "numpy.testing",
+    ),
+    **dict.fromkeys("assert_frame_equal assert_index_equal assert_series_equal".split(), "pandas.testing"),
+    "MagicMock": "unittest.mock",
+    "TestCase": "unittest",
+    "timedelta": "datetime",
     "reduce": "functools",
     "deepcopy": "copy",
     "Decimal": "decimal",
@@ -101,7 +112,7 @@ def _imports(tree: ast.AST) -> set[str]:
 
 
 def _usual_imports(source: str, own: set[str | None]) -> list[str]:
-    """Imports that `source` leaves to the program, of what is Python's or numpy's: the program's could be forged."""
+    """Imports that `source` leaves to the program, of what is not the program's own: its could be forged."""
     missing = free_names(source) - own
     tree = ast.parse(source)
     attributes: dict[str, set[str]] = {name: set() for name in missing}
@@ -120,6 +131,11 @@ def _usual_imports(source: str, own: set[str | None]) -> list[str]:
     for name in modules & {"np", "numpy"}:
         if "random" not in attributes[name]:  # a seed would have to reach the program's
             found.append(f"import numpy as {name}")
+    found += [f"import pandas as {name}" for name in modules & {"pd", "pandas"}]
+    # `datetime` is a module, or its class, by what is used of it.
+    is_class = "datetime" in missing and "import datetime" not in found
+    if is_class and attributes["datetime"] <= set(dir(datetime.datetime)):
+        found.append("from datetime import datetime")
     return sorted(found)
 
 

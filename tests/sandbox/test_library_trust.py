@@ -46,6 +46,37 @@ CASES: dict[str, tuple[Kind, str, str, str]] = {
         "class S(set): n = 1\ndef f(x): return S(range(x))",
         "class S(set):\n  n = 1\n  def difference(self, other):\n    self.update(other)\n    return set()\ndef f(x): return S()",
     ),
+    "pandas, not imported": (
+        "pytest",
+        "from solution import f\ndef test():\n  pd.testing.assert_frame_equal(f(3), pd.DataFrame({'a': [0, 1, 2]}))",
+        "import pandas as pd\ndef f(x): return pd.DataFrame({'a': list(range(x))})",
+        "class pd:\n  class testing: assert_frame_equal = staticmethod(lambda *a: None)\n  DataFrame = staticmethod(lambda *a: None)\ndef f(x): return None",
+    ),
+    "numpy's assertion, not imported": (
+        "script",
+        "assert_allclose(f(3), 9.0)",
+        "from numpy.testing import assert_allclose\ndef f(x): return x * 3.0",
+        "def assert_allclose(*a): pass\ndef f(x): return None",
+    ),
+    "a class of dates, not imported": (
+        "script",
+        "assert f(2020) == datetime(2020, 1, 1) + timedelta(days=0)",
+        "from datetime import datetime, timedelta\ndef f(x): return datetime(x, 1, 1)",
+        "def datetime(*a): return 0\ndef timedelta(**k): return 0\ndef f(x): return 0",
+    ),
+    "a module of dates, not imported": (
+        "script",
+        "assert f(2020) == datetime.date(2020, 1, 1)",
+        "import datetime\ndef f(x): return datetime.date(x, 1, 1)",
+        "class datetime: date = staticmethod(lambda *a: 0)\ndef f(x): return 0",
+    ),
+    "a stream, not imported": (
+        "script",
+        "out = StringIO()\nwith redirect_stdout(out):\n  f(3)\nassert out.getvalue() == '3\\n'",
+        "from io import StringIO\nfrom contextlib import redirect_stdout\ndef f(x): print(x)",
+        "class StringIO:\n  def getvalue(s): return '3\\n'\nclass redirect_stdout:\n  def __init__(s, o): pass\n"
+        "  def __enter__(s): pass\n  def __exit__(s, *a): pass\ndef f(x): return 1",
+    ),
     "pickle": (
         "script",
         PICKLED,
