@@ -54,6 +54,8 @@ class _Fence(NamedTuple):
     rest: str = ""  # of its line, after the tag
 
     def closes(self, opening: _Fence) -> bool:
+        if self.wanted and opening.tag in ("markdown", "md"):  # a whole answer in a fence
+            return True
         return self.mark.startswith(opening.mark) and self.indent <= opening.indent + _MAX_EXTRA_INDENT
 
 

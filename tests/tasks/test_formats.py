@@ -71,6 +71,7 @@ FENCES = [
     (f"``` python\n{G}```", G),
     (f"~~~\n{G}~~~", G),
     (f"````python\n{G}````", G),
+    (f"````markdown\nIt doubles:\n```python\n{G}```\n````", G),
     (f"```python linenums=\"1\"\n{G}```", G),
     (f"```{{.python .numberLines}}\n{G}```", G),
     ("```python def f(x):\n    return 2 * x\n```", G),
