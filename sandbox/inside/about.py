@@ -7,6 +7,7 @@ nothing is evaluated: annotations that are text stay text.
 from __future__ import annotations
 
 import re
+import sys
 import types
 from typing import Any
 
@@ -131,3 +132,47 @@ def check_annotations(found: Any) -> None:
     texts = [text for text in found.values() if type(text) is str] if type(found) is dict else [""]
     if not all(map(_NAMES_ONLY.fullmatch, texts)):
         raise CodecError("an annotation that is no type")
+
+
+def arguments(error: BaseException) -> tuple[Any, ...]:
+    """Those that make such an exception: an `OSError` does not keep the file's name among its `args`."""
+    if isinstance(error, OSError) and len(error.args) == 2 and error.filename is not None:
+        return (*error.args, error.filename)
+    return error.args
+
+
+_KEPT = ("name", "path")  # of ImportError and NameError, past their `__dict__`
+_GIVEN = (type(None), bool, int, float, str, bytes)
+
+
+def more_of(error: BaseException) -> dict[str, object]:
+    """What an exception of the standard library's has beside its arguments, and the notes of any."""
+    found: dict[str, object] = {}
+    if type(error).__module__.partition(".")[0] in sys.stdlib_module_names:
+        found = dict(vars(error))
+        if isinstance(error, (ImportError, NameError)):
+            found |= {name: getattr(error, name, None) for name in _KEPT}
+    elif "__notes__" in vars(error):
+        found["__notes__"] = vars(error)["__notes__"]
+    return {name: value for name, value in found.items() if _is_given(value)}
+
+
+def give(error: BaseException, found: Any) -> None:
+    """What `more_of` found there. Raises `CodecError` where it makes no sense."""
+    if type(found) is not dict or not all(
+        type(name) is str and _is_given(value) for name, value in found.items()
+    ):
+        raise CodecError("malformed attributes of an exception")
+    for name, value in found.items():
+        if name == "__notes__" or name[:1] != "_":
+            if name in _KEPT and isinstance(error, (ImportError, NameError)):
+                if hasattr(error, name):
+                    setattr(error, name, value)
+            else:
+                vars(error)[name] = value
+
+
+def _is_given(value: object) -> bool:
+    if type(value) is list:
+        return all(type(each) is str for each in value)
+    return type(value) in _GIVEN

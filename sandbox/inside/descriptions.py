@@ -74,7 +74,7 @@ class Descriptions(Peer):
                 raise CodecError("not an exception")
             return error
         error = self._exception(description)
-        if not isinstance(error, Exception) or isinstance(error, never_excused()):
+        if not isinstance(error, (Exception, SystemExit)) or isinstance(error, never_excused()):
             text, frames = vars(error)["_coderl_text"], vars(error)["_coderl_frames"]
             self.record.spoil(type(error).__name__, text, "call", frames)
         return error
@@ -87,7 +87,8 @@ class Descriptions(Peer):
             raise CodecError("not an exception")
         error: BaseException
         try:
-            error = cls(*args) if BUILTIN_ERRORS.get(cls.__name__) is cls else cls.__new__(cls, *args)
+            builtin = cls is SystemExit or BUILTIN_ERRORS.get(cls.__name__) is cls
+            error = cls(*args) if builtin else cls.__new__(cls, *args)
         except Exception:  # noqa: BLE001 - arguments that this class does not take; their text is enough
             error = cls.__new__(cls)
             error.args = (text,)
@@ -96,7 +97,18 @@ class Descriptions(Peer):
             _coderl_text=text,
             _coderl_frames=frames(description.get("frames")),
         )
+        if (has := description.get("has")) is not None:
+            about.give(error, self.decoder().value(has))
+        if (context := description.get("context")) is not None:
+            error.__context__ = self._chained(context)
+        if (cause := description.get("cause")) is not None:
+            error.__cause__ = self._chained(cause)
         return error
+
+    def _chained(self, description: Any) -> BaseException:
+        if type(description) is not dict:
+            raise CodecError("not an exception")
+        return self._exception(description)
 
     def _class(self, description: Any) -> type:
         if type(description) is str:

@@ -15,6 +15,7 @@ import sys
 from typing import Any, Protocol
 
 from sandbox.inside.plain import CodecError
+from sandbox.inside.program import OWN_FILE
 from sandbox.inside.shared_files import SCRATCH, Files, TooMuch, UnsafeFile
 
 
@@ -104,7 +105,7 @@ class ProgramSide:
     @staticmethod
     def _part(name: str) -> Part:
         if name == "files":
-            return Files(posix.getcwd(), trusts=True)
+            return Files(posix.getcwd(), trusts=True, hidden=frozenset({OWN_FILE}))
         if name in ("environ", "folder", "random"):
             from sandbox.inside import state
 

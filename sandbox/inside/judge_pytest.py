@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox.inside.proxies import TEST_FILES
 from sandbox.inside.record import RECORD, ProgramFailure, Record, Unit, UnsupportedTest, error_data
 
 if TYPE_CHECKING:
     from sandbox.inside.environment import JudgeSide
 
-_FILE = "test_file.py"
 # Plugins only by name; nothing of the machine's configuration; the file's own asserts explained.
 _OPTIONS = [
     "-q",
@@ -119,7 +119,7 @@ def run_pytest(
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     folders = sys.modules["_pytest.tmpdir"]
     vars(folders)["_mk_tmp"] = lambda request, factory: factory.mktemp("test", numbered=True)
-    path = os.path.join(tempfile.mkdtemp(), _FILE)
+    path = os.path.join(tempfile.mkdtemp(), TEST_FILES[1])
     if environment is not None:
         environment.hide(os.path.relpath(path))
     with open(path, "w", encoding="utf-8") as file:

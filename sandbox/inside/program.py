@@ -17,6 +17,7 @@ from typing import Any
 from sandbox.inside import codec, wire
 
 FILENAME = "<program>"
+OWN_FILE = "program.py"  # what `__file__` names, in the scratch folder
 MESSAGE_CHARS = 2000
 MAX_FRAMES = 20
 
@@ -100,7 +101,7 @@ def run(module: ModuleType, program: str, phase: str, prelude: str) -> dict[str,
     except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
         return describe(error, "compile")
     sys.modules[module.__name__] = module
-    module.__file__ = sys.argv[0] = f"{os.getcwd()}/program.py"
+    module.__file__ = sys.argv[0] = f"{os.getcwd()}/{OWN_FILE}"
     try:
         if "__file__" in program or "argv" in program:
             with open(module.__file__, "w", encoding="utf-8", errors="surrogatepass") as file:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+TEST_FILES = ("<test>", "test_file.py")  # of scripts and unittest, of pytest
+
 # Other dunder names are asked for by libraries that try what an object can do (numpy, copy, mock).
 _FORWARDED_DUNDERS = frozenset(
     {"__name__", "__qualname__", "__module__", "__dict__", "__annotations__", "__wrapped__", "__defaults__"}
@@ -211,6 +213,29 @@ class _Awaitable:
         return awaited_there(self._value, self._what)
 
 
+def _leave(self: Any, error: BaseException | None) -> bool:
+    """Leaves a context of the program's. It may swallow no more than what a `raise` of the test's file began:
+
+    anything else could be a failed assert, or keep one from being made.
+    """
+    told = error if isinstance(error, Exception) and not isinstance(error, AssertionError) else None
+    left = self._coderl_candidate.ask("exit", self, told)
+    return told is not None and left is True and _is_raised_by_a_test(told)
+
+
+def _is_raised_by_a_test(error: Exception) -> bool:
+    from opcode import opmap  # only where a context of the program's ends in an exception
+
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is None or "_coderl_handle" in vars(error):
+        return False
+    code = traceback.tb_frame.f_code
+    raises = code.co_code[traceback.tb_lasti] == opmap["RAISE_VARARGS"]
+    return raises and code.co_filename.rpartition("/")[2] in TEST_FILES
+
+
 SPECIAL_METHODS: dict[str, Callable[..., Any]] = {
     "__call__": _asking("call"),
     "__get__": lambda self, instance, owner=None: (
@@ -224,8 +249,7 @@ SPECIAL_METHODS: dict[str, Callable[..., Any]] = {
     "__setitem__": _asking("setitem"),
     "__delitem__": _asking("delitem"),
     "__enter__": _asking("enter"),
-    # What it returns is ignored: it could swallow a failed assert.
-    "__exit__": lambda self, *error: self._coderl_candidate.ask("exit", self, None, None, None) and None,
+    "__exit__": lambda self, kind, error, traceback: _leave(self, error),
     **{f"__{do}__": _reducing(do) for do in ("round", "abs", "neg", "pos", "invert")},
     "__len__": lambda self: self._coderl_candidate.size(self),
     "__bool__": _asking_exact(bool, "bool"),

@@ -12,7 +12,8 @@ judge whatever it likes, which is no more than its functions could have returned
     "module:Name module:Base ..."                                     an exception class not the program's own
     {"h": n, "of": <class>}                                           an object
     {"error": <class>, "h": n, "args": <node>, "text": str,           an exception
-     "frames": [[line, function, source]...]}
+     "frames": [[line, function, source]...],
+     "has": <node>, "cause": ..., "context": ...}                     what else it has, if anything
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from sandbox.inside.known import KNOWN, MADE, KnownClasses
 from sandbox.inside.peer import ARITHMETIC, Peer
 from sandbox.inside.replaced import Replaced
 
+_MAX_CHAIN = 4  # causes of causes that cross
 MODULE = "solution"  # the name under which KodCode's tests import the program
 
 # What a judge's proxy can do is what its class has of these.
@@ -71,7 +73,9 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "setitem": operator.setitem,
     "delitem": operator.delitem,
     "enter": lambda manager: type(manager).__enter__(manager),
-    "exit": lambda manager, *error: type(manager).__exit__(manager, *error),
+    "exit": lambda manager, error: type(manager).__exit__(
+        manager, type(error) if error else None, error, None
+    ),
     **{
         name: getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge", "neg", "pos", "invert")
     },
@@ -288,7 +292,7 @@ class ProgramPeer(Peer):
             "has": [name for name in SPECIAL_METHODS if _has(cls, name)],
         }
 
-    def describe_error(self, error: BaseException) -> object:
+    def describe_error(self, error: BaseException, depth: int = 0) -> object:
         if id(error) in self._judge_errors:
             return {"mine": self._judge_errors[id(error)][1]}
         try:
@@ -296,16 +300,22 @@ class ProgramPeer(Peer):
         except Exception as problem:  # noqa: BLE001 - the program's own __str__
             text = f"<no text: {type(problem).__name__}>"
         try:
-            args = self.encoder().node(error.args)
+            args = self.encoder().node(about.arguments(error))
         except (CodecError, RecursionError):
             args = {"t": [text[:1000]]}
-        return {
+        described = {
             "error": self._describe_class(type(error)),
             "h": self.handles.number(error),
             "args": args,
             "text": text[:10_000],
             "frames": program.candidate_frames(error.__traceback__),
         }
+        if has := about.more_of(error):
+            described["has"] = self.encoder().node(has)
+        for name, other in (("cause", error.__cause__), ("context", error.__context__)):
+            if other is not None and depth < _MAX_CHAIN and id(other) not in self._judge_errors:
+                described[name] = self.describe_error(other, depth + 1)
+        return described
 
     def resolve(self, description: Any) -> object:
         if "mine" in description:

@@ -103,7 +103,8 @@ def refill(value: Any, held: object) -> None:
             pairs: Any = held
             kind = OrderedDict if issubclass(base, OrderedDict) else dict
             kind.clear(value)
-            kind.update(value, pairs)
+            for key, item in pairs:  # past the class's own `__setitem__`, which OrderedDict's `update` calls
+                kind.__setitem__(value, key, item)
         elif issubclass(base, set):
             items: Any = held
             set.clear(value)
@@ -162,7 +163,9 @@ def _asked(name: str) -> property:
 
 def _fresh(method: Callable[..., Any]) -> Callable[..., Any]:
     def with_what_it_holds(self: Any, *args: Any, **kwargs: Any) -> Any:
-        self._coderl_candidate.freshen(self)
+        for each in (self, *args):
+            if getattr(type(each), "_coderl_base", None) in CHANGING.values():
+                self._coderl_candidate.freshen(each)
         return method(self, *args, **kwargs)
 
     return with_what_it_holds

@@ -1226,6 +1226,20 @@ OTHERS: dict[str, Case] = {
         "def task_func(x): return x",
         "import sys",
     ),
+    "a program that asks for its own arguments, and leaves": pytest_case(
+        """
+        import pytest
+        from solution import main
+        def test_it(monkeypatch, capsys, tmp_path):
+            monkeypatch.setattr("sys.argv", ["prog", "--n", "3"])
+            with pytest.raises(SystemExit) as left:
+                main()
+            assert left.value.code == 0
+            assert capsys.readouterr().out == "0 1 2\\n"
+        """,
+        "import sys\ndef main():\n    print(*range(int(sys.argv[2])))\n    sys.exit(0)",
+        "import sys\ndef main():\n    print(*range(int(sys.argv[2])))\n    sys.exit(1)",
+    ),
     "setUpClass, addCleanup, subTest": unittest_case(
         """
         @classmethod

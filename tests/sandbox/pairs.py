@@ -724,6 +724,127 @@ PAIRS: dict[str, Pair] = {
         ),
         "Traced",
     ),
+    "context managers that are told of an exception": _exercise(
+        """
+        with Ledger() as ledger:
+            raise KeyError("k")
+        self.assertEqual(ledger.seen, ["KeyError", "'k'"])
+        with self.assertRaises(ValueError):
+            with transaction(ledger):
+                raise ValueError("v")
+        self.assertEqual(ledger.seen[2:], ["rolled back"])
+        with transaction(ledger):
+            pass
+        self.assertEqual(ledger.seen[3:], ["done"])
+        """,
+        *_swap(
+            """
+            from contextlib import contextmanager
+            class Ledger:
+                def __init__(self): self.seen = []
+                def __enter__(self): return self
+                def __exit__(self, kind, error, traceback):
+                    self.seen += [kind.__name__, str(error)]
+                    return kind is KeyError
+            @contextmanager
+            def transaction(ledger):
+                try: yield
+                except ValueError:
+                    ledger.seen.append("rolled back")
+                    raise
+                else: ledger.seen.append("done")
+            """,
+            "kind is KeyError",
+            "False",
+        ),
+        "Ledger, transaction",
+    ),
+    "lists and sets of one class compare": _exercise(
+        """
+        self.assertEqual(Stack([1, 2]), Stack([1, 2]))
+        self.assertNotEqual(Stack([1]), Stack([2]))
+        self.assertLess(Stack([1]), Stack([2]))
+        self.assertEqual(Bag([1]) | Bag([2]), {1, 2})
+        self.assertLessEqual(Bag([1]), Bag([1, 2]))
+        self.assertEqual(Table(a=1), Table(a=1))
+        """,
+        *_swap(
+            """
+            class Stack(list): pass
+            class Bag(set): pass
+            class Table(dict): pass
+            """,
+            "class Bag(set): pass",
+            "class Bag(set):\n    def __init__(self, items): super().__init__()",
+        ),
+        "Stack, Bag, Table",
+    ),
+    "a cache that is an ordered dict": _exercise(
+        """
+        cache = Cache(2)
+        cache["a"] = 1
+        cache["b"] = 2
+        self.assertEqual(list(cache), ["a", "b"])
+        self.assertEqual(cache["a"], 1)
+        cache["c"] = 3
+        self.assertEqual((list(cache), len(cache)), (["a", "c"], 2))
+        """,
+        *_swap(
+            """
+            from collections import OrderedDict
+            class Cache(OrderedDict):
+                def __init__(self, size):
+                    super().__init__()
+                    self.size = size
+                def __getitem__(self, key):
+                    self.move_to_end(key)
+                    return super().__getitem__(key)
+                def __setitem__(self, key, value):
+                    super().__setitem__(key, value)
+                    if len(self) > self.size: self.popitem(last=False)
+            """,
+            "last=False",
+            "last=True",
+        ),
+        "Cache",
+    ),
+    "what exceptions have": _exercise(
+        """
+        with self.assertRaises(SystemExit) as left:
+            leave(3)
+        self.assertEqual(left.exception.code, 3)
+        with self.assertRaisesRegex(FileNotFoundError, "no-such-file") as absent:
+            read("no-such-file")
+        self.assertEqual(absent.exception.filename, "no-such-file")
+        with self.assertRaises(ConfigError) as wrapped:
+            parse("{")
+        self.assertIsInstance(wrapped.exception.__cause__, json.JSONDecodeError)
+        self.assertEqual(wrapped.exception.__cause__.pos, 1)
+        self.assertEqual(wrapped.exception.__notes__, ["in the file"])
+        with self.assertRaises(ImportError) as unknown:
+            load()
+        self.assertEqual(unknown.exception.name, "no_such_module")
+        """,
+        *_swap(
+            """
+            import json, sys
+            class ConfigError(Exception): pass
+            def leave(code): sys.exit(code)
+            def read(path): return open(path).read()
+            def parse(text):
+                try: return json.loads(text)
+                except ValueError as error:
+                    wrong = ConfigError("bad")
+                    wrong.add_note("in the file")
+                    raise wrong from error
+            def load(): import no_such_module
+            """,
+            "sys.exit(code)",
+            "sys.exit(1)",
+        ),
+        "ConfigError, leave, read, parse, load",
+        "import json",
+    ),
     "int enum": _exercise(
         """
         self.assertEqual(Level.HIGH, 3)

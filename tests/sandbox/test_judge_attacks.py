@@ -224,7 +224,7 @@ SPECIAL = {
         "try:\n  assert f(1) == 1\nexcept BaseException:\n  pass\nassert True",
     ),
     "the test expects any exception": (
-        "def f(x): raise SystemExit",
+        "def f(x): raise KeyboardInterrupt",
         "try:\n  f(1)\nexcept BaseException:\n  pass\nelse:\n  assert False\nassert True",
     ),
     "an expected AssertionError": (
@@ -306,6 +306,18 @@ while True:
     "a context manager that swallows the assert": (
         "class C:\n  def __enter__(self): return 3\n  def __exit__(self, *a): return True\ndef f(x): return C()",
         "with f(1) as value:\n  assert value == 4",
+    ),
+    "a context manager that keeps the assert from being made": (
+        "class C:\n  def __enter__(self): return 3\n  def __exit__(self, *a): return True\ndef f(x): return C()",
+        "assert f(1)\nwith f(1) as value:\n  more = value.more\n  assert more == 4",
+    ),
+    "a context manager that swallows an exception of its own": (
+        "class C:\n  def __enter__(self): return self\n  def __exit__(self, *a): return True\n  def get(self): raise ValueError\ndef f(x): return C()",
+        "assert f(1)\nwith f(1) as it:\n  assert it.get() == 4",
+    ),
+    "a context manager that swallows an exception of Python's": (
+        "class C:\n  def __enter__(self): return '{'\n  def __exit__(self, *a): return True\ndef f(x): return C()",
+        "import json\nassert f(1)\nwith f(1) as it:\n  assert json.loads(it) == 4",
     ),
     "`in` asks a Solution": (
         "class Solution:\n  def f(self, x): return self\n  def __contains__(self, x): return True",
