@@ -48,7 +48,10 @@ class Marks(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         theirs = [self._is_theirs(argument) for argument in node.args]
         plain = not any(isinstance(argument, ast.Starred) for argument in node.args)
+        called = node.func
         self.generic_visit(node)
+        if isinstance(called, ast.Name):
+            node.func = called  # what it is called with is looked at below
         name = node.func.id if isinstance(node.func, ast.Name) and node.func.id not in self._shadowed else ""
         if name in ("zip", "map") and plain and any(theirs) and not all(theirs[name == "map" :]):
             flags = ast.Tuple([ast.Constant(each) for each in theirs[name == "map" :]], ast.Load())
@@ -61,6 +64,20 @@ class Marks(ast.NodeTransformer):
         if self._asserts and _is_assert_call(node):
             return ast.copy_location(ast.Call(_method("ran"), [node], []), node)
         return node
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        known = node.id in _RUNNING - self._shadowed and isinstance(node.ctx, ast.Load)
+        return self._runner(node.id, node) if known else node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        self.generic_visit(node)
+        of_builtins = isinstance(node.value, ast.Name) and node.value.id in ("builtins", "__builtins__")
+        known = of_builtins and node.attr in _RUNNING and isinstance(node.ctx, ast.Load)
+        return self._runner(node.attr, node) if known else node
+
+    def _runner(self, name: str, node: ast.expr) -> ast.expr:
+        """For `eval` and its like under another name, or handed to a function: whose text they get cannot be told."""
+        return ast.copy_location(ast.Call(_method("runner"), [ast.Constant(name)], []), node)
 
     def visit_Assert(self, node: ast.Assert) -> ast.AST | list[ast.AST]:
         self.generic_visit(node)

@@ -63,6 +63,21 @@ CODE: dict[str, tuple[str, Kind, str]] = {
         "pytest",
         "from solution import f\ndef test():\n  code = compile(f(10), 'x', 'eval')\n  assert eval(code) == 10",
     ),
+    "mapped": (
+        f"def f(x): return {FORGED!r}",
+        "script",
+        "got = list(map(eval, [f(10)]))\nassert got == [10]",
+    ),
+    "of builtins": (
+        f"def f(x): return {FORGED!r}",
+        "script",
+        "import builtins\nassert builtins.eval(f(10)) == 10",
+    ),
+    "by another name": (
+        f"def f(x): return {FORGED!r}",
+        "script",
+        "ev = eval\nassert ev(f(10)) == 10",
+    ),
     "a function of a value": (
         "def f(x): return '().__class__.__base__'",
         "script",
@@ -87,5 +102,5 @@ def test_a_value_is_evaluated(pool: Runner, name: str) -> None:
 def test_code_of_the_programs_is_not_run(pool: Runner, name: str) -> None:
     program, kind, test = CODE[name]
     outcome = judge(pool, program, test, kind=kind)
-    assert outcome.passed is False and "would run in the judge" in outcome.detail
+    assert outcome.passed is False and "run in the judge what the program gave" in outcome.detail
     assert not any(unit.passed for unit in outcome.tests)
