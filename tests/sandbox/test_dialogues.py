@@ -48,7 +48,7 @@ ATTACKS = {
     "leaves with an error": ("raise ValueError", {Status.EXCEPTION}),
     "dies of a signal": ("import os\nos.kill(os.getpid(), 9)", {Status.KILLED}),
     "spends its time": ("while True: pass", {Status.CPU_TIMEOUT, Status.WALL_TIMEOUT}),  # the latter on a busy host
-    "spends its memory": ("x = []\nwhile True: x.append(bytearray(1 << 20))", {Status.MEMORY}),
+    "spends its memory": ("x = []\nwhile True: x.append(bytearray(1 << 20))", {Status.MEMORY, Status.WALL_TIMEOUT}),
     "floods stderr": ("import sys\nwhile True: sys.stderr.write('x' * 100_000)", None),
     "sends no text": ("import os\nos.write(1, b'\\xff\\xfe\\x00\\n')\ninput()", None),
     "sends an endless line": ("import sys\nwhile True: sys.stdout.write('1' * 100_000)", None),
