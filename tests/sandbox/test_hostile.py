@@ -499,9 +499,10 @@ def test_program_and_judge_share_nothing(pool: Pool) -> None:
         "    for n in range(3, 64):\n"
         "        try: links[n] = os.readlink(f'/proc/self/fd/{n}').split(':')[0]\n"
         "        except OSError: pass\n"
-        "    return sorted(pids, key=int) == ['1', str(os.getpid())], links, os.listdir('/tmp')\n"
+        "    return sorted(pids, key=int) == ['1', str(os.getpid())], links, os.listdir('/dev/shm')\n"
     )
-    test = "import os\nopen('/tmp/of-the-judge', 'w').close()\nassert look(1) == None\n"
+    # What a test writes into its scratch is copied (test_environment.py); no place is shared.
+    test = "import os\nopen('/dev/shm/of-the-judge', 'w').close()\nassert look(1) == None\n"
     outcome = pool.run(
         Job(id="t", program=program, work=Judge(kind="script", test=test, entry_point="look"), limits=LIMITS)
     )
