@@ -121,7 +121,8 @@ def _continuation(text: str, task: Task) -> list[Block]:
         return []
     if _defines(text, task.entry_point) and not _continues(text):
         return []
-    return [Block(without_what_follows(task.prompt, text), Rank.WANTED, True)]
+    code = without_what_follows(task.prompt, text)
+    return [Block(code, Rank.WANTED, True)] if code.strip() else []
 
 
 def _in_runs(text: str, task: Task) -> list[Block]:
