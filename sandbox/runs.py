@@ -108,6 +108,18 @@ def can_begin(job: Job) -> bool:
     return isinstance(job.work, Calls) or (isinstance(job.work, Judge) and not job.work.in_process)
 
 
+def prepare(job: Job) -> None:
+    """Make, once, what the programs of a task share, before any is run: what goes wrong here is no program's fault.
+
+    Raises:
+        CodecError: arguments that cannot cross.
+    """
+    if isinstance(job.work, Calls):
+        _ = job.work.encoded
+    elif isinstance(job.work, Judge):
+        judging.judge_payload(job, job.work)
+
+
 def begin(job: Job, program_cell: Cell, judge_cell: Callable[[], Cell]) -> Begun:
     """Start what `run` then goes on with, of a job whose work is `Calls` or `Judge`. Raises `CellLost`."""
     if isinstance(job.work, Judge):

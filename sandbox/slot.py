@@ -151,8 +151,7 @@ class Slot:
         """Run `job` once; cells that it left in doubt are replaced. Raises `CellLost`, `BackendError`."""
         begun, self._begun = self._begun, None
         assert begun is None or begun.job is job, "results would be another program's"
-        if isinstance(job.work, Calls):
-            _ = job.work.encoded  # arguments that cannot cross are the caller's fault: raised to it
+        runs.prepare(job)  # raised to the caller: nothing that the program did
         try:
             if isinstance(job.work, Checks):
                 return checking.run(job, job.work, self._cell, self._builds)

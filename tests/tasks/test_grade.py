@@ -330,3 +330,18 @@ class TestRealSandboxes:
         grader = Grader(pool, references=References(pool, tmp_path))
         programs = [reference, "def check_str(s): return s == 'a'", "def check_str(s): return object()"]
         assert [verdict.passed for verdict in grader.grade(task, programs)] == [True, True, False]
+
+
+def test_a_fault_of_ours_in_preparing_a_test_is_not_the_programs(
+    pool: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> object:
+        raise KeyError("a fault of ours")
+
+    monkeypatch.setattr("sandbox.instrument.plan", broken)
+    test = JudgeTest(kind="script", source=f"got = f()  # {pool.backend}\nassert got == 1\n")
+    (verdict,) = Grader(pool).grade(
+        Task(id="t", prompt="", tests=(test,), entry_point="f"), ["def f(): return 1"]
+    )
+    assert (verdict.status, verdict.score) == (Status.INFRA, None)
+    assert "a fault of ours" in verdict.detail
