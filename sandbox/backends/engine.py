@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,22 +20,26 @@ ENGINE_ERRORS = (DockerException, RequestException)  # the SDK lets transport er
 
 def connect() -> Any:
     """A client of the engine that the environment names. Raises `BackendError` with the remedy."""
-    try:
-        client = docker.from_env(timeout=60)
-        client.ping()
-    except ENGINE_ERRORS as error:
-        text = as_text(error)
-        if "Permission denied" in text or "PermissionError" in text:
-            raise BackendError(
-                "the Docker engine does not let this user in",
-                "Add the user to the group that owns the engine's socket (`sudo usermod -aG docker $USER`), "
-                "log in again.",
-            ) from None
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", ResourceWarning
+        )  # the SDK drops its socket unclosed where nothing answers
+        try:
+            client = docker.from_env(timeout=60)
+            client.ping()
+            return client
+        except ENGINE_ERRORS as error:
+            text = as_text(error)
+        gc.collect()  # that socket, here
+    if "Permission denied" in text or "PermissionError" in text:
         raise BackendError(
-            f"no Docker engine answers ({text})",
-            "Install and start one (Debian, Ubuntu: `sudo apt-get install docker.io`), or set DOCKER_HOST.",
-        ) from None
-    return client
+            "the Docker engine does not let this user in",
+            "Add the user to the group that owns the engine's socket (`sudo usermod -aG docker $USER`), log in again.",
+        )
+    raise BackendError(
+        f"no Docker engine answers ({text})",
+        "Install and start one (Debian, Ubuntu: `sudo apt-get install docker.io`), or set DOCKER_HOST.",
+    )
 
 
 @contextmanager
