@@ -74,17 +74,22 @@ def run(job: Job, work: Checks, cells: Cells, builds: Builds) -> Outcome:
         refused = Decision(None, f"the checker does not compile: {built.error.message}").test()
         return Outcome(job_id=job.id, status=Status.OK, tests=(refused,) * len(work.cases))
     with built.opened() if built else nullcontext() as executable:
+        late = False
         for case in work.cases:
-            if ledger.exhausted:
+            if (
+                late or ledger.exhausted
+            ):  # a checker that ran out of time once is not given it for each case anew
                 ledger.tests.append(Decision(None, "no time is left for all of the checks").test())
-            else:
-                ledger.tests.append(_check(job, work, case, cells("judge", job.limits), executable, ledger))
+                continue
+            test, late = _check(job, work, case, cells("judge", job.limits), executable, ledger)
+            ledger.tests.append(test)
     return replace(runs.outcome_of(job, ledger), status=Status.OK, error=None)
 
 
 def _check(
     job: Job, work: Checks, case: Case, cell: Cell, executable: int | None, ledger: runs.Ledger
-) -> TestOutcome:
+) -> tuple[TestOutcome, bool]:
+    """The decision on `case`, and whether the checker ran out of time over it."""
     named = modules.named_by_program(job.program) if executable is None else []
     if work.style == "function":
         text = codec.encode((case.input, case.output, case.answer), max_bytes=1 << 30)
@@ -106,7 +111,8 @@ def _check(
         decision = exited(job, process, frames)
     else:
         decision = _printed(job, process, frames)
-    return decision.test(end.cpu_seconds)
+    late = process.verdict in (Status.CPU_TIMEOUT, Status.WALL_TIMEOUT)
+    return decision.test(end.cpu_seconds), late
 
 
 def start(
