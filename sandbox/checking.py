@@ -25,6 +25,7 @@ INPUT, OUTPUT, ANSWER = "input.txt", "output.txt", "answer.txt"
 _WRONG = {1: "wrong answer", 2: "presentation error", 4: "wrong output format", 8: "unexpected end of output"}
 _POINTS = 7
 _MESSAGE_CHARS = 2000
+_MAX_LATE = 2  # times that a checker may run out of time; it is not given that for each case anew
 _KEPT = 64  # executables of checkers, in each slot
 
 
@@ -74,15 +75,16 @@ def run(job: Job, work: Checks, cells: Cells, builds: Builds) -> Outcome:
         refused = Decision(None, f"the checker does not compile: {built.error.message}").test()
         return Outcome(job_id=job.id, status=Status.OK, tests=(refused,) * len(work.cases))
     with built.opened() if built else nullcontext() as executable:
-        late = False
+        late = 0
         for case in work.cases:
             if (
                 late or ledger.exhausted
             ):  # a checker that ran out of time once is not given it for each case anew
                 ledger.tests.append(Decision(None, "no time is left for all of the checks").test())
                 continue
-            test, late = _check(job, work, case, cells("judge", job.limits), executable, ledger)
+            test, was_late = _check(job, work, case, cells("judge", job.limits), executable, ledger)
             ledger.tests.append(test)
+            late += was_late
     return replace(runs.outcome_of(job, ledger), status=Status.OK, error=None)
 
 

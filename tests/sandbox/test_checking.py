@@ -121,6 +121,13 @@ def test_a_function_that_fails_decides_nothing(pool: Pool, output: str, why: str
     assert right.passed, "the next output has a process of its own"
 
 
+def test_a_checker_that_never_ends_is_not_waited_for_at_every_case(pool: Pool) -> None:
+    limits = Limits(cpu_seconds=0.5, total_cpu_seconds=60.0, memory_bytes=192 << 20, scratch_bytes=32 << 20)
+    outcome = run(pool, "function", FUNCTION, *["loop"] * 20, limits=limits)
+    assert [said(test)[0] for test in outcome.tests] == [None] * 20
+    assert outcome.cpu_seconds < 3
+
+
 def test_what_is_no_checker_decides_nothing(pool: Pool) -> None:
     for checker in ("def chekc(i, o, a): return True", "this is no Python", "raise ValueError", ""):
         (test,) = run(pool, "function", checker, "right").tests
