@@ -77,9 +77,7 @@ def run(job: Job, work: Checks, cells: Cells, builds: Builds) -> Outcome:
     with built.opened() if built else nullcontext() as executable:
         late = 0
         for case in work.cases:
-            if (
-                late or ledger.exhausted
-            ):  # a checker that ran out of time once is not given it for each case anew
+            if late >= _MAX_LATE or ledger.exhausted:
                 ledger.tests.append(Decision(None, "no time is left for all of the checks").test())
                 continue
             test, was_late = _check(job, work, case, cells("judge", job.limits), executable, ledger)
