@@ -4,6 +4,7 @@ SandboxError
 ├── NoBackendError      no backend works on this machine; lists each with its remedy
 ├── BackendError        one backend cannot be used, with the remedy
 │   └── ImageError      its image cannot be built
+├── CapacityError      more slots than this machine can hold
 ├── CellLost            a cell died or broke its protocol: try elsewhere (inside the pool only)
 ├── PoolClosedError     the pool was closed before the job was done
 └── JobCancelledError   the job was stopped because nobody waits for it any more
@@ -43,6 +44,10 @@ class NoBackendError(SandboxError):
 
     def __reduce__(self) -> tuple[type[NoBackendError], tuple[dict[str, BackendError]]]:
         return NoBackendError, (self.failures,)  # the usual way would pass it its text: it crosses processes
+
+
+class CapacityError(SandboxError):
+    pass
 
 
 class CellLost(SandboxError):

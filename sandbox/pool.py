@@ -13,7 +13,8 @@ from types import TracebackType
 
 from sandbox import prelude
 from sandbox.backends.base import Backend
-from sandbox.errors import PoolClosedError
+from sandbox.capacity import check_slots
+from sandbox.errors import CapacityError, PoolClosedError
 from sandbox.outage import Opener
 from sandbox.protocol import Calls, Checks, Dialogues, Job, Judge, Limits, Outcome
 from sandbox.slot import Slot
@@ -29,10 +30,15 @@ class Pool:
     """
 
     def __init__(self, backend: Backend, slots: int = 2, *, limits: Limits | None = None) -> None:
-        """Opens a cell for each slot. Raises `BackendError` if one cannot be opened."""
+        """Opens a cell for each slot. Raises `BackendError` if one cannot be opened, `CapacityError` for too many."""
         if slots < 1:
             raise ValueError(f"slots must be at least 1, got {slots}")
         self._backend = backend
+        try:
+            check_slots(slots)
+        except CapacityError:
+            backend.close()
+            raise
         self._limits = limits or Limits()
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         opener = Opener(backend, self._limits)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from sandbox.protocol import Limits
 
 
 def register(app: typer.Typer) -> None:
@@ -63,6 +60,7 @@ def grade(
 ) -> None:
     """Run every completion in the sandbox against its task's tests and write the verdicts."""
     from coderl import grade_files
+    from coderl.cli.limits import limits
 
     if in_process not in ("never", "needed"):
         raise typer.BadParameter(f"{in_process!r} is neither never nor needed", param_hint="--in-process")
@@ -77,23 +75,10 @@ def grade(
         slots=slots,
         requirements=requirement or [],
         image=image,
-        limits=_limits(cpu_seconds=cpu_seconds, total_cpu_seconds=total_cpu_seconds),
+        limits=limits(cpu_seconds=cpu_seconds, total_cpu_seconds=total_cpu_seconds),
         in_process="needed" if in_process == "needed" else "never",
         mutants=mutants,
         audits=audit or [],
         as_json=json,
     )
     raise typer.Exit(code)
-
-
-def _limits(**asked: float | None) -> Limits:
-    """Raises `typer.BadParameter` for more than a daemon, or this machine, grants."""
-    from dataclasses import replace
-
-    from sandbox.protocol import CEILING, Limits
-
-    given: dict[str, Any] = {name: seconds for name, seconds in asked.items() if seconds is not None}
-    for name, seconds in given.items():
-        if not seconds <= (most := getattr(CEILING, name)):
-            raise typer.BadParameter(f"--{name.replace('_', '-')} {seconds:g}: it may be {most:g} at most")
-    return replace(Limits(), **given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -76,16 +77,11 @@ def run(
 
     Exit status: 0, 1 where the program failed, 124 where it ran out of time, 125 for a fault of the sandbox.
     """
+    from coderl.cli.limits import limits
     from coderl.run_file import run_file
-    from sandbox.protocol import MIB, Limits
 
-    limits = Limits(
-        cpu_seconds=cpu_seconds,
-        total_cpu_seconds=cpu_seconds,
-        wall_seconds=wall_seconds,
-        memory_bytes=memory_mib * MIB,
-    )
-    raise typer.Exit(run_file(file, backend, limits))
+    allowed = limits(cpu_seconds=cpu_seconds, wall_seconds=wall_seconds, memory_mib=memory_mib)
+    raise typer.Exit(run_file(file, backend, replace(allowed, total_cpu_seconds=cpu_seconds)))
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,7 @@ from coderl.errors import CoderlError
 from coderl.run_file import run_file
 from sandbox import doctor, packages
 from sandbox.backends.docker import DockerBackend
-from sandbox.errors import BackendError, ImageError, NoBackendError
+from sandbox.errors import BackendError, CapacityError, ImageError, NoBackendError
 from sandbox.probe import OPENERS, open_backend
 from sandbox.protocol import MIB, Limits
 
@@ -54,6 +55,36 @@ def test_run_is_like_python(
     ran = CliRunner().invoke(app, ["run", str(file), "--backend", backend, *options], input="abc\n")
     assert (ran.exit_code, ran.stdout) == (status, out), ran.output
     assert err in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "asked", "most"),
+    [
+        ("--cpu-seconds", "60.5", "60"),
+        ("--cpu-seconds", "inf", "60"),
+        ("--wall-seconds", "1e9", "300"),
+        ("--memory-mib", "4097", "4096"),
+    ],
+)
+def test_more_than_the_ceiling_is_one_clear_error(tmp_path: Path, option: str, asked: str, most: str) -> None:
+    file = tmp_path / "program.py"
+    file.write_text("print(1)\n")
+    ran = CliRunner().invoke(app, ["run", str(file), option, asked], env={"TERM": "dumb", "COLUMNS": "200"})
+    assert ran.exit_code == 2 and not ran.stdout, ran.output
+    assert (
+        option in ran.stderr and f"it may be {most} at most" in ran.stderr and "Traceback" not in ran.stderr
+    )
+
+
+def test_more_slots_than_the_machine_holds_are_one_clear_error(backend: str) -> None:
+    ran = CliRunner().invoke(
+        app, ["serve", "--slots", "100000", "--host", "127.0.0.1", "--port", "0", "--backend", backend]
+    )
+    assert isinstance(ran.exception, CapacityError)
+    assert re.match(
+        r"100,000 slots are more than this machine can hold, which is \d+: it has \d+ cores .* GiB of memory",
+        str(ran.exception),
+    )
 
 
 def test_run_says_what_cannot_be_read(tmp_path: Path, backend: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from sandbox import compiling
 from sandbox.errors import NoBackendError
+from sandbox.inside.languages import available
 from sandbox.pool import Pool
 from sandbox.probe import open_backend
 from sandbox.protocol import Call, Calls, Job, Judge, Limits, Outcome, Status, Stdio
@@ -161,3 +162,8 @@ def test_where_no_compiler_can_run_it_says_so() -> None:
             pool.submit(Job(id="x", program=SUM, work=Stdio(("",)), language="cpp"))
     with pytest.raises(NoBackendError, match="cannot run cpp programs.* Use docker or bubblewrap"):
         open_backend("confined", LIMITS, languages=["cpp"])
+
+
+def test_bubblewrap_has_what_the_machine_has_without_being_asked() -> None:
+    with open_or_skip("bubblewrap") as pool:
+        assert pool.languages == ["python", *available()]
