@@ -25,14 +25,14 @@ class Marks(ast.NodeTransformer):
     def __init__(self, tree: ast.Module, programs: Iterable[str], *, asserts: bool) -> None:
         """`programs`: names that the program provides. `asserts`: whether each assert is marked, too."""
         theirs = _reached(set(programs), _uses(tree))
-        self._theirs = _holding(tree, lambda node: not theirs.isdisjoint(_own_names(node)))
+        self._theirs = _holding(tree, lambda node: not theirs.isdisjoint(_own_names(node)), _gives)
         own = {
             node.id
             for node in ast.walk(tree)
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
         }
         self._shadowed = own | {node.name for node in ast.walk(tree) if isinstance(node, _FUNCTIONS)}
-        self._sites = _holding(tree, _is_site, past_handlers=False)
+        self._sites = _holding(tree, _is_site, _always_runs)
         self._asserts = asserts
         self.asserting = sorted(_reached(self._named_sites(tree), _calls(tree)))
 
@@ -108,20 +108,31 @@ def _own_names(node: ast.AST) -> set[str]:
 
 
 def _names(node: ast.AST) -> set[str]:
-    return {name for part in ast.walk(node) for name in _own_names(part)}
+    """The names that it is made from."""
+    parts = [part for part in ast.iter_child_nodes(node) if _gives(node, part)]
+    return _own_names(node).union(*map(_names, parts))
 
 
-def _holding(tree: ast.AST, asked: Callable[[ast.AST], bool], *, past_handlers: bool = True) -> set[ast.AST]:
-    """The nodes that are, or hold, one of those asked for; without `past_handlers` not by what something raises."""
+def _gives(node: ast.AST, part: ast.AST) -> bool:
+    """What an index finds is as much the test's as what it looks in, whoever gave the index."""
+    return not isinstance(node, ast.Subscript) or part is not node.slice
+
+
+def _always_runs(node: ast.AST, part: ast.AST) -> bool:
+    """Not only by what something raises."""
+    return not isinstance(part, ast.ExceptHandler) and not (isinstance(node, ast.Try) and part in node.orelse)
+
+
+def _holding(
+    tree: ast.AST, asked: Callable[[ast.AST], bool], through: Callable[[ast.AST, ast.AST], bool]
+) -> set[ast.AST]:
+    """The nodes that are, or hold, one of those asked for, by those of their parts that count."""
     found = set()
 
     def look(node: ast.AST) -> bool:
         holds = asked(node)
         for part in ast.iter_child_nodes(node):
-            depends = isinstance(part, ast.ExceptHandler) or (
-                isinstance(node, ast.Try) and part in node.orelse
-            )
-            holds |= look(part) and (past_handlers or not depends)
+            holds |= look(part) and through(node, part)
         if holds:
             found.add(node)
         return holds
@@ -163,7 +174,8 @@ def _bindings(tree: ast.Module) -> Iterable[tuple[ast.AST, ast.AST]]:
     for node in ast.walk(tree):
         match node:
             case ast.Assign():
-                yield from ((target, node.value) for target in node.targets)
+                for target in node.targets:
+                    yield from _each(target, node.value)
             case (
                 ast.AnnAssign(value=ast.expr() as value)
                 | ast.AugAssign(value=value)
@@ -171,13 +183,39 @@ def _bindings(tree: ast.Module) -> Iterable[tuple[ast.AST, ast.AST]]:
             ):
                 yield node.target, value
             case ast.For() | ast.AsyncFor() | ast.comprehension():
-                yield node.target, node.iter
+                yield from _items(node.target, node.iter)
             case ast.withitem(optional_vars=ast.expr() as target):
                 yield target, node.context_expr
             case ast.Call(func=ast.Attribute(attr=name) as method) if name in _GROWING:
                 yield from ((method.value, argument) for argument in node.args)
             case ast.FunctionDef() | ast.AsyncFunctionDef() if not node.name.startswith("test"):
                 yield ast.Name(node.name, ast.Store()), ast.Module(node.body, [])
+
+
+def _each(target: ast.AST, value: ast.AST) -> Iterable[tuple[ast.AST, ast.AST]]:
+    """What is bound to what: of `a, b = f(), g()` each to its own."""
+    match target, value:
+        case (ast.Tuple() | ast.List(), ast.Tuple() | ast.List()) if _matches(target.elts, value.elts):
+            for one, other in zip(target.elts, value.elts, strict=True):
+                yield from _each(one, other)
+        case _:
+            yield target, value
+
+
+def _items(target: ast.AST, iterable: ast.AST) -> Iterable[tuple[ast.AST, ast.AST]]:
+    """What is bound to items of what: of `for n, (a, b) in enumerate(zip(x, y))` each to its own, and `n` to none."""
+    match target, iterable:
+        case ast.Tuple(elts=[_, item]), ast.Call(func=ast.Name("enumerate"), args=[of, *_]):
+            yield from _items(item, of)
+        case ast.Tuple(), ast.Call(func=ast.Name("zip")) if _matches(target.elts, iterable.args):
+            for one, other in zip(target.elts, iterable.args, strict=True):
+                yield from _items(one, other)
+        case _:
+            yield target, iterable
+
+
+def _matches(targets: list[ast.expr], values: list[ast.expr]) -> bool:
+    return len(targets) == len(values) and not any(isinstance(each, ast.Starred) for each in targets + values)
 
 
 def _targets(node: ast.AST) -> set[str]:

@@ -45,6 +45,27 @@ CASES: dict[str, tuple[str, str, dict[str, str]]] = {
         "r = f([3, 1, 2])\nwanted = [1, 2, 3]\nfor g, w in zip(sorted(r), wanted): assert g == w",
         {"empty": EMPTY, "first": FIRST},
     ),
+    "rows of rows": (
+        "def f(x): return [sorted(x), sorted(x)]",
+        "assert all(g == w for row, ws in zip(f([3, 1, 2]), [[1, 2, 3], [1, 2, 3]]) for g, w in zip(row, ws))",
+        {
+            "empty": EMPTY,
+            "empty rows": "def f(x): return [[], []]",
+            "one row": "def f(x): return [[1, 2, 3], []]",
+        },
+    ),
+    "rows by their number": (
+        "def f(x): return [sorted(x), sorted(x)]",
+        "W = [[1, 2, 3], [1, 2, 3]]\nr = f([3, 1, 2])\nassert len(r) == 2\n"
+        "for i, row in enumerate(r):\n  for g, w in zip(row, W[i]): assert g == w\n"
+        "for i in range(len(r)):\n  for g, w in zip(r[i], W[i]): assert g == w",
+        {"empty rows": "def f(x): return [[], []]", "one row": "def f(x): return [[1, 2, 3], []]"},
+    ),
+    "two at once": (
+        "def f(x): return sorted(x)",
+        "r, w = f([3, 1, 2]), [1, 2, 3]\nassert all(a == b for a, b in zip(r, w))",
+        {"empty": EMPTY, "first": FIRST},
+    ),
     "all of zip": (
         "def f(x): return sorted(x)",
         "assert all(g == w for g, w in zip(f([3, 1, 2]), [1, 2, 3]))",
