@@ -210,6 +210,13 @@ def _items(target: ast.AST, iterable: ast.AST) -> Iterable[tuple[ast.AST, ast.AS
         case ast.Tuple(), ast.Call(func=ast.Name("zip")) if _matches(target.elts, iterable.args):
             for one, other in zip(target.elts, iterable.args, strict=True):
                 yield from _items(one, other)
+        case ast.Tuple(), ast.List(elts=parts) | ast.Tuple(elts=parts):
+            for part in parts:
+                yield from _each(target, part)
+        case ast.Tuple(), ast.ListComp(elt=part) | ast.GeneratorExp(elt=part):
+            yield from _each(target, part)
+        case ast.Tuple(), ast.Call(func=ast.Name("list" | "tuple" | "reversed"), args=[of]):
+            yield from _items(target, of)
         case _:
             yield target, iterable
 

@@ -54,6 +54,9 @@ for rows, ws in zip(matrix(X), [W, W]):\n  for g, w in zip(rows, ws): assert g =
 r = [*matrix(X)]\nassert len(r) == 2\nassert all(g == w for n, row in enumerate(r) for g, w in zip(row, [W, W][n]))
 r = matrix(X)\nassert len([*r]) == 2\nassert all(g == w for n in range(2) for g, w in zip(r[n], [W, W][n]))
 r, ws = many(X), W\nassert all(g == w for g, w in zip(r, ws))
+assert all(g == w for r, ws in [(many(X), W)] for g, w in zip(r, ws))
+assert all(g == w for r, ws in [(many(X), W) for _ in X] for g, w in zip(r, ws))
+assert all(g == w for r, ws in list(zip([many(X)], [W])) for g, w in zip(r, ws))
 assert all(g == w for row, ws in zip(matrix(X), [W, W]) for g, w in zip(row, ws))
 for row in [[*each] for each in matrix(X)] or [0]: assert row == W
 d = table(X)\nfor x, w in M.items(): assert d[x] == w
