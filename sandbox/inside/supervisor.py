@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
-from sandbox.inside import confine, immortal, interpreter, languages, meter, modules, rehearsal, wire
+from sandbox.inside import confine, dense, immortal, interpreter, languages, meter, modules, rehearsal, wire
 from sandbox.inside.scratch import empty
 
 SCRATCH = "/tmp"
@@ -369,6 +369,7 @@ def settle() -> None:
     """Leave as little as possible for each process to write to: what it writes to has to be copied for it."""
     gc.collect()
     immortal.make_all()
+    dense.fill_holes()
     confine.return_free_memory()
     gc.freeze()
 
