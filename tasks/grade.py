@@ -107,10 +107,10 @@ class Grader:
                 _log.warning("%s cannot be graded", task.id, exc_info=error)
                 verdict.set_result(infra(task.id, f"it cannot be graded: {type(error).__name__}: {error}"))
 
-        started: Future[Verdict] = Future()
         try:
             started = self._submit(task, program, limits)
         except Exception as error:  # noqa: BLE001  # told apart there
+            started = Future()
             started.set_exception(error)
         started.add_done_callback(deliver)
         return verdict
