@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable
 
+from sandbox import bound
 from sandbox.inside.record import RECORD
 
 _GROWING = frozenset({"append", "appendleft", "add", "extend", "insert", "update"})
@@ -171,11 +172,12 @@ def _calls(tree: ast.Module) -> dict[str, set[str]]:
 
 
 def _bindings(tree: ast.Module) -> Iterable[tuple[ast.AST, ast.AST]]:
+    held = bound.held(tree)
     for node in ast.walk(tree):
         match node:
             case ast.Assign():
                 for target in node.targets:
-                    yield from _each(target, node.value)
+                    yield from bound.each(target, node.value)
             case (
                 ast.AnnAssign(value=ast.expr() as value)
                 | ast.AugAssign(value=value)
@@ -183,46 +185,13 @@ def _bindings(tree: ast.Module) -> Iterable[tuple[ast.AST, ast.AST]]:
             ):
                 yield node.target, value
             case ast.For() | ast.AsyncFor() | ast.comprehension():
-                yield from _items(node.target, node.iter)
+                yield from bound.items(node.target, node.iter, held)
             case ast.withitem(optional_vars=ast.expr() as target):
                 yield target, node.context_expr
             case ast.Call(func=ast.Attribute(attr=name) as method) if name in _GROWING:
                 yield from ((method.value, argument) for argument in node.args)
             case ast.FunctionDef() | ast.AsyncFunctionDef() if not node.name.startswith("test"):
                 yield ast.Name(node.name, ast.Store()), ast.Module(node.body, [])
-
-
-def _each(target: ast.AST, value: ast.AST) -> Iterable[tuple[ast.AST, ast.AST]]:
-    """What is bound to what: of `a, b = f(), g()` each to its own."""
-    match target, value:
-        case (ast.Tuple() | ast.List(), ast.Tuple() | ast.List()) if _matches(target.elts, value.elts):
-            for one, other in zip(target.elts, value.elts, strict=True):
-                yield from _each(one, other)
-        case _:
-            yield target, value
-
-
-def _items(target: ast.AST, iterable: ast.AST) -> Iterable[tuple[ast.AST, ast.AST]]:
-    """What is bound to items of what: of `for n, (a, b) in enumerate(zip(x, y))` each to its own, and `n` to none."""
-    match target, iterable:
-        case ast.Tuple(elts=[_, item]), ast.Call(func=ast.Name("enumerate"), args=[of, *_]):
-            yield from _items(item, of)
-        case ast.Tuple(), ast.Call(func=ast.Name("zip")) if _matches(target.elts, iterable.args):
-            for one, other in zip(target.elts, iterable.args, strict=True):
-                yield from _items(one, other)
-        case ast.Tuple(), ast.List(elts=parts) | ast.Tuple(elts=parts):
-            for part in parts:
-                yield from _each(target, part)
-        case ast.Tuple(), ast.ListComp(elt=part) | ast.GeneratorExp(elt=part):
-            yield from _each(target, part)
-        case ast.Tuple(), ast.Call(func=ast.Name("list" | "tuple" | "reversed"), args=[of]):
-            yield from _items(target, of)
-        case _:
-            yield target, iterable
-
-
-def _matches(targets: list[ast.expr], values: list[ast.expr]) -> bool:
-    return len(targets) == len(values) and not any(isinstance(each, ast.Starred) for each in targets + values)
 
 
 def _targets(node: ast.AST) -> set[str]:

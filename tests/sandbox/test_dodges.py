@@ -57,6 +57,8 @@ r, ws = many(X), W\nassert all(g == w for g, w in zip(r, ws))
 assert all(g == w for r, ws in [(many(X), W)] for g, w in zip(r, ws))
 assert all(g == w for r, ws in [(many(X), W) for _ in X] for g, w in zip(r, ws))
 assert all(g == w for r, ws in list(zip([many(X)], [W])) for g, w in zip(r, ws))
+pairs = list(zip(matrix(X), [W, W]))\nassert all(g == w for r, ws in pairs for g, w in zip(r, ws))
+pairs = []\nfor x in X: pairs.append((many(X), W))\nassert all(g == w for r, ws in pairs for g, w in zip(r, ws))
 assert all(g == w for row, ws in zip(matrix(X), [W, W]) for g, w in zip(row, ws))
 for row in [[*each] for each in matrix(X)] or [0]: assert row == W
 d = table(X)\nfor x, w in M.items(): assert d[x] == w
