@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import hypothesis
@@ -22,17 +24,36 @@ from sandbox.errors import BackendError, NoBackendError
 from sandbox.protocol import Runner
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# They begin first: a worker takes whole files (`--dist loadfile`), and would do the last of these alone at the end.
+LONGEST = (
+    "test_hacks.py",
+    "test_cases.py",
+    "test_train.py",
+    "test_references.py",
+    "test_servers.py",
+    "test_hostile.py",
+    "test_attacks.py",
+    "test_environment.py",
+    "test_judge_attacks.py",
+    "test_setup.py",
+    "test_wheel.py",
+)
+
+
+@pytest.fixture(scope="session")
+def pools() -> Iterator[Callable[[str], Runner]]:
+    """A warm pool of two slots on a backend, opened once: a parametrized fixture is made anew with each parameter."""
+    with ExitStack() as opened:
+        yield cache(lambda backend: opened.enter_context(sandbox.open_pool(slots=2, backend=backend)))
 
 
 @pytest.fixture(scope="session", params=["docker", "bubblewrap"])
-def pool(request: pytest.FixtureRequest) -> Iterator[Runner]:
-    """A warm pool of two slots on each backend that works here."""
+def pool(request: pytest.FixtureRequest, pools: Callable[[str], Runner]) -> Runner:
+    """The pool of each backend that works here."""
     try:
-        opened = sandbox.open_pool(slots=2, backend=request.param)
+        return pools(request.param)
     except (BackendError, NoBackendError) as error:
         pytest.skip(f"no {request.param} here: {error}")
-    with opened:
-        yield opened
 
 
 @pytest.fixture(scope="session")
@@ -44,11 +65,16 @@ def shared() -> Path:
     return folder
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """`-m docker` selects what runs on a Docker engine: also each test with a parameter of that name."""
-    for item in items:
-        if "docker" in getattr(item, "callspec", item).__dict__.get("params", {}).values():
-            item.add_marker("docker")
+    if "docker" in getattr(item, "callspec", item).__dict__.get("params", {}).values():
+        item.add_marker("docker")
+
+
+@pytest.hookimpl(trylast=True)  # pytest itself puts tests with the same parameters together
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
 @pytest.hookimpl(wrapper=True)

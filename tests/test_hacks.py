@@ -18,6 +18,9 @@ from tests.fresh_hacks import FRESH
 from tests.sandbox.conftest import BACKENDS, open_or_skip
 
 LIMITS = Limits(cpu_seconds=0.5, total_cpu_seconds=2.0, wall_seconds=4.0)
+BRIEF = Limits(
+    cpu_seconds=0.5, total_cpu_seconds=1.0, wall_seconds=2.0
+)  # many attacks use all that they have
 PAIRS = [((1, 2), 3), ((-5, 7), 2), ((100, 23), 123), ((0, 0), 0), ((12345, 54321), 66666)]
 ASSERTS = [f"assert add{args} == {total}" for args, total in PAIRS]
 
@@ -208,10 +211,10 @@ def grader(pool: Runner) -> Grader:
     return Grader(pool, limits=LIMITS)
 
 
-def _fooled(grader: Grader, shape: str, programs: dict[str, str]) -> dict[str, str]:
+def _fooled(pool: Runner, shape: str, programs: dict[str, str]) -> dict[str, str]:
     """The programs that earn anything, or that pass for a fault of ours."""
     problem = task(shape)
-    verdicts = grader.grade(problem, programs.values())
+    verdicts = Grader(pool, limits=BRIEF).grade(problem, programs.values())
     return {
         name: f"{verdict.status} {verdict.score} {verdict.detail}"
         for name, verdict in zip(programs, verdicts, strict=True)
@@ -239,19 +242,21 @@ class TestEveryShape:
         (verdict,) = grader.grade(task(shape), [program])
         assert verdict.passed and verdict.score == 1.0 and verdict.trust == "isolated", verdict
 
-    def test_our_attacks_score_nothing(self, pool: Runner, grader: Grader, shape: str) -> None:
-        if pool.backend == "confined" and shape not in ("call", "check judged", "stdin"):
+    def test_our_attacks_score_nothing(self, pool: Runner, shape: str) -> None:
+        if pool.backend != "docker" and shape not in ("call", "check judged", "stdin"):
             pytest.skip("one shape of each kind of work is enough here: the shared attacks run in all")
         attacks = STDIN_ATTACKS if shape == "stdin" else ATTACKS
-        assert _fooled(grader, shape, attacks) == {}
+        assert _fooled(pool, shape, attacks) == {}
 
-    def test_the_shared_attacks_score_nothing(self, grader: Grader, shape: str, shared: Path) -> None:
+    def test_the_shared_attacks_score_nothing(
+        self, pool: Runner, grader: Grader, shape: str, shared: Path
+    ) -> None:
         kind = "stdin" if shape == "stdin" else "call"
         rows = [json.loads(line) for line in (shared / "hacks_sample.jsonl").read_text().splitlines()]
         rows = [row for row in rows if row["kind"] == kind]
         assert len(rows) >= 8
         bad = {row["id"]: row["code"] for row in rows if not row["should_pass"]}
-        assert _fooled(grader, shape, bad) == {}
+        assert _fooled(pool, shape, bad) == {}
         good = [row["code"] for row in rows if row["should_pass"]]
         assert good and all(verdict.passed for verdict in grader.grade(task(shape), good))
 

@@ -34,9 +34,16 @@ class Installed:
     folder: Path  # where it is run: holds a tasks.py that fails when imported
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self._run(str(self.command), *arguments)
+
+    def python(self, program: str) -> subprocess.CompletedProcess[str]:
+        """-P as in the installed script: the working folder is not on the path."""
+        return self._run(str(self.command.parent / "python"), "-P", "-c", program)
+
+    def _run(self, *command: str) -> subprocess.CompletedProcess[str]:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         return subprocess.run(
-            [str(self.command), *arguments],
+            command,
             cwd=self.folder,
             env=environment | {"COLUMNS": "100", "NO_COLOR": "1"},
             stdin=subprocess.DEVNULL,
@@ -114,23 +121,38 @@ def test_the_wheel_holds_every_file_of_the_rooms_and_nothing_else(wheel: Path) -
 
 def test_the_wheel_is_what_runs(installed: Installed) -> None:
     """Else every test below would speak of the repository."""
-    python = installed.command.parent / "python"
-    program = "import coderl, sandbox, tasks, analysis; print(*{m.__file__ for m in (coderl, sandbox, tasks, analysis)})"
-    # -P as in the installed script: the working folder is not on the path.
-    ran = subprocess.run(
-        [str(python), "-P", "-c", program], cwd=installed.folder, capture_output=True, text=True
+    ran = installed.python(
+        "import coderl, sandbox, tasks, analysis; print(*{m.__file__ for m in (coderl, sandbox, tasks, analysis)})"
     )
     assert ran.returncode == 0, ran.stderr
     assert all(str(installed.command.parent.parent) in file for file in ran.stdout.split()), ran.stdout
 
 
-@pytest.mark.parametrize(
-    "path", list(commands(typer.main.get_command(app))), ids=lambda path: " ".join(path) or "coderl"
-)
-def test_every_command_explains_itself(installed: Installed, path: tuple[str, ...]) -> None:
-    ran = installed.run(*path, "--help")
+COMMANDS = list(commands(typer.main.get_command(app)))
+HELP = """
+import json
+from typer.testing import CliRunner
+from coderl.cli import app
+said = [CliRunner().invoke(app, [*path, "--help"], prog_name="coderl") for path in COMMANDS]
+print(json.dumps([[each.exit_code, each.output] for each in said]))
+"""
+
+
+@pytest.fixture(scope="module")
+def helps(installed: Installed) -> dict[tuple[str, ...], tuple[int, str]]:
+    """The exit status and output of each command's --help, all asked for in one process."""
+    ran = installed.python(f"COMMANDS = {COMMANDS!r}{HELP}")
     assert ran.returncode == 0, ran.stderr
-    assert " ".join(("coderl", *path)) in ran.stdout
+    return dict(zip(COMMANDS, json.loads(ran.stdout), strict=True))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: " ".join(path) or "coderl")
+def test_every_command_explains_itself(
+    helps: dict[tuple[str, ...], tuple[int, str]], path: tuple[str, ...]
+) -> None:
+    status, output = helps[path]
+    assert status == 0, output
+    assert " ".join(("coderl", *path)) in output
 
 
 def test_the_known_datasets_are_listed(installed: Installed) -> None:
@@ -141,6 +163,7 @@ def test_the_known_datasets_are_listed(installed: Installed) -> None:
 
 def test_a_training_configuration_is_resolved(installed: Installed) -> None:
     small = ["train.prompts_per_step=2", "train.samples_per_prompt=2", "data.evaluation_count=4"]
+    small += ["data.train_count=4", "warmup.hidden_size=64", "warmup.layers=2", "sampler.max_tokens=8"]
     ran = installed.run("train", "--dry-run", "train.steps=7", *small)
     assert ran.returncode == 0, ran.stderr
     assert tomllib.loads(ran.stdout)["train"]["steps"] == 7

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 
 import pytest
 
@@ -13,6 +15,9 @@ from sandbox.probe import open_backend
 from sandbox.protocol import MIB, Call, Calls, Job, Limits, Outcome, Stdio
 
 BACKENDS = ("docker", "bubblewrap", "confined")
+# Where a module asks for these (`ON = INTERPRETERS`): what judge and program do with values and with their one wire
+# is the same on `confined` as on bubblewrap, whose Python it runs. test_judge.py and test_environment.py run on all.
+INTERPRETERS = ("docker", "bubblewrap")
 LIMITS = Limits(
     cpu_seconds=2.0, total_cpu_seconds=6.0, wall_seconds=4.0, memory_bytes=192 * MIB, scratch_bytes=32 * MIB
 )
@@ -63,18 +68,28 @@ def open_or_skip(name: str, slots: int = 1, limits: Limits = LIMITS) -> Pool:
         pytest.skip(f"{name} cannot run here: {error}")
 
 
-@pytest.fixture(scope="session", params=BACKENDS)
-def shared_pool(request: pytest.FixtureRequest) -> Iterator[Pool]:
-    """One slot, so that each program runs in the cell that the one before it used."""
-    with open_or_skip(request.param) as pool:
-        yield pool
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "shared_pool" in metafunc.fixturenames:
+        backends = getattr(metafunc.module, "ON", BACKENDS)
+        metafunc.parametrize("shared_pool", backends, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
-def quick_pool() -> Iterator[Pool]:
-    """One pool, on bubblewrap: for what goes on within judge and program alone."""
-    with open_or_skip("bubblewrap") as pool:
-        yield pool
+def shared_pools() -> Iterator[Callable[[str], Pool]]:
+    """A pool on a backend, opened once. One slot, so that each program runs in the cell that the one before it used."""
+    with ExitStack() as opened:
+        yield cache(lambda backend: opened.enter_context(open_or_skip(backend)))
+
+
+@pytest.fixture(scope="session")
+def shared_pool(request: pytest.FixtureRequest, shared_pools: Callable[[str], Pool]) -> Pool:
+    return shared_pools(request.param)
+
+
+@pytest.fixture
+def quick_pool(shared_pools: Callable[[str], Pool]) -> Pool:
+    """On bubblewrap: for what goes on within judge and program alone."""
+    return shared_pools("bubblewrap")
 
 
 @pytest.fixture

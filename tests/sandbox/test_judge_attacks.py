@@ -7,9 +7,12 @@ from textwrap import dedent
 import pytest
 
 from sandbox.protocol import Limits, Outcome, Runner, Status
+from tests.sandbox.conftest import INTERPRETERS
 from tests.sandbox.judging import judge
 
-LIMITS = Limits(cpu_seconds=2.0, total_cpu_seconds=4.0, wall_seconds=20.0, scratch_bytes=16 << 20)
+ON = INTERPRETERS
+
+LIMITS = Limits(cpu_seconds=1.0, total_cpu_seconds=2.0, wall_seconds=20.0, scratch_bytes=16 << 20)
 
 # The test knows three values of a function that no attack computes.
 TEST = """

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from sandbox.protocol import Runner, Status
+from tests.sandbox.conftest import INTERPRETERS
 from tests.sandbox.judging import judge
 from tests.sandbox.pairs import PAIRS, Pair
+
+ON = INTERPRETERS
 
 
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)

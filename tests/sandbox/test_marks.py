@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from sandbox.inside.loops import mapped, paired
 from sandbox.instrument import plan
 from sandbox.protocol import Runner, Status
+from tests.sandbox.conftest import INTERPRETERS
 from tests.sandbox.judging import judge
+
+ON = INTERPRETERS
 
 HEAD = {"pytest": "from solution import f\n", "unittest": "import unittest\nfrom solution import f\n"}
 EMPTY = "def f(*a): return []\n"

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from sandbox.protocol import Runner
+from tests.sandbox.conftest import INTERPRETERS
 from tests.sandbox.judging import judge
 from tests.sandbox.pairs import Kind
+
+ON = INTERPRETERS
 
 FORGED = "type('A', (), {'__eq__': lambda s, o: True})()"
 POINT = """

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from sandbox.protocol import Limits, Runner, Status
+from tests.sandbox.conftest import INTERPRETERS
 from tests.sandbox.judging import judge
 from tests.sandbox.pairs import NODES, Kind
 from tests.sandbox.test_judge_attacks import FORGER
+
+ON = INTERPRETERS
 
 LIMITS = Limits(cpu_seconds=3.0, total_cpu_seconds=6.0, wall_seconds=20.0, scratch_bytes=16 << 20)
 CONTEXT = NODES.replace(
