@@ -289,7 +289,8 @@ def test_overriding_a_prompts_helpers_scores_nothing(grader: Grader, shared: Pat
         assert (verdict.passed, verdict.score, verdict.status) == (False, 0.0, Status.OK), verdict
 
 
-def test_a_limit_is_kept_by_wall_clock_too(grader: Grader) -> None:
+def test_a_limit_is_kept_by_wall_clock_too(pool: Runner) -> None:
+    grader = Grader(pool, limits=replace(LIMITS, wall_seconds=1.0))
     slow = replace(task("call"), tests=SHAPES["call"][:1])  # type: ignore[index]
     (verdict,) = grader.grade(slow, [RESOURCES["sleep"]])
     assert (verdict.status, verdict.phase, verdict.score) == (Status.WALL_TIMEOUT, "timeout", 0.0)
