@@ -59,7 +59,7 @@ class Plan:
     asserting: list[str]  # functions of the test that hold an assertion
     wanted: list[str]  # names that the program should define
     modules: list[str]  # under which the test imports it
-    has_classes: bool  # whether classes of the program's are among what the test is about
+    classes: list[str]  # of the program's, that the test is about
     imports: list[str]  # modules that it cannot do without, beyond the standard library and the program's
     shares: list[str]  # parts of the environment that the test shares with the program
 
@@ -92,7 +92,7 @@ def plan(kind: str, test: str, entry_point: str | None, prompt: str) -> Plan:
         wanted=sorted(wanted),
         modules=sorted(names),
         # `Solution` only holds functions: no test is about how its objects compare. The prompt's own are the judge's.
-        has_classes=bool((classes(prompt) - given | set(filter(_is_class_name, wanted))) - {"Solution"}),
+        classes=sorted((classes(prompt) - given | set(filter(_is_class_name, wanted))) - {"Solution"}),
         imports=sorted(_imports(ast.parse(test)) - names - sys.stdlib_module_names),
         shares=shares(test),
     )

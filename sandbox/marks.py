@@ -10,13 +10,28 @@ What is the program's is told from the text: what a name is made from, whatever 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from typing import Any
 
-from sandbox import bound
+from sandbox.inside import sizes
 from sandbox.inside.record import RECORD
+from sandbox.made_from import (
+    always_runs,
+    bindings,
+    callers,
+    gives,
+    holding,
+    last_name,
+    leads,
+    name_of,
+    own_names,
+    reached,
+    targets,
+    tell_apart,
+)
 
-_GROWING = frozenset({"append", "appendleft", "add", "extend", "insert", "update"})
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_OPERANDS = ("actual", "desired", "a", "b", "x", "y")  # of numpy's functions, by name
 _RUNNING = frozenset({"eval", "exec", "compile"})  # what the program returned would run in the judge
 
 
@@ -25,20 +40,33 @@ class Marks(ast.NodeTransformer):
 
     def __init__(self, tree: ast.Module, programs: Iterable[str], *, asserts: bool) -> None:
         """`programs`: names that the program provides. `asserts`: whether each assert is marked, too."""
-        theirs = _reached(set(programs), _uses(tree))
-        self._theirs = _holding(tree, lambda node: not theirs.isdisjoint(_own_names(node)), _gives)
+        tell_apart(tree)
+        theirs = reached(set(programs), leads(tree))
+        self._theirs = holding(tree, lambda node: not theirs.isdisjoint(own_names(node)), gives)
         own = {
             node.id
             for node in ast.walk(tree)
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
         }
         self._shadowed = own | {node.name for node in ast.walk(tree) if isinstance(node, _FUNCTIONS)}
-        self._sites = _holding(tree, _is_site, _always_runs)
+        self._values: dict[str, list[Any]] = {}  # by name, all that it is bound to
+        for target, value in bindings(tree):
+            for name in targets(target):
+                self._values.setdefault(name, []).append(value if isinstance(target, ast.Name) else None)
+        self._sites = holding(tree, _is_site, always_runs)
         self._asserts = asserts
-        self.asserting = sorted(_reached(self._named_sites(tree), _calls(tree)))
+        self._calls = 0  # around the node that is visited
+        self.asserting = sorted(reached(self._named_sites(tree), callers(tree)))
 
     def _named_sites(self, tree: ast.Module) -> set[str]:
         return {node.name for node in ast.walk(tree) if isinstance(node, _FUNCTIONS) and node in self._sites}
+
+    def visit(self, node: ast.AST) -> Any:
+        """What stands in for a node of the program's is the program's."""
+        visited = super().visit(node)
+        if node in self._theirs and isinstance(visited, ast.AST):
+            self._theirs.add(visited)
+        return visited
 
     def visit_For(self, node: ast.For) -> ast.AST:
         self.generic_visit(node)
@@ -47,18 +75,23 @@ class Marks(ast.NodeTransformer):
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        theirs = [self._is_theirs(argument) for argument in node.args]
-        plain = not any(isinstance(argument, ast.Starred) for argument in node.args)
+        operands = self._operands(node.args)
+        theirs = [self._is_theirs(operand) for operand in operands]
+        plain = not any(isinstance(operand, ast.Starred) for operand in operands)
         called = node.func
+        self._calls += 1
         self.generic_visit(node)
+        self._calls -= 1
         if isinstance(called, ast.Name):
             node.func = called  # what it is called with is looked at below
-        name = node.func.id if isinstance(node.func, ast.Name) and node.func.id not in self._shadowed else ""
+        name = self._builtin(node.func)
         if name in ("zip", "map") and plain and any(theirs) and not all(theirs[name == "map" :]):
             flags = ast.Tuple([ast.Constant(each) for each in theirs[name == "map" :]], ast.Load())
             return ast.copy_location(_call(name, flags, node), node)
         if name in ("all", "any") and theirs == [True]:
             node.args = [self._loop(node.args[0])]
+        if not isinstance(called, ast.Name) or called.id not in self._shadowed:
+            self._size_operands(node, last_name(called))
         if name in _RUNNING and plain and theirs[:1] == [True]:
             text = ast.Call(_method("to_run"), [ast.Constant(name), node.args[0]], [])
             node.args[0] = ast.copy_location(text, node.args[0])
@@ -66,14 +99,76 @@ class Marks(ast.NodeTransformer):
             return ast.copy_location(ast.Call(_method("ran"), [node], []), node)
         return node
 
+    def _builtin(self, function: ast.expr) -> str:
+        """The name of one of Python's own functions."""
+        if isinstance(function, ast.Name):
+            return "" if function.id in self._shadowed else function.id
+        return function.attr if isinstance(function, ast.Attribute) and _is_of_builtins(function) else ""
+
+    def _operands(self, arguments: list[ast.expr]) -> list[ast.expr]:
+        """The arguments, with those of `*[a, b]`, and of `*pair` where `pair` is only ever such a list, one by one."""
+        return [
+            part
+            for each in arguments
+            for part in (self._shown(each.value) if isinstance(each, ast.Starred) else None) or [each]
+        ]
+
+    def _shown(self, node: ast.expr) -> list[ast.expr] | None:
+        values = self._values.get(name_of(node), []) if isinstance(node, ast.Name) else [node]
+        shown = [value.elts if isinstance(value, (ast.List, ast.Tuple)) else None for value in values]
+        flags = {None if parts is None else tuple(map(self._is_theirs, parts)) for parts in shown}
+        return shown[0] if len(flags) == 1 else None
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        return (
+            self._sized(node, node.ops[0], node.left, node.comparators[0])
+            if len(node.ops) == 1
+            else self.generic_visit(node)
+        )
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        return self._sized(node, node.op, node.left, node.right)
+
+    def _sized(self, node: ast.expr, operator: ast.AST, left: ast.expr, right: ast.expr) -> ast.AST:
+        """Where arrays may be compared value by value: within a call, `(got == wanted).all()`."""
+        how, first = type(operator).__name__, self._is_theirs(left)
+        mixed = self._calls and how in sizes.OPERATORS and first != self._is_theirs(right)
+        self.generic_visit(node)
+        if not mixed:
+            return node
+        if isinstance(node, ast.Compare):
+            operands = [node.left, node.comparators[0]]
+        else:
+            assert isinstance(node, ast.BinOp)
+            operands = [node.left, node.right]
+        marks: list[ast.expr] = [ast.Constant(how), ast.Constant(first)]
+        return ast.copy_location(ast.Call(_method("compare"), [*marks, *operands], []), node)
+
+    def _size_operands(self, node: ast.Call, how: str) -> None:
+        """Of numpy's functions that compare, given in order or as `actual=` and `desired=`."""
+        if how not in sizes.SAME | sizes.EACH:
+            return
+        named = [each for each in node.keywords if each.arg in _OPERANDS]
+        operands = [*node.args, *(each.value for each in named)][:2]
+        theirs = [self._is_theirs(each) for each in operands]
+        if (
+            len(operands) != 2
+            or theirs[0] == theirs[1]
+            or any(isinstance(each, ast.Starred) for each in operands)
+        ):
+            return
+        marks: list[ast.expr] = [ast.Constant(how), ast.Constant(theirs[0])]
+        both = ast.Starred(ast.Call(_method("sized"), [*marks, *operands], []), ast.Load())
+        node.args = [ast.copy_location(both, node), *node.args[2:]]
+        node.keywords = [each for each in node.keywords if each not in named]
+
     def visit_Name(self, node: ast.Name) -> ast.AST:
         known = node.id in _RUNNING - self._shadowed and isinstance(node.ctx, ast.Load)
         return self._runner(node.id, node) if known else node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.generic_visit(node)
-        of_builtins = isinstance(node.value, ast.Name) and node.value.id in ("builtins", "__builtins__")
-        known = of_builtins and node.attr in _RUNNING and isinstance(node.ctx, ast.Load)
+        known = _is_of_builtins(node) and node.attr in _RUNNING and isinstance(node.ctx, ast.Load)
         return self._runner(node.attr, node) if known else node
 
     def _runner(self, name: str, node: ast.expr) -> ast.expr:
@@ -94,6 +189,10 @@ class Marks(ast.NodeTransformer):
         return ast.copy_location(ast.Call(_method("loop"), [watch, iterable], []), iterable)
 
 
+def _is_of_builtins(node: ast.Attribute) -> bool:
+    return isinstance(node.value, ast.Name) and node.value.id in ("builtins", "__builtins__")
+
+
 def _method(name: str) -> ast.expr:
     return ast.Attribute(ast.Name(RECORD, ast.Load()), name, ast.Load())
 
@@ -102,113 +201,10 @@ def _call(name: str, flags: ast.expr, node: ast.Call) -> ast.Call:
     return ast.Call(_method(name), [flags, *node.args], node.keywords)
 
 
-def _own_names(node: ast.AST) -> set[str]:
-    return (
-        {node.id} if isinstance(node, ast.Name) else {node.attr} if isinstance(node, ast.Attribute) else set()
-    )
-
-
-def _names(node: ast.AST) -> set[str]:
-    """The names that it is made from."""
-    parts = [part for part in ast.iter_child_nodes(node) if _gives(node, part)]
-    return _own_names(node).union(*map(_names, parts))
-
-
-def _gives(node: ast.AST, part: ast.AST) -> bool:
-    """What an index finds is as much the test's as what it looks in, whoever gave the index."""
-    return not isinstance(node, ast.Subscript) or part is not node.slice
-
-
-def _always_runs(node: ast.AST, part: ast.AST) -> bool:
-    """Not only by what something raises."""
-    return not isinstance(part, ast.ExceptHandler) and not (isinstance(node, ast.Try) and part in node.orelse)
-
-
-def _holding(
-    tree: ast.AST, asked: Callable[[ast.AST], bool], through: Callable[[ast.AST, ast.AST], bool]
-) -> set[ast.AST]:
-    """The nodes that are, or hold, one of those asked for, by those of their parts that count."""
-    found = set()
-
-    def look(node: ast.AST) -> bool:
-        holds = asked(node)
-        for part in ast.iter_child_nodes(node):
-            holds |= look(part) and through(node, part)
-        if holds:
-            found.add(node)
-        return holds
-
-    look(tree)
-    return found
-
-
-def _reached(names: set[str], leads: dict[str, set[str]]) -> set[str]:
-    """`names`, and all that they lead to."""
-    left = list(names)
-    while left:
-        more = leads.get(left.pop(), set()) - names
-        names |= more
-        left += more
-    return names
-
-
-def _uses(tree: ast.Module) -> dict[str, set[str]]:
-    """By name, those that are bound to something made from it."""
-    uses: dict[str, set[str]] = {}
-    for target, value in _bindings(tree):
-        for name in _names(value):
-            uses.setdefault(name, set()).update(_targets(target))
-    return uses
-
-
-def _calls(tree: ast.Module) -> dict[str, set[str]]:
-    """By name, the functions that call it."""
-    calls: dict[str, set[str]] = {}
-    for function in ast.walk(tree):
-        for node in ast.walk(function) if isinstance(function, _FUNCTIONS) else ():
-            for name in _own_names(node.func) if isinstance(node, ast.Call) else ():
-                calls.setdefault(name, set()).add(function.name)  # type: ignore[attr-defined]
-    return calls
-
-
-def _bindings(tree: ast.Module) -> Iterable[tuple[ast.AST, ast.AST]]:
-    held = bound.held(tree)
-    for node in ast.walk(tree):
-        match node:
-            case ast.Assign():
-                for target in node.targets:
-                    yield from bound.each(target, node.value)
-            case (
-                ast.AnnAssign(value=ast.expr() as value)
-                | ast.AugAssign(value=value)
-                | ast.NamedExpr(value=value)
-            ):
-                yield node.target, value
-            case ast.For() | ast.AsyncFor() | ast.comprehension():
-                yield from bound.items(node.target, node.iter, held)
-            case ast.withitem(optional_vars=ast.expr() as target):
-                yield target, node.context_expr
-            case ast.Call(func=ast.Attribute(attr=name) as method) if name in _GROWING:
-                yield from ((method.value, argument) for argument in node.args)
-            case ast.FunctionDef() | ast.AsyncFunctionDef() if not node.name.startswith("test"):
-                yield ast.Name(node.name, ast.Store()), ast.Module(node.body, [])
-
-
-def _targets(node: ast.AST) -> set[str]:
-    """What is bound; of `a.b` and `a[0]`, `b` and `a`."""
-    if isinstance(node, ast.Name):
-        return {node.id}
-    if isinstance(node, ast.Attribute):
-        return {node.attr}
-    if isinstance(node, (ast.Subscript, ast.Starred)):
-        return _targets(node.value)
-    return {name for part in ast.iter_child_nodes(node) for name in _targets(part)}
-
-
 def _is_assert_call(node: ast.AST) -> bool:
     if not isinstance(node, ast.Call) or not isinstance(node.func, (ast.Name, ast.Attribute)):
         return False
-    name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+    name = last_name(node.func)
     return name.startswith("assert") or name in ("raises", "warns")
 
 

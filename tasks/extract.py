@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from tasks.fences import Block, Rank, fenced_blocks
 from tasks.turns import answer_of
 from tasks.types import Task
-from tasks.unfenced import cpp_runs, runs, starts_code, typed, without_what_follows
+from tasks.unfenced import cpp_runs, is_python, runs, starts_code, typed, without_what_follows
 
 _TAG = re.compile(
     r"^[ \t]*(?:\[(?P<square>PYTHON|CODE|BEGIN|ANSWER|SOLUTION)\]"
@@ -122,6 +122,8 @@ def _continuation(text: str, task: Task) -> list[Block]:
     if _defines(text, task.entry_point) and not _continues(text):
         return []
     code = without_what_follows(task.prompt, text)
+    if typed(text) and not is_python(task.prompt + code):
+        return []  # a session, not the examples of the prompt's open docstring
     return [Block(code, Rank.WANTED, True)] if code.strip() else []
 
 
@@ -129,7 +131,7 @@ def _in_runs(text: str, task: Task) -> list[Block]:
     """Lines that look like code, among prose; or what was typed in a session of the interpreter."""
     if task.language == "cpp":
         return [Block(run, Rank.UNKNOWN, True) for run in cpp_runs(text)]
-    session = typed(text)
+    session = _body(typed(text)) if task.style == "complete" else typed(text)
     return _candidates(
         [Block(run, Rank.UNKNOWN, True) for run in ([session] if session else runs(text))], task
     )

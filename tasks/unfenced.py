@@ -82,7 +82,7 @@ def typed(text: str) -> str:
 def without_what_follows(prompt: str, body: str) -> str:
     """`body` as it is, where it continues `prompt` to a program; else up to the fence or the prose that follows it,
     if that does."""
-    return next((part for part in _ends(body) if _is_python(prompt + part)), body)
+    return next((part for part in _ends(body) if is_python(prompt + part)), body)
 
 
 def _ends(body: str) -> Iterator[str]:
@@ -97,7 +97,7 @@ def _ends(body: str) -> Iterator[str]:
         position += len(line)
 
 
-def _is_python(text: str) -> bool:
+def is_python(text: str) -> bool:
     """Whether it parses; never asked of a text that the parser could take long for."""
     if len(text) > _MOST_PARSED or _nesting(text) > _MOST_NESTED:
         return False

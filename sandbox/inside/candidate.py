@@ -12,9 +12,9 @@ from sandbox.inside import about, lent, valued
 from sandbox.inside.codec import CodecError, Decoder, Encoder
 from sandbox.inside.descriptions import Descriptions, handle_of, never_excused
 from sandbox.inside.known import KNOWN, MADE, is_named_tuple
-from sandbox.inside.peer import LIKE_COMPARISONS, BrokenPeer
+from sandbox.inside.peer import ARITHMETIC, LIKE_COMPARISONS, LIKE_QUESTIONS, BrokenPeer
 from sandbox.inside.plain import parts_of
-from sandbox.inside.proxies import TOLD, CandidateClass, Proxy, awaited_there
+from sandbox.inside.proxies import TOLD, CandidateClass, Proxy, awaited_there, is_opaque
 from sandbox.inside.record import Record
 from sandbox.inside.shared_files import TooMuch, UnsafeFile
 
@@ -29,6 +29,11 @@ _MAX_PRINTED = 32 << 20  # characters, in all
 _ENDING = frozenset({"next", "resume", "proceed"})
 _VIEWS = frozenset({"items", "keys", "values"})  # methods that give as many items as there are
 _CHANGING = frozenset({"call", "resume", "next", "setattr", "delattr", "setitem", "delitem", "enter", "exit"})
+# Methods by which a value says how it compares with another; each is handed what is expected.
+_QUESTIONS = frozenset(
+    "equals eq ne lt le gt ge isin issubset issuperset isdisjoint difference symmetric_difference intersection "
+    "startswith endswith is_relative_to".split()
+)
 _RESUMING = frozenset({"send", "throw", "next"})  # methods of an iterator
 
 _MADE: dict[str, Callable[[Any], Any]] = {
@@ -43,6 +48,7 @@ class Candidate(Descriptions):
 
     def __init__(self, descriptor: int, record: Record) -> None:
         super().__init__(descriptor, record)
+        self._named: set[type] = set()  # the classes that the test is about
         self._items: dict[int, int] = {}
         self._sizes: dict[
             int, int
@@ -134,6 +140,8 @@ class Candidate(Descriptions):
         if name == "__annotations__":
             self._checked(about.check_annotations, found)
         if isinstance(of, Proxy) and isinstance(found, Proxy):
+            if name in _QUESTIONS and not self.is_named(of):
+                return valued.own_method(of, name) or functools.partial(self._refuse_operator, name, of)
             if name in _RESUMING and hasattr(type(of), "__next__"):
                 return functools.partial(self.ask, "resume", found)
             if name in _VIEWS and (size := self._sizes.get(of._coderl_handle)):
@@ -162,8 +170,19 @@ class Candidate(Descriptions):
             self.record.spoil("TypeError", f"{do}() of the program's object is no {kind.__name__}")
         return value
 
+    def hear_names(self, found: dict[str, Any]) -> None:
+        """What the program has under names of the test's."""
+        self._named |= {
+            found[name] for name in self.class_names & found.keys() if isinstance(found[name], CandidateClass)
+        }
+
     def is_theirs(self, value: object) -> bool:
         return isinstance(value, Proxy)
+
+    def is_named(self, value: object) -> bool:
+        """Whether this is of a class, or is one, that the test is about: only such a one's word counts."""
+        cls = value if isinstance(value, CandidateClass) else type(value)
+        return not self._named.isdisjoint(cls.__mro__)
 
     def compare(self, do: str, one: object, other: object) -> Any:
         if self.has_classes and self.is_theirs(one) and self.is_theirs(other):
@@ -178,12 +197,23 @@ class Candidate(Descriptions):
             self._refuse_operator(do, one, other)
         told = any(isinstance(each, Proxy) and each._coderl_handle in self._told for each in (one, other))
         mixed = not (self.is_theirs(one) and self.is_theirs(other))
+        name = do if do in ARITHMETIC else do.removeprefix("i")
+        strange = mixed and not self.is_named(one) and not self.is_named(other)
+        if strange and name in LIKE_QUESTIONS:
+            self._refuse_operator(do, one, other)
         result = self.ask(do, one, other)
-        if told or (mixed and do.removeprefix("i") in LIKE_COMPARISONS):
+        if told or strange or (mixed and name in LIKE_COMPARISONS):
             if not isinstance(result, Proxy) or isinstance(result, (int, float, complex)):
                 self._refuse_operator(do, one, other)
             self._told.add(result._coderl_handle)
         return result
+
+    def truth(self, of: Proxy) -> bool:
+        """Of an object whose class says nothing of it."""
+        if of._coderl_handle in self._told:
+            self._refuse_operator("bool", of)
+        sized = any("__len__" in vars(cls) for cls in type(of).__mro__)  # its metaclass has one, too
+        return not sized or len(of) != 0
 
     def reduce(self, do: str, one: Proxy, *args: object) -> Any:
         """What an operator makes of one object."""
@@ -198,10 +228,13 @@ class Candidate(Descriptions):
             self._fresh[value._coderl_handle] = self.record.requests
             self._checked(lambda held: valued.refill(value, held), held)
 
+    def belongs(self, do: str, value: object, cls: CandidateClass) -> bool:
+        """Whether it is of a class that decides by itself what belongs to it: a protocol, an abstract base."""
+        return cls._coderl_decides and is_opaque(value) and self.ask_exact(bool, do, value, cls)
+
     def contains(self, container: object, item: object) -> bool:
-        if (
-            not self.has_classes
-        ):  # its own __contains__ would be told the item; so its items are compared here
+        if not self.is_named(container) and not (self.has_classes and self.is_theirs(item)):
+            # Its own __contains__ would be told the item; so its items are compared here.
             return any(each is item or each == item for each in iter(container))  # type: ignore[call-overload]
         return bool(self.ask_exact(bool, "contains", container, item))
 

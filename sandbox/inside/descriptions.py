@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from sandbox.inside import about, valued
+from sandbox.inside import about, extended, valued
 from sandbox.inside.codec import CodecError
 from sandbox.inside.known import KnownClasses
 from sandbox.inside.peer import BUILTIN_ERRORS, Peer
@@ -32,11 +32,15 @@ class Descriptions(Peer):
     def __init__(self, descriptor: int, record: Record) -> None:
         super().__init__(descriptor)
         self.record = record
-        self.has_classes = False  # the test or its prompt names classes of the program's
+        self.class_names: frozenset[str] = frozenset()  # of classes of the program's that the test is about
         self.known: dict[str, type] = {}  # classes that the prompt defines: the program has them, too
         self._known = KnownClasses(self.known.get, self._known_name)
         self._classes: dict[int, type] = {}
         self._objects: dict[int, Proxy] = {}
+
+    @property
+    def has_classes(self) -> bool:
+        return bool(self.class_names)
 
     def _known_name(self, cls: type) -> str | None:
         return cls.__name__ if self.known.get(cls.__name__) is cls else None
@@ -139,6 +143,7 @@ class Descriptions(Peer):
             "__doc__": DOC,
             "_coderl_candidate": self,
             "_coderl_class_handle": number,
+            "_coderl_decides": description.get("decides") is True,
         }
         base = description.get("base")
         if any(issubclass(parent, BaseException) for parent in parents):
@@ -159,7 +164,9 @@ class Descriptions(Peer):
                 namespace |= self._value_namespace(base, description.get("own"))
                 if not any(issubclass(parent, valued.BASES[base]) for parent in parents):
                     parents += (valued.BASES[base],)
-        return type.__new__(CandidateClass, name, parents, namespace)
+        made = type.__new__(CandidateClass, name, parents, namespace)
+        extended.join(made, description.get("extends"))
+        return made
 
 
 def _exception_attribute(error: Any, name: str) -> Any:

@@ -81,11 +81,13 @@ class Judge:
             self.record.refuse(f"the test imports {self.lacks!r}, which is not here")
         self.record.wanted = frozenset(self.plan["wanted"])
         self.record.asserting = frozenset(self.plan["asserting"])
-        self.candidate.has_classes = self.plan["has_classes"]
+        self.candidate.class_names = frozenset(self.plan["classes"])
         namespace = self._namespace()
         self._share_environment()
         self._guard_library()
         given = self._load_program()
+        self.candidate.hear_names(given)
+        self.candidate.keeps = self.candidate.has_classes
         # Only what it was asked for: any other name would replace one of Python's in the test.
         self.names = {name: given[name] for name in self.plan["wanted"] if name in given}
         if (owed := self.owner or self.entry_point) and owed not in self.names:
@@ -123,6 +125,18 @@ class Judge:
             from sandbox.inside.unpickling import guard
 
             guard(self.candidate.known)
+        if "Enum" in self.plan["test"] or "Flag" in self.plan["test"]:
+            from sandbox.inside.extended import let_enums_be_extended
+
+            let_enums_be_extended()
+        if "json" in self.plan["test"] and self.candidate.has_classes:
+            import json.encoder  # in Python: in C it looks past the methods of a dict of the program's
+
+            json.encoder.c_make_encoder = None  # type: ignore[attr-defined]
+        if "approx" in self.plan["test"]:
+            from sandbox.inside.judge_pytest import compare_no_array_with_a_number
+
+            compare_no_array_with_a_number()
         if "assertSetEqual" in self.plan["test"]:
             from sandbox.inside.judge_unittest import compare_sets_by_items
 
@@ -138,6 +152,7 @@ class Judge:
         if type(found) is not dict or name not in found:
             self.record.missing.add(name)
             raise AttributeError(f"the program defines no {name!r}", name=name, obj=module)
+        self.candidate.hear_names(found)
         self.record.looked_up += is_opaque(found[name])
         return found[name]
 

@@ -139,3 +139,16 @@ def run_pytest(
             record.units.append(Unit("pytest", executions=1))
             record.units[-1].error = error_data("InternalError", "pytest did not come to its end", "wrong")
     return code == pytest.ExitCode.OK and all(unit.error is None for unit in record.units)
+
+
+def compare_no_array_with_a_number() -> None:
+    """To `approx` an empty array is any number."""
+    scalar: Any = type(pytest.approx(1.0))
+    is_close = scalar.__eq__
+
+    def __eq__(self: Any, actual: object) -> bool:
+        numpy = sys.modules.get("numpy")
+        is_empty = numpy is not None and isinstance(actual, numpy.ndarray) and actual.size == 0
+        return not is_empty and is_close(self, actual)
+
+    scalar.__eq__ = __eq__

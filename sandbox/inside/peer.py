@@ -4,7 +4,7 @@ Requests nest like calls in one process: while a peer waits for its answer it se
 (the program may call a function that the test passed to it). So one thread of each side is enough, and
 answers need no queue; a request's number is echoed only to notice a peer that lost count.
 
-    request  {"id": 3, "do": "call", "args": <node of (positional, keyword)>, "fields": [<fields>...]}
+    request  {"id": 3, "do": "call", "args": <node of (positional, keyword)>, "fields": [<fields>...], "changes": ...}
     answer   {"re": 3, "value": <node>, "changes": [[container number, content], ...], "fields": [<fields>...]}
              {"re": 3, "raise": <exception>, "changes": ...}
              {"re": 3, "broken": "why the value cannot cross"}
@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import builtins
 from _thread import RLock
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sandbox.inside import extensions, instances, wire
+from sandbox.inside import wire
 from sandbox.inside.codec import MAX_BYTES, CodecError, Container, Decoder, Encoder
+from sandbox.inside.kept import Kept, items, same
 from sandbox.inside.plain import PLAIN
 
 BUILTIN_ERRORS = {
@@ -50,6 +50,8 @@ ARITHMETIC = [
 ]
 # Those whose result may tell that two values are the same, or near: `abs(x - 3.5) < 1e-6`.
 LIKE_COMPARISONS = frozenset({"sub", "truediv", "floordiv", "mod", "divmod", "xor"})
+# Those, and the ones whose truth may tell that one holds of the other what is expected: `f(x) & wanted`.
+LIKE_QUESTIONS = LIKE_COMPARISONS | {"and", "or"}
 
 
 class BrokenPeer(Exception):
@@ -85,6 +87,9 @@ class Peer:
         self._descriptor = descriptor
         self._frames = wire.Frames(descriptor, max_bytes=2 * MAX_BYTES)
         self._sent = 0
+        self._depth = 0  # of requests that are made or served
+        self._kept = Kept()
+        self.keeps = False  # whether containers are the same ones from message to message
         self._turn = RLock()
         self.handles = Handles()
 
@@ -141,16 +146,27 @@ class Peer:
     def request(self, do: str, args: Sequence[object], kwargs: Mapping[str, object] | None = None) -> Any:
         """Asks the other side. Raises what it raised, or `BrokenPeer`, or `CodecError` for our arguments."""
         with self._turn:
-            encoder = self.encoder()
+            kept = self._kept_now()
+            encoder = self.encoder(kept.containers if kept else ())
+            changes = [[n, encoder.content(kept.containers[n])] for n in kept.changed()] if kept else []
             node = encoder.node((tuple(args), dict(kwargs or {})))
             self._sent += 1
             number = self._sent
-            self._send({"id": number, "do": do, "args": node, "fields": encoder.fields()})
-            while "re" not in (message := self._receive()):
-                self._serve(message)
+            message = {"id": number, "do": do, "args": node, "fields": encoder.fields()}
+            self._send(message | {"changes": changes} if changes else message)
+            self._depth += 1
+            try:
+                while "re" not in (message := self._receive()):
+                    self._serve(message)
+            finally:
+                self._depth -= 1
             if message["re"] != number:
                 raise BrokenPeer("an answer to another question")
-            return self._result(message, encoder.containers)
+            return self._result(message, encoder.containers, kept)
+
+    def _kept_now(self) -> Kept | None:
+        """What both sides hold, for an exchange that is within no other."""
+        return self._kept if self.keeps and not self._depth else None
 
     def serve_until_end(self) -> None:
         """Serves requests until the other side closes."""
@@ -161,17 +177,16 @@ class Peer:
                 return
             self._serve(message)
 
-    def _result(self, message: dict[str, Any], known: Sequence[Container]) -> Any:
+    def _result(self, message: dict[str, Any], known: Sequence[Container], kept: Kept | None) -> Any:
         if "broken" in message:
             raise BrokenPeer(str(message["broken"])[:500])
         try:
             decoder = self.decoder(known)
             value = decoder.value(message.get("value"))
-            for number, content in message.get("changes", ()):
-                if type(number) is not int or not 0 <= number < len(known):
-                    raise CodecError("a change of nothing")
-                decoder.refill(known[number], content)
+            _change(decoder, known, message)
             decoder.fields(message.get("fields", []))
+            if kept:
+                kept.keep(decoder.containers)
             error = self.error(message["raise"]) if "raise" in message else None
         except (CodecError, TypeError, ValueError, RecursionError) as problem:
             raise BrokenPeer(f"malformed answer: {problem}") from None
@@ -182,7 +197,9 @@ class Peer:
     def _serve(self, message: dict[str, Any]) -> None:
         number = message.get("id")
         try:
-            decoder = self.decoder()
+            kept = self._kept_now()
+            decoder = self.decoder(kept.containers if kept else ())
+            _change(decoder, decoder.containers[:], message)
             args, kwargs = decoder.value(message.get("args"))
             decoder.fields(message.get("fields", []))
             do = message.get("do")
@@ -190,23 +207,28 @@ class Peer:
                 raise CodecError("not a request")
         except (CodecError, TypeError, ValueError) as problem:
             raise BrokenPeer(f"malformed request: {problem}") from None
-        before = [_items(container) for container in decoder.containers]
+        before = [items(container) for container in decoder.containers]
         answer: dict[str, Any] = {"re": number}
         encoder = self.encoder(decoder.containers)
+        self._depth += 1
         try:
             value = self.perform(do, args, kwargs)
         except BaseException as error:  # noqa: BLE001 - the boundary between the two
             answer["raise"] = self.describe_error(error)
             value = None
+        finally:
+            self._depth -= 1
         try:
             answer["value"] = encoder.node(value)
             answer["changes"] = [
                 [index, encoder.content(container)]
                 for index, (container, old) in enumerate(zip(decoder.containers, before, strict=True))
-                if not _same(_items(container), old)
+                if not same(items(container), old)
             ]
             answer["fields"] = encoder.fields()
             self._send(answer)
+            if kept:
+                kept.keep(encoder.containers)
         except (CodecError, RecursionError) as problem:
             self._send({"re": number, "broken": f"{type(problem).__name__}: {problem}"})
 
@@ -226,20 +248,8 @@ class Peer:
         return message
 
 
-def _items(container: Container) -> list[object]:
-    """What tells whether a container was changed: the identity of what it holds; where it holds no objects, a text."""
-    if isinstance(container, dict):
-        return [item for pair in container.items() for item in pair]
-    if isinstance(container, (list, set, bytearray, deque)):
-        return list(container)
-    if (file := extensions.of_container(container)) is not None:
-        return [wire.to_json(file.CONTENTS[type(container)](Encoder(wide=True), container, 0))]
-    return [item for field in instances.fields(container).items() for item in field]
-
-
-def _same(now: list[object], before: list[object]) -> bool:
-    return len(now) == len(before) and all(map(_is_same, now, before))
-
-
-def _is_same(one: object, other: object) -> bool:
-    return one is other or (type(one) is str and type(other) is str and one == other)
+def _change(decoder: Decoder, known: Sequence[Container], message: dict[str, Any]) -> None:
+    for number, content in message.get("changes", ()):
+        if type(number) is not int or not 0 <= number < len(known):
+            raise CodecError("a change of nothing")
+        decoder.refill(known[number], content)

@@ -28,7 +28,16 @@ TEST_FILES = ("<test>", "test_file.py")  # of scripts and unittest, of pytest
 
 # Other dunder names are asked for by libraries that try what an object can do (numpy, copy, mock).
 _FORWARDED_DUNDERS = frozenset(
-    {"__name__", "__qualname__", "__module__", "__dict__", "__annotations__", "__wrapped__", "__defaults__"}
+    {
+        "__name__",
+        "__qualname__",
+        "__module__",
+        "__dict__",
+        "__annotations__",
+        "__wrapped__",
+        "__defaults__",
+        "__members__",
+    }
 )
 
 
@@ -56,6 +65,7 @@ class CandidateClass(type):
 
     _coderl_candidate: Candidate
     _coderl_class_handle: int
+    _coderl_decides: bool  # by itself what belongs to it
 
     def __new__(mcs, *args: Any, **kwargs: Any) -> Any:
         raise TypeError("a class of the program's cannot be subclassed here")
@@ -79,8 +89,17 @@ class CandidateClass(type):
     def __iter__(cls) -> Any:
         return cls._coderl_candidate.ask("iter", cls)
 
+    def __reversed__(cls) -> Any:
+        return cls._coderl_candidate.ask("reversed", cls)
+
     def __len__(cls) -> int:
         return cls._coderl_candidate.ask_exact(int, "len", cls)
+
+    def __instancecheck__(cls, value: Any) -> bool:
+        return super().__instancecheck__(value) or cls._coderl_candidate.belongs("isinstance", value, cls)
+
+    def __subclasscheck__(cls, value: type) -> bool:
+        return super().__subclasscheck__(value) or cls._coderl_candidate.belongs("issubclass", value, cls)
 
     def __bool__(cls) -> bool:
         return True
@@ -111,6 +130,9 @@ class Proxy:
 
     def __delattr__(self, name: str) -> None:
         self._coderl_candidate.ask("delattr", self, name)
+
+    def __bool__(self) -> bool:
+        return self._coderl_candidate.truth(self)
 
     def __dir__(self) -> Any:
         return self._coderl_candidate.ask("dir", self)

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from time import monotonic  # by name: a test may have patched the module's
 from typing import Any, NoReturn
 
-from sandbox.inside import loops
+from sandbox.inside import loops, sizes
 from sandbox.inside.codec import CodecError, encode
 
 RECORD = "__coderl_record__"  # the name under which an instrumented test finds its `Record`
@@ -151,6 +151,16 @@ class Record:
 
     def map(self, theirs: tuple[bool, ...], function: Any, *operands: Any) -> Iterator[Any]:
         return loops.mapped(function, theirs, operands)
+
+    def compare(self, how: str, first_is_theirs: bool, one: Any, other: Any) -> Any:
+        """An operator between a value of the program's and one of the test's, each item for itself if it is numpy's."""
+        sizes.check(how, first_is_theirs, one, other)
+        return sizes.OPERATORS[how](one, other)
+
+    def sized(self, how: str, first_is_theirs: bool, one: Any, other: Any) -> tuple[Any, Any]:
+        """Operands of a function of numpy's."""
+        sizes.check(how, first_is_theirs, one, other)
+        return one, other
 
     def to_run(self, how: str, text: Any) -> Any:
         """What the program gave, on its way to `eval`, `exec` or `compile`: values may pass, code may not."""

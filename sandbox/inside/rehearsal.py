@@ -51,7 +51,7 @@ _PLAN = {  # see sandbox/instrument.py
     "asserting": [],
     "wanted": ["rehearsed"],
     "modules": ["solution"],
-    "has_classes": False,
+    "classes": [],
     "imports": [],
     "shares": [],
 }

@@ -26,7 +26,7 @@ from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.inside import about, program, valued, wire
+from sandbox.inside import about, extended, program, valued, wire
 from sandbox.inside.codec import CodecError, Decoder, Encoder
 from sandbox.inside.known import KNOWN, MADE, KnownClasses
 from sandbox.inside.peer import ARITHMETIC, Peer
@@ -81,6 +81,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     },
     **{name: getattr(operator, f"__{name}__") for name in ARITHMETIC},
     **{f"i{name}": getattr(operator, f"__i{name}__") for name in ARITHMETIC},
+    "isinstance": isinstance,
+    "issubclass": issubclass,
     "content": valued.content,
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
@@ -181,6 +183,7 @@ class ProgramPeer(Peer):
         if do == "load":
             wanted, known, self._has_classes = args
             self._known_names = frozenset(known)
+            self.keeps = self._has_classes
             return self._load(), self._named(wanted)
         if do == "names":
             return self._named(args[0])
@@ -280,6 +283,10 @@ class ProgramPeer(Peer):
         more: dict[str, Any] = {}
         if about.LIKE.get(cls.__name__) is cls:
             more["like"] = cls.__name__
+        if type(cls) is not type:
+            more["decides"] = True
+        if extends := extended.names(cls):
+            more["extends"] = extends
         if "__dataclass_fields__" in vars(cls):
             more["dataclass"] = True
         if (base := valued.base_of(cls)) is not None:

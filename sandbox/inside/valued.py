@@ -11,6 +11,7 @@ program has run again.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -153,12 +154,30 @@ def namespace(
         found[name] = _compared(name, found[name])
     for name in overridden & found.keys() & arithmetic.keys():
         found[name] = _computed(name, arithmetic[name], found[name])
+    if changing and "__radd__" not in overridden and (add := getattr(base, "__add__", None)) is not None:
+        found["__radd__"] = _fresh(
+            lambda self, other: add(other, self) if isinstance(other, base) else NotImplemented
+        )
+    found |= dict.fromkeys(
+        arithmetic.keys() - found.keys() - overridden, _not_implemented
+    )  # a proxy's would ask
     found["__hash__"] = base.__hash__
     return found
 
 
+def _not_implemented(self: Any, *other: object) -> Any:
+    return NotImplemented
+
+
 def _asked(name: str) -> property:
     return property(lambda self: self._coderl_candidate.attribute(self, name))
+
+
+def own_method(value: Any, name: str) -> Callable[..., Any] | None:
+    """The builtin type's method of that name, if `value` is of a class that extends one which has it."""
+    base = getattr(type(value), "_coderl_base", object)
+    method = getattr(base, name, None)
+    return None if method is None else functools.partial(_fresh(method), value)
 
 
 def _fresh(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -183,10 +202,14 @@ def _compared(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _computed(name: str, asked: Callable[..., Any], method: Callable[..., Any]) -> Callable[..., Any]:
-    """An operator that could stand for a comparison is the program's only between two objects of its own."""
+    """Between two of its objects an operator is the program's; with a plain value only where the test is about
+
+    the object's class, and it could not stand for a comparison.
+    """
 
     def compute(self: Any, other: object) -> Any:
-        theirs = self._coderl_candidate.is_theirs(other) or name not in _LIKE_COMPARISONS
+        candidate = self._coderl_candidate
+        theirs = candidate.is_theirs(other) or (candidate.is_named(self) and name not in _LIKE_COMPARISONS)
         return asked(self, other) if theirs else method(self, other)
 
     return compute

@@ -873,7 +873,7 @@ PAIRS: dict[str, Pair] = {
         two, three = copy.deepcopy(one), copy.copy(one)
         one.items.clear()
         one.put(5)
-        self.assertEqual((one.total(), two.total()), (6, 1))
+        self.assertEqual((one.total(), two.total()), (5, 1))
         self.assertIsNot(one, three)
         """,
         *_swap(
@@ -883,5 +883,161 @@ PAIRS: dict[str, Pair] = {
         ),
         "Box",
         "import copy",
+    ),
+    "a list of an object's own": _exercise(
+        """
+        cart = Cart()
+        cart.items.append(1)
+        items = cart.items
+        items.extend([2, 3])
+        self.assertEqual(cart.total(), 6)
+        cart.put(4)
+        self.assertEqual(items, [1, 2, 3, 4])
+        self.assertIs(cart.items, items)
+        copied = cart.copied()
+        copied.clear()
+        self.assertEqual((cart.total(), len(cart.items)), (10, 4))
+        """,
+        *_swap(
+            "class Cart:\n    def __init__(self): self.items = []\n    def put(self, x): self.items.append(x)\n"
+            "    def total(self): return sum(self.items)\n    def copied(self): return list(self.items)",
+            "sum(self.items)",
+            "len(self.items)",
+        ),
+        "Cart",
+    ),
+    "an argument that an object keeps": _exercise(
+        """
+        rows, seen = [[1], [2]], {}
+        table = Table(rows, seen)
+        table.grow()
+        self.assertEqual((rows, seen), ([[1, 0], [2, 0]], {"grown": [1]}))
+        rows[1].append(5)
+        seen["grown"].append(2)
+        self.assertEqual(table.width(), 3)
+        table.grow()
+        self.assertEqual((rows[1], seen["grown"]), ([2, 0, 5, 0], [1, 2, 1]))
+        """,
+        *_swap(
+            "class Table:\n    def __init__(self, rows, seen): self.rows, self.seen = rows, seen\n    def grow(self):\n"
+            "        for row in self.rows: row.append(0)\n        self.seen.setdefault('grown', []).append(1)\n"
+            "    def width(self): return max(map(len, self.rows))",
+            "self.rows, self.seen = rows, seen",
+            "self.rows, self.seen = [list(row) for row in rows], dict(seen)",
+        ),
+        "Table",
+    ),
+    "a heap of an object's own": _exercise(
+        """
+        queue = Queue()
+        for n in (3, 1, 2):
+            heapq.heappush(queue.heap, n)
+        self.assertEqual([queue.pop() for _ in range(3)], [1, 2, 3])
+        self.assertFalse(queue.heap)
+        """,
+        *_swap(
+            "import heapq\nclass Queue:\n    def __init__(self): self.heap = []\n    def pop(self): return heapq.heappop(self.heap)",
+            "heapq.heappop(self.heap)",
+            "self.heap.pop()",
+        ),
+        "Queue",
+        "import heapq",
+    ),
+    "lists, dicts and texts of its own classes": _exercise(
+        """
+        bag, settings, label = Bag([3, 1, 2]), Settings(a=1), Label("ab")
+        self.assertEqual(json.dumps({"bag": bag, "settings": settings, "label": label}), '{"bag": [3, 1, 2], "settings": {"a": 1}, "label": "ab"}')
+        settings.put("b", [2])
+        self.assertEqual(json.loads(json.dumps(settings)), {"a": 1, "b": [2]})
+        self.assertEqual((sum(bag), sorted(bag), max(bag), list(reversed(bag))), (6, [1, 2, 3], 3, [2, 1, 3]))
+        self.assertEqual([0] + bag, [0, 3, 1, 2])
+        self.assertEqual(",".join([label, label]) + label + "x", "ab,ababx")
+        self.assertEqual("<" + label, "<ab")
+        self.assertEqual({**settings}, {"a": 1, "b": [2]})
+        self.assertEqual([*bag, *map(str, bag)], [3, 1, 2, "3", "1", "2"])
+        """,
+        *_swap(
+            "class Bag(list): pass\nclass Label(str): pass\nclass Settings(dict):\n    def put(self, k, v): self[k] = v",
+            "self[k] = v",
+            "self[k] = [v]",
+        ),
+        "Bag, Settings, Label",
+        "import json",
+    ),
+    "protocols and abstract classes": _exercise(
+        """
+        @runtime_checkable
+        class Named(Protocol):
+            name: str
+        dog, table = Dog(), Table()
+        self.assertIsInstance(dog, Speaker)
+        self.assertIsInstance(dog, Named)
+        self.assertNotIsInstance(Stone(), Speaker)
+        self.assertTrue(issubclass(Dog, Speaker))
+        self.assertNotIsInstance("text", Speaker)
+        self.assertIsInstance(Stone(), Thing)
+        self.assertIsInstance(table, Mapping)
+        self.assertTrue(issubclass(Table, MutableMapping))
+        self.assertNotIsInstance(dog, Mapping)
+        """,
+        *_swap(
+            "from abc import ABC\nfrom collections.abc import MutableMapping\nfrom typing import Protocol, runtime_checkable\n"
+            "@runtime_checkable\nclass Speaker(Protocol):\n    def speak(self): ...\nclass Thing(ABC): pass\n"
+            "class Stone: pass\nThing.register(Stone)\nclass Dog:\n    def __init__(self): self.name = 'Rex'\n    def speak(self): return 'w'\n"
+            "class Table(MutableMapping):\n"
+            + "".join(
+                f"    def {name}(self, *a): return iter(())\n"
+                for name in "__getitem__ __setitem__ __delitem__ __iter__ __len__".split()
+            ),
+            "def speak(self): return 'w'",
+            "speaks = True",
+        ),
+        "Dog, Speaker, Stone, Table, Thing",
+        "from collections.abc import Mapping, MutableMapping\nfrom typing import Protocol, runtime_checkable",
+    ),
+    "an Enum of the program's": _exercise(
+        """
+        self.assertTrue(issubclass(Level, IntEnum) and issubclass(Colour, Enum) and not issubclass(Colour, IntEnum))
+        self.assertIsInstance(pick(), Colour)
+        self.assertIsInstance(pick(), Enum)
+        self.assertNotIsInstance(1, Colour)
+        self.assertEqual(list(Colour.__members__), ["RED", "GREEN", "CRIMSON"])
+        self.assertIs(Colour.__members__["CRIMSON"], Colour.RED)
+        self.assertEqual([each.value for each in reversed(Colour)], [2, 1])
+        self.assertEqual([each.name for each in Colour], ["RED", "GREEN"])
+        self.assertIn(pick(), Colour)
+        self.assertGreater(Level.HIGH, 1)
+        """,
+        *_swap(
+            "from enum import Enum, IntEnum\nclass Colour(Enum):\n    RED = 1\n    GREEN = 2\n    CRIMSON = 1\n"
+            "class Level(IntEnum):\n    HIGH = 2\ndef pick(): return Colour.RED",
+            "return Colour.RED",
+            "return Colour.RED.value",
+        ),
+        "Colour, Level, pick",
+        "from enum import Enum, IntEnum",
+    ),
+    "what asyncio does with a coroutine": _exercise(
+        """
+        async def main():
+            task = asyncio.create_task(double(3))
+            self.assertEqual(await asyncio.wait_for(double(1), 1), 2)
+            self.assertEqual(await asyncio.gather(double(1), double(2)), [2, 4])
+            self.assertEqual(await task, 6)
+            with self.assertRaises(asyncio.TimeoutError):
+                await asyncio.wait_for(forever(), 0.05)
+            async with asyncio.timeout(1):
+                self.assertEqual(await asyncio.shield(double(5)), 10)
+        asyncio.run(main())
+        self.assertEqual(asyncio.run(double(2)), 4)
+        """,
+        *_swap(
+            "import asyncio\nasync def double(x):\n    await asyncio.sleep(0.01)\n    return x * 2\n"
+            "async def forever():\n    while True: await asyncio.sleep(1)",
+            "x * 2",
+            "x + 2",
+        ),
+        "double, forever",
+        "import asyncio",
     ),
 }

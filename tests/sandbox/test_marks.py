@@ -69,6 +69,36 @@ CASES: dict[str, tuple[str, str, dict[str, str]]] = {
         "r, w = f([3, 1, 2]), [1, 2, 3]\nassert all(a == b for a, b in zip(r, w))",
         {"empty": EMPTY, "first": FIRST},
     ),
+    "zip of a list": (
+        "def f(x): return sorted(x)",
+        "for g, w in zip(*[f([3, 1, 2]), [1, 2, 3]]): assert g == w",
+        {"empty": EMPTY, "first": FIRST},
+    ),
+    "zip of a pair": (
+        "def f(x): return sorted(x)",
+        "pair = f([3, 1, 2]), [1, 2, 3]\nfor g, w in zip(*pair): assert g == w",
+        {"empty": EMPTY, "first": FIRST},
+    ),
+    "zip of generators": (
+        "def f(x): return sorted(x)",
+        "got = f([3, 1, 2])\nwant = [1, 2, 3]\nfor g, w in zip((g for g in got), (w for w in want)): assert g == w",
+        {"empty": EMPTY, "first": FIRST},
+    ),
+    "zip of adaptors": (
+        "def f(x): return sorted(x)",
+        "got = f([3, 1, 2])\nfor g, (i, w) in zip(map(str, got), enumerate(map(str, [1, 2, 3]))): assert g == w",
+        {"empty": EMPTY, "first": FIRST},
+    ),
+    "zip of builtins": (
+        "def f(x): return sorted(x)",
+        "import builtins\nfor g, w in builtins.zip(f([3, 1, 2]), [1, 2, 3]): assert g == w",
+        {"empty": EMPTY, "first": FIRST},
+    ),
+    "zip in a helper": (
+        "def f(x): return sorted(x)",
+        "def agree(got, want):\n  for g, w in zip(got, want): assert g == w\nagree(f([3, 1, 2]), want=[1, 2, 3])\nassert f([]) == []",
+        {"empty": EMPTY, "first": FIRST},
+    ),
     "all of zip": (
         "def f(x): return sorted(x)",
         "assert all(g == w for g, w in zip(f([3, 1, 2]), [1, 2, 3]))",
@@ -171,6 +201,20 @@ HONEST = {
     "a shorter expectation": (
         "import itertools\ndef f(): return itertools.count()",
         "def test_it():\n  for g, w in zip(f(), [0, 1, 2]): assert g == w\n",
+    ),
+    "an endless expectation": (
+        "def f(): return [0, 1, 4]",
+        "import itertools\ndef squares():\n  for n in itertools.count(): yield n * n\ndef test_it():\n"
+        "  for g, w in zip(f(), squares()): assert g == w\n  for g, w in zip(f(), (n * n for n in itertools.count())): assert g == w\n",
+    ),
+    "a filtered expectation": (
+        "def f(): return [2, 3]",
+        "def test_it():\n  for g, w in zip(f(), (w for w in [1, 2, 3] if w > 1)): assert g == w\n"
+        "  for g, w in zip(f(), filter(None, [0, 2, 3])): assert g == w\n",
+    ),
+    "rows": (
+        "def f(): return [[1, 2], [3]]",
+        "def test_it():\n  assert list(zip(*f())) == [(1, 3)]\n  assert [list(c) for c in zip(*f(), [5])] == [[1, 3, 5]]\n",
     ),
     "neighbours": (
         "def f(x): return sorted(x)",

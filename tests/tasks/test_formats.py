@@ -6,6 +6,7 @@ The rows of the table in docs/grading.md, `From a completion to a program`, name
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -177,10 +178,18 @@ def test_a_method(completion: str, program: str) -> None:
         (f"{BODY}<|fim_pad|>", HEAD + BODY),
         (f"{BODY}<|file_sep|>more", HEAD + BODY),
         (f"{BODY}\nHere is the explanation of it.", HEAD + BODY),
+        (">>> def f(x):\n...     return 2 * x\n...\n>>> f(1)\n2\n", "def f(x):\n    return 2 * x\n\nf(1)\n"),
+        ("    >>> y = x\n    >>> return 2 * y\n", HEAD + "    y = x\n    return 2 * y\n"),
     ],
 )  # fmt: skip
 def test_what_completes_a_prompt(completion: str, program: str) -> None:
     assert extract(completion, COMPLETE).program.rstrip("\n") == program.rstrip("\n")
+
+
+def test_examples_of_a_docstring_that_the_prompt_left_open_are_no_session() -> None:
+    task = replace(COMPLETE, prompt='def f(x):\n    """Double x.\n')
+    completion = '>>> f(1)\n2\n"""\n    return 2 * x\n'
+    assert extract(completion, task).program == task.prompt + completion
 
 
 PIECES = ["<answer>", "</answer>", "[BEGIN]", "[DONE]", "[PYTHON]", "<code>\n", "<|channel|>", "final", "<|message|>", "<|start|>"]  # fmt: skip
