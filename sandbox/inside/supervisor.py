@@ -369,8 +369,9 @@ def settle() -> None:
     """Leave as little as possible for each process to write to: what it writes to has to be copied for it."""
     gc.collect()
     immortal.make_all()
-    dense.fill_holes()
     confine.return_free_memory()
+    dense.fill_holes()
+    confine.return_free_memory()  # whose holes are filled now, so it gives back only what lies behind them
     gc.freeze()
 
 
