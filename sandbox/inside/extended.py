@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import collections.abc
 import enum
+import sys
 from typing import Any
+
+from sandbox.inside.proxies import is_opaque
 
 _ABSTRACT = {f"collections.abc:{name}": getattr(collections.abc, name) for name in collections.abc.__all__}
 _ENUMS = {
@@ -44,3 +47,17 @@ def let_enums_be_extended() -> None:
         return is_subclass(cls, value) or cls in getattr(value, "_coderl_enums", ())
 
     meta.__instancecheck__, meta.__subclasscheck__ = __instancecheck__, __subclasscheck__
+
+
+def let_protocols_ask() -> None:
+    """From Python 3.12 on they look for attributes past `getattr`, where an object of the program's has none."""
+    typing: Any = sys.modules.get("typing")
+    load = getattr(typing, "_lazy_load_getattr_static", None)
+    if load is None:
+        return
+    look = load()
+
+    def found(value: Any, name: str) -> Any:
+        return getattr(value, name) if is_opaque(value) else look(value, name)
+
+    typing._lazy_load_getattr_static = lambda: found

@@ -133,6 +133,10 @@ class Judge:
             import json.encoder  # in Python: in C it looks past the methods of a dict of the program's
 
             json.encoder.c_make_encoder = None  # type: ignore[attr-defined]
+        if "Protocol" in self.plan["test"]:
+            from sandbox.inside.extended import let_protocols_ask
+
+            let_protocols_ask()
         if "approx" in self.plan["test"]:
             from sandbox.inside.judge_pytest import compare_no_array_with_a_number
 
