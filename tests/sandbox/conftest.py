@@ -86,7 +86,7 @@ def shared_pool(request: pytest.FixtureRequest, shared_pools: Callable[[str], Po
     return shared_pools(request.param)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def quick_pool(shared_pools: Callable[[str], Pool]) -> Pool:
     """On bubblewrap: for what goes on within judge and program alone."""
     return shared_pools("bubblewrap")
