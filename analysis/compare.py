@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.columns import Column, last_column, load
 from analysis.errors import RunError
-from analysis.page import build
+from analysis.measures.cohorts import Column, last_column, load
+from analysis.page.page import build
 from analysis.report import require_page, save
 from analysis.report.curves import comparison_charts
 

@@ -9,7 +9,7 @@ CoderlError             shown to the user as one line: what, where, remedy; exit
 │   ├── MismatchError   sampler and learner disagree: a stale or wrong weight publish
 │   ├── SamplerError    vLLM failed while it sampled
 │   ├── PublishError    vLLM did not take the new weights
-│   └── CollapseError   the policy collapsed (see coderl/collapse.py); exit code 3
+│   └── CollapseError   the policy collapsed (see coderl/training/collapse.py); exit code 3
 ├── StudyError          part of a study failed; the rest of it is kept
 └── SandboxOutageError  the sandbox kept failing, for as long as sandbox.outage_seconds says
 """

@@ -12,7 +12,7 @@ from sandbox.protocol import Limits
 
 if TYPE_CHECKING:
     from sandbox.client import Client
-    from sandbox.pool import Pool
+    from sandbox.pool.pool import Pool
 
 
 def open_pool(
@@ -32,8 +32,8 @@ def open_pool(
     long (the docker image is built where missing), and where a weaker backend is taken. Raises
     `sandbox.errors.NoBackendError`, with the remedies.
     """
-    from sandbox.pool import Pool
-    from sandbox.probe import open_backend
+    from sandbox.pool.opening import open_backend
+    from sandbox.pool.pool import Pool
 
     limits = limits or Limits()
     return Pool(open_backend(backend, limits, report, languages, requirements), slots, limits=limits)

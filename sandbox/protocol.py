@@ -18,7 +18,8 @@ from typing import Literal, Protocol
 from sandbox.errors import (
     SandboxError as SandboxError,
 )  # what a runner raises where it can run nothing at all
-from sandbox.inside import codec, wire
+from sandbox.inside import wire
+from sandbox.inside.values import codec
 
 MIB = 1024 * 1024
 

@@ -98,7 +98,7 @@ def bubblewrap_problem() -> str | None:
 def landlock_problem() -> str | None:
     """Why the kernel's Landlock cannot be used, with the remedy; None where it can."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    from sandbox.inside import landlock  # of the standard library only, as this is
+    from sandbox.inside.supervisor import landlock  # of the standard library only, as this is
 
     version = landlock.abi()
     if version >= landlock.LEAST_ABI:

@@ -1,6 +1,6 @@
 """How values are compared that a data set writes as JSON, which has no tuples and no keys but strings.
 
-Led by the expected value; `tasks.compare.matches` catches what a hostile value makes go wrong.
+Led by the expected value; `tasks.grading.compare.matches` catches what a hostile value makes go wrong.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-from sandbox.inside.codec import CodecError, Decoder, Encoder
+from sandbox.inside.values.codec import CodecError, Decoder, Encoder
 from sandbox.protocol import CEILING
 from tasks.errors import TaskError
 from tasks.rows import Row, collect, read_rows

@@ -12,9 +12,9 @@ import pytest
 
 from sandbox.protocol import Runner
 from tasks.datasets import load
-from tasks.extract import extract
-from tasks.grade import Grader
-from tasks.modes import checked
+from tasks.extraction.extract import extract
+from tasks.grading.grader import Grader
+from tasks.grading.modes import checked
 
 FOLDER = Path(__file__).parent / "cases"
 SETS = {entry["name"]: entry["dataset"] for entry in json.loads((FOLDER / "manifest.json").read_text())}

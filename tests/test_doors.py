@@ -17,16 +17,16 @@ ROOMS = ("sandbox", "tasks", "coderl", "analysis")
 # What each room may import of the others; a whole room, or single modules of it.
 DOORS = {
     "sandbox": (),
-    "tasks": ("sandbox.protocol", "sandbox.inside.codec"),
+    "tasks": ("sandbox.protocol", "sandbox.inside.values.codec"),
     "coderl": ("sandbox", "tasks", "analysis"),
     "analysis": (),
 }
-VLLM_FILES = {"coderl/branching.py", "coderl/sampler.py", "coderl/publish.py"}
+VLLM_FILES = {"coderl/sampling/branching.py", "coderl/sampling/sampler.py", "coderl/sampling/publish.py"}
 # What an image has besides Python, and the files that load it, where a test or a value needs it.
 IMAGE = {
-    "sandbox/inside/judge_pytest.py": {"pytest"},
-    "sandbox/inside/arrays.py": {"numpy"},
-    "sandbox/inside/frames.py": {"numpy", "pandas"},
+    "sandbox/inside/judge/with_pytest.py": {"pytest"},
+    "sandbox/inside/values/arrays.py": {"numpy"},
+    "sandbox/inside/values/frames.py": {"numpy", "pandas"},
 }
 
 

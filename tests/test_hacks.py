@@ -12,7 +12,7 @@ import pytest
 
 from sandbox.protocol import Limits, Runner, Status
 from tasks.datasets import load
-from tasks.grade import Grader, compiled
+from tasks.grading.grader import Grader, compiled
 from tasks.types import CallTest, JudgeTest, StdioTest, Task, Tests
 from tests.fresh_hacks import FRESH
 from tests.sandbox.conftest import BACKENDS, open_or_skip

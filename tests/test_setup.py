@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.inside import landlock
+from sandbox.inside.supervisor import landlock
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.columns import load, own_columns
 from analysis.errors import RunError
-from analysis.page import build
+from analysis.measures.cohorts import load, own_columns
+from analysis.page.page import build
 from analysis.report.curves import run_charts
 from analysis.report.html import render
 from analysis.report.markdown import summary

@@ -9,13 +9,13 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from analysis.boundary import Point, arms, common_k, trajectory
-from analysis.columns import Column, Source, main_evaluation
 from analysis.intervals import Estimate
+from analysis.measures.boundary import Point, arms, common_k, trajectory
+from analysis.measures.cohorts import Column, Source, main_evaluation
+from analysis.measures.numbers import constants, finite
 from analysis.passk import pass_at_k_intervals
+from analysis.reading.rows import TRAINING
 from analysis.report.charts import Series, Shade, area_chart, line_chart
-from analysis.rows import TRAINING
-from analysis.steps import constants, finite
 
 # (title, [(key in steps.jsonl, label)]); a chart with no numbers is left out.
 STAGED_CHARTS: list[tuple[str, list[tuple[str, str]]]] = [

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.columns import load
 from analysis.errors import RunError
+from analysis.measures.cohorts import load
 from analysis.measures.diversity import rarefied_distinct
 from analysis.measures.recurrence import recurrence, repeat_error_rate
+from analysis.measures.tally import TaskTally, tally
 from analysis.passk import pass_at_k
-from analysis.reader import open_run
-from analysis.tally import TaskTally, tally
+from analysis.reading.reader import open_run
 
 SCHEMA = 1
 SIMULATION = "simulation.json"

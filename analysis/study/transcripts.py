@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from analysis.fingerprint import fingerprint
 from analysis.inert import inert, one_line
-from analysis.reader import open_run
-from analysis.rows import Row
+from analysis.mistakes.fingerprint import fingerprint
+from analysis.reading.reader import open_run
+from analysis.reading.rows import Row
 from analysis.study.data import HELD_OUT, Study, recurring
 
 PAIR = ("grpo", "grpo_n")

@@ -60,8 +60,8 @@ def validate(
     import sandbox
     from tasks.datasets import load
     from tasks.errors import TaskError
-    from tasks.grade import Grader
-    from tasks.validate import validate as check
+    from tasks.grading.grader import Grader
+    from tasks.validation.validate import validate as check
 
     found = load(spec, limit=limit)
     if all(task.reference is None for task in found):
@@ -91,11 +91,11 @@ def audit(
     json: Annotated[bool, typer.Option("--json", help="print what was found as one JSON object")] = False,
 ) -> None:
     """Do programs that solve nothing pass? Lists the tasks whose tests are too weak, and those programs."""
-    from coderl import audit_files
+    from tasks.commands import audit
 
     if in_process not in ("never", "needed"):
         raise typer.BadParameter(f"{in_process!r} is neither never nor needed", param_hint="--in-process")
-    code = audit_files.main(
+    code = audit.main(
         spec,
         split=split,
         limit=limit,

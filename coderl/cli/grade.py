@@ -59,14 +59,14 @@ def grade(
     json: Annotated[bool, typer.Option("--json", help="print the summary as one JSON object")] = False,
 ) -> None:
     """Run every completion in the sandbox against its task's tests and write the verdicts."""
-    from coderl import grade_files
     from coderl.cli.limits import limits
+    from tasks.commands import grade
 
     if in_process not in ("never", "needed"):
         raise typer.BadParameter(f"{in_process!r} is neither never nor needed", param_hint="--in-process")
     if image and requirement:
         raise typer.BadParameter("give either --image or --requirement")
-    code = grade_files.main(
+    code = grade.main(
         tasks,
         completions,
         str(out),

@@ -43,10 +43,10 @@ def serve(
     drain_seconds: Annotated[int, typer.Option(min=0, help="after SIGTERM, for what runs")] = 60,
 ) -> None:
     """Run programs and grade completions over HTTP (docs/serving.md)."""
-    from coderl import grading_service
-    from sandbox.daemon.app import Settings
+    from sandbox.daemon.routes import Settings
     from sandbox.daemon.server import Place
     from sandbox.daemon.server import serve as serve_forever
+    from tasks.commands import service
 
     serve_forever(
         place=Place(host=host or None, port=port, unix=unix),
@@ -57,7 +57,7 @@ def serve(
         requirements=requirement or [],
         settings=Settings(queue=queue, cache_bytes=cache_mib << 20),
         tokens=tokens,
-        routers=[grading_service.make_router],
+        routers=[service.make_router],
         drain_seconds=drain_seconds,
         ready=typer.echo,
     )
@@ -78,7 +78,7 @@ def run(
     Exit status: 0, 1 where the program failed, 124 where it ran out of time, 125 for a fault of the sandbox.
     """
     from coderl.cli.limits import limits
-    from coderl.run_file import run_file
+    from sandbox.tools.run_file import run_file
 
     allowed = limits(cpu_seconds=cpu_seconds, wall_seconds=wall_seconds, memory_mib=memory_mib)
     raise typer.Exit(run_file(file, backend, replace(allowed, total_cpu_seconds=cpu_seconds)))
@@ -87,7 +87,7 @@ def run(
 @app.command()
 def doctor() -> None:
     """Check what running programs needs: engine, cgroups, images, clock, disk, and that limits hold."""
-    from sandbox.doctor import examine
+    from sandbox.tools.doctor import examine
 
     works = False
     for check in examine(typer.echo):
@@ -105,7 +105,7 @@ def bench(
     programs: Annotated[int, typer.Option(min=10, help="of each kind")] = 200,
 ) -> None:
     """Measure this machine: cold start, and programs a second beside a plain `python -I`. Ends with a JSON line."""
-    from coderl.bench_sandbox import measure
+    from sandbox.tools.bench import measure
 
     measure(backend, slots, programs)
 

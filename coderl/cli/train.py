@@ -47,7 +47,7 @@ def train(
 
     Under torchrun (`torchrun --nproc-per-node 8 -m coderl train ...`) the learner is sharded: docs/multi-node.md.
     """
-    from coderl.config import load
+    from coderl.config.settings import load
 
     extra = list(overrides or [])
     if resume is not None:
@@ -62,12 +62,12 @@ def train(
     elif evaluation is not None:
         extra.append(f'data.evaluation="{evaluation}"')
     resolved = load(config, extra)
-    from coderl import session
+    from coderl.training import commands
 
     if dry_run:
-        session.run_dry(resolved, resume=resume is not None)
+        commands.run_dry(resolved, resume=resume is not None)
         return
-    session.run_training(resolved, resume=resume is not None)
+    commands.run_training(resolved, resume=resume is not None)
 
 
 def _resumable(folder: Path) -> Path:
@@ -87,10 +87,10 @@ def warmup(
     config: Config = None,
 ) -> None:
     """Train the small built-in model from scratch on imperfect demonstrations."""
-    from coderl import session
-    from coderl.config import load
+    from coderl.config.settings import load
+    from coderl.training import commands
 
-    session.run_warmup(load(config, overrides or []), out)
+    commands.run_warmup(load(config, overrides or []), out)
 
 
 def evaluate(
@@ -104,9 +104,9 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Sample n completions a task, grade them, print pass@k."""
-    from coderl import session
-    from coderl.config import load
+    from coderl.config.settings import load
+    from coderl.training import commands
 
-    session.run_evaluation(
+    commands.run_evaluation(
         load(config, overrides or []), model, tasks, samples=samples, limit=limit, out=out, as_json=json
     )

@@ -10,8 +10,8 @@ from pathlib import Path
 from coderl.dynamics import plot
 from coderl.dynamics.expected import convergence
 from coderl.dynamics.simulate import Options, Step, simulate, true_stages
-from coderl.outputs import make_folder
-from coderl.stages import StageMonitor
+from coderl.runfolder.files import make_folder
+from coderl.training.stages import StageMonitor
 
 __all__ = ["Options", "run"]
 

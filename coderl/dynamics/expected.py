@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from coderl import credit
 from coderl.dynamics.simulate import Options, group_advantages
+from coderl.learning import credit
 
 Vector = npt.NDArray[np.float64]
 

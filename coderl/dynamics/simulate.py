@@ -18,9 +18,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
-from coderl import credit, objectives
-from coderl.objective_config import ObjectiveConfig
-from coderl.objectives import LossStats
+from coderl.config.objective import ObjectiveConfig
+from coderl.learning import credit, objectives
+from coderl.learning.objectives import LossStats
 
 POPULAR, RARE = 0, 1  # actions; the others are wrong
 
@@ -138,7 +138,7 @@ def group_advantages(options: Options, actions: Sequence[int]) -> list[float]:
 def batch_loss(
     options: Options, logits_V: Tensor, old_V: Tensor, start_V: Tensor, action_B: Tensor, advantage_B: Tensor
 ) -> tuple[Tensor, LossStats]:
-    """The objective's loss of a batch, from `coderl.objectives`.
+    """The objective's loss of a batch, from `coderl.learning.objectives`.
 
     Args:
         logits_V: being trained.

@@ -10,7 +10,7 @@ from typing import Any
 
 from coderl.dynamics import plot
 from coderl.dynamics.simulate import Options, Step, simulate, true_stages
-from coderl.outputs import make_folder
+from coderl.runfolder.files import make_folder
 
 Settings = Mapping[str, Any]
 """What `Options` is made of, as plain data; `objective` is a table of its own."""

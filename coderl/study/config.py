@@ -10,7 +10,7 @@ from typing import Any
 import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
-from coderl.config import RunConfig, Section, apply_override, explain
+from coderl.config.settings import RunConfig, Section, apply_override, explain
 from coderl.errors import ConfigError
 
 CONTROLS = ("warm", "control")  # policies that no arm may be named after

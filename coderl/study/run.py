@@ -13,14 +13,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from coderl.config import RunConfig
+from coderl.config.settings import RunConfig
 from coderl.errors import ConfigError, StudyError
-from coderl.outputs import make_folder
-from coderl.runner import open_runner
-from coderl.sampler import require_sampler
-from coderl.study import simulated
+from coderl.runfolder.files import make_folder
+from coderl.sampling.sampler import require_sampler
+from coderl.study import simulate
 from coderl.study.config import StudyConfig, to_toml
-from coderl.study.shards import Shard, cost, plan, work
+from coderl.study.jobs import Shard, cost, plan, work
+from tasks.runner import open_runner
 
 
 def reproduce(config: StudyConfig) -> Path:
@@ -46,7 +46,7 @@ def reproduce(config: StudyConfig) -> Path:
     (folder / "study.json").write_text(json.dumps(_description(config), indent=1) + "\n")
     console.print(power.state(folder, config.final.samples))
     _run(config, arms, console, progress)
-    simulated.write(config)
+    simulate.write(config)
     return study.write(folder)
 
 

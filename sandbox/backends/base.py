@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from sandbox.backends.cell import Cell, Role
 from sandbox.backends.leftovers import remove_orphans, this_process
-from sandbox.cell import Cell, Role
 from sandbox.errors import BackendError
 from sandbox.protocol import Limits
 
@@ -35,7 +35,7 @@ ENVIRONMENT = {
 }
 # -P and -s keep the working directory and user packages out; not -I, which would drop the fixed hash seed.
 PYTHON_FLAGS = ("-s", "-P", "-X", "utf8")
-_BOOT = f"import sys; sys.path.insert(0, {STAGE!r}); from sandbox.inside.supervisor import main; main(sys.argv[1:])"
+_BOOT = f"import sys; sys.path.insert(0, {STAGE!r}); from sandbox.inside.supervisor.supervisor import main; main(sys.argv[1:])"
 BOOT = ("-c", _BOOT)
 
 

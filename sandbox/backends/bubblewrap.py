@@ -18,7 +18,7 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from sandbox import packages
+from sandbox.backends import packages
 from sandbox.backends.base import (
     BOOT,
     ENVIRONMENT,
@@ -28,8 +28,8 @@ from sandbox.backends.base import (
     as_text,
     unprivileged_uid,
 )
+from sandbox.backends.cell import ROLES, Cell, Role, like
 from sandbox.backends.host import ProcessKeeper, interpreter, interpreter_name
-from sandbox.cell import ROLES, Cell, Role, like
 from sandbox.errors import BackendError, CellLost
 from sandbox.protocol import Limits
 

@@ -17,13 +17,12 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from sandbox import packages
-from sandbox.backends import leftovers
+from sandbox.backends import leftovers, packages
 from sandbox.backends.base import ENVIRONMENT, PYTHON_FLAGS, Stage, as_text
+from sandbox.backends.cell import ROLES, Cell, Role, like
 from sandbox.backends.host import ProcessKeeper, interpreter, interpreter_name
-from sandbox.cell import ROLES, Cell, Role, like
 from sandbox.errors import BackendError, CellLost
-from sandbox.inside import landlock
+from sandbox.inside.supervisor import landlock
 from sandbox.protocol import Limits
 
 _AMPLE_BYTES = 2 << 30  # a pod's usual 64 MiB of /dev/shm are not
@@ -31,7 +30,7 @@ _PREFIX = "coderl-cell-"
 _DEVICES = ("/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _DATA = ("/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo", "/usr/lib/locale")
 _PACKAGES = ("site-packages", "dist-packages")  # may hold anything, a benchmark's tests among it
-_BOOT = "import sys; sys.path += {folders}; from sandbox.inside.supervisor import main; main(sys.argv[1:])"
+_BOOT = "import sys; sys.path += {folders}; from sandbox.inside.supervisor.supervisor import main; main(sys.argv[1:])"
 
 
 class ConfinedKeeper(ProcessKeeper):

@@ -27,9 +27,9 @@ from sandbox.backends.base import (
     listening_socket,
     unprivileged_uid,
 )
+from sandbox.backends.cell import Cell, Role, like
 from sandbox.backends.engine import ENGINE_ERRORS, connect, engine_errors
 from sandbox.backends.leftovers import process_start_time
-from sandbox.cell import Cell, Role, like
 from sandbox.errors import BackendError, CellLost
 from sandbox.protocol import MIB, Limits
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sandbox.backends.host import interpreter
-from sandbox.inside import scratch
+from sandbox.inside.supervisor import scratch
 
 _REMOVE_SECONDS = 60.0
 

@@ -15,8 +15,8 @@ import httpx
 from sandbox.client.dispatch import Dispatcher, Route, Wish, new_key
 from sandbox.client.endpoint import message_of, open_daemon
 from sandbox.client.errors import DaemonError
+from sandbox.job_json import job_to_json, outcome_from_json
 from sandbox.protocol import Job, Outcome, Status
-from sandbox.transfer import job_to_json, outcome_from_json
 
 AnyFuture = Future[Any] | asyncio.Future[Any]
 Row = dict[str, Any]

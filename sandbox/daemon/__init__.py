@@ -4,6 +4,6 @@ app.py         the routes                          tokens.py      who may ask, a
  └ batches.py  a request's items: keys, cache,     requests.py    how bodies are read and faults told
    │           streaming, cancellation             metrics.py     what Prometheus sees
    └ schedule.py  priorities; keeps pools busy     server.py      sockets, signals, logs, drain
-      └ sandbox.pool
-models.py      what crosses the wire; sandbox/transfer.py turns outcomes to JSON
+      └ sandbox.pool.pool
+models.py      what crosses the wire; sandbox/job_json.py turns outcomes to JSON
 """

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from sandbox.daemon.app import Settings
+from sandbox.daemon.routes import Settings
 from sandbox.daemon.server import Place, serve
 from sandbox.errors import SandboxError
 

@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from sandbox.daemon.memory import Memory
+from sandbox.daemon.cache import Memory
+from sandbox.daemon.guard import RequestError, first_of
 from sandbox.daemon.metrics import Metrics
-from sandbox.daemon.requests import RequestError, first_of
 from sandbox.daemon.schedule import Scheduler, Ticket
 from sandbox.daemon.tokens import Caller
 from sandbox.errors import JobCancelledError, PoolClosedError

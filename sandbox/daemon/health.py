@@ -7,8 +7,8 @@ import asyncio
 from sandbox.daemon.batches import Batches
 from sandbox.daemon.schedule import Scheduler
 from sandbox.errors import SandboxError
+from sandbox.pool.slot import CANARY, canary_passed
 from sandbox.protocol import Status
-from sandbox.slot import CANARY, canary_passed
 
 _SUSPICIOUS = 3  # faults of ours in a row
 

@@ -19,7 +19,7 @@ _OLDEST_EVERY = 8  # one job in so many is the one that waited longest, so that 
 
 
 class SlotPool(Protocol):
-    """What is used of `sandbox.pool.Pool`."""
+    """What is used of `sandbox.pool.pool.Pool`."""
 
     @property
     def backend(self) -> str: ...

@@ -19,12 +19,12 @@ import uvicorn
 
 import sandbox
 from sandbox.daemon import tokens as token_file
-from sandbox.daemon.app import MakeRouter, Service, Settings, create_app
+from sandbox.daemon.routes import MakeRouter, Service, Settings, create_app
 from sandbox.daemon.schedule import SlotPool
 from sandbox.daemon.tokens import Tokens
 from sandbox.errors import SandboxError
-from sandbox.pool import Pool
-from sandbox.probe import open_image
+from sandbox.pool.opening import open_image
+from sandbox.pool.pool import Pool
 from sandbox.protocol import Limits
 
 

@@ -20,9 +20,9 @@ from typing import Any
 
 from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 
-from sandbox.cell import ROLES, Role
+from sandbox.backends.cell import ROLES, Role
+from sandbox.backends.packages import USUAL
 from sandbox.errors import ImageError
-from sandbox.packages import USUAL
 
 REPOSITORY = "coderl-sandbox"
 BUILD_COMMAND = "python -m sandbox.image build"

@@ -16,7 +16,7 @@ from docker.errors import APIError, BuildError, ImageNotFound
 from sandbox import image
 from sandbox.errors import ImageError
 from sandbox.image import REPOSITORY, Report
-from sandbox.inside.languages import LANGUAGES
+from sandbox.inside.candidate.languages import LANGUAGES
 
 _DOCKERFILE = """\
 FROM {base}

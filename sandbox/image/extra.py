@@ -13,8 +13,9 @@ from typing import Any
 
 from docker.errors import APIError, BuildError, ContainerError, ImageNotFound
 
-from sandbox import image, packages
-from sandbox.cell import Role
+from sandbox import image
+from sandbox.backends import packages
+from sandbox.backends.cell import Role
 from sandbox.errors import ImageError
 from sandbox.image import REPOSITORY, Report
 

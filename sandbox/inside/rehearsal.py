@@ -14,8 +14,9 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 
-from sandbox.inside import codec, wire
-from sandbox.inside.record import RECORD
+from sandbox.inside import wire
+from sandbox.inside.judge.seen import RECORD
+from sandbox.inside.values import codec
 
 TIMES = 12  # the interpreter specialises code that ran eight times
 _PROGRAM = '''
@@ -44,7 +45,7 @@ def check(candidate):
         else: {RECORD}.failed(1, True)
     except {RECORD}.Exception: {RECORD}.raised(1)
 """
-_PLAN = {  # see sandbox/instrument.py
+_PLAN = {  # see sandbox/jobs/instrument.py
     "helpers": ["import math"],
     "test": _TEST,
     "asserts": ["line 2", "line 3"],

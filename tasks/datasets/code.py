@@ -6,7 +6,7 @@ import ast
 import re
 import warnings
 
-from tasks.fences import Rank, fenced_blocks
+from tasks.extraction.fences import Rank, fenced_blocks
 
 
 def head_before(source: str, entry_point: str) -> str:

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tasks.compare import evalplus_compare
 from tasks.datasets.code import called_function, head_before, newlines
 from tasks.datasets.humaneval import humaneval
+from tasks.grading.compare import evalplus_compare
 from tasks.rows import Row
 from tasks.types import JudgeTest, ReferenceTests, Task
 

@@ -1,6 +1,6 @@
 """What data sets' graders run before a program, in its module (`Task.prelude`).
 
-Of its imports a program's process does only those whose names the program holds (sandbox/prelude.py).
+Of its imports a program's process does only those whose names the program holds (sandbox/pool/prelude.py).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from tasks.types import OutputRule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """`values` and `output` name rules of tasks/json_values.py and tasks/outputs.py.
+    """`values` and `output` name rules of tasks/json_values.py and tasks/grading/outputs.py.
 
     `wrapped`: an output that is a list of one may stand for its item, where all of a row's are such lists.
     `integer_keys`: an argument that is a dict with keys of digits had integers. `cpu_seconds`: what the data

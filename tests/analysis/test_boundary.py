@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from analysis import compare
-from analysis.boundary import Point, arms, at_pass_at_1, common_k, trajectory
-from analysis.columns import last_column, load
 from analysis.intervals import Estimate
+from analysis.measures.boundary import Point, arms, at_pass_at_1, common_k, trajectory
+from analysis.measures.cohorts import last_column, load
 
 RunMaker = Callable[..., Path]
 

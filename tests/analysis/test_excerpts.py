@@ -7,9 +7,9 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.excerpts import LONGEST_PROGRAM, diff, excerpt
-from analysis.records import timeline
-from analysis.rows import Block
+from analysis.page.completions import timeline
+from analysis.page.excerpts import LONGEST_PROGRAM, diff, excerpt
+from analysis.reading.rows import Block
 
 
 def numbered(pieces: list[list[int | str]]) -> dict[int, str]:

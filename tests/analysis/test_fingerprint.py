@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.fingerprint import fingerprint, message_template, source_template
-from analysis.rows import Row, Test
+from analysis.mistakes.fingerprint import fingerprint, message_template, source_template
+from analysis.reading.rows import Row, Test
 
 FAILURE = Row(
     source="train",

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from analysis.clusters import cluster
-from analysis.fingerprint import Fingerprint
-from analysis.labels import label, logic_label
-from analysis.rows import Row
+from analysis.mistakes.clusters import cluster
+from analysis.mistakes.fingerprint import Fingerprint
+from analysis.mistakes.labels import label, logic_label
+from analysis.reading.rows import Row
 
 DATA = Path(os.environ.get("CODERL_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
 ROW = Row(source="train", step=1, sample=0, task_id="t", passed=False, phase="call")

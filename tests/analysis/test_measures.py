@@ -17,7 +17,7 @@ from analysis.measures.correction import (
 from analysis.measures.diversity import error_entropy, rarefied, rarefied_distinct
 from analysis.measures.recurrence import recurrence, repeat_error_rate
 from analysis.measures.transitions import error_change, fisher, solved_change
-from analysis.programs import form
+from analysis.mistakes.programs import form
 
 
 def test_recurrence_is_the_share_of_equal_pairs_of_failures() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from analysis import overfit, report
-from analysis.columns import load
+from analysis import report
+from analysis.measures import overfit
+from analysis.measures.cohorts import load
 from tests.analysis.conftest import passing, write_parquet, wrong
 
 RunMaker = Callable[..., Path]

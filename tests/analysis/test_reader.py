@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.errors import RunError
-from analysis.fingerprint import fingerprint
-from analysis.reader import open_run
-from analysis.rows import TRAINING
+from analysis.mistakes.fingerprint import fingerprint
+from analysis.reading.reader import open_run
+from analysis.reading.rows import TRAINING
 
 VERDICT: dict[str, Any] = {
     "task_id": "HumanEval/0",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from analysis.measures.tally import TaskTally
 from analysis.study.data import Policy, Study, class_shares, passing, repeating
 from analysis.study.matched import difference, pair
-from analysis.tally import TaskTally
 
 
 def policy(name: str, passed_by_step: dict[int, int], errors: int = 1) -> Policy:

@@ -21,7 +21,6 @@ from typing import Any
 
 import sandbox
 from sandbox.protocol import Job, Outcome, Runner, Status
-from tasks.compare import matches, same_output
 from tasks.datasets import load
 from tasks.datasets.profiles import (
     APPS,
@@ -34,8 +33,9 @@ from tasks.datasets.profiles import (
     TACO,
     Profile,
 )
-from tasks.extract import extract
-from tasks.grade import Grader
+from tasks.extraction.extract import extract
+from tasks.grading.compare import matches, same_output
+from tasks.grading.grader import Grader
 from tasks.types import CallTest, Compare, StdioTest, Task
 from tests.bench.graders import ORACLES
 from tests.tasks.test_outputs import CASES as OUTPUTS

@@ -16,10 +16,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from coderl import config as configuration
-from coderl import train
-from coderl.display import Display
-from coderl.opening import open_run
+from coderl.config import settings as configuration
+from coderl.training import loop
+from coderl.training.display import Display
+from coderl.training.opening import open_run
 from tests.bench import warm_model
 
 STEPS = 3
@@ -50,7 +50,7 @@ def main(rounds: int, model: Path | None) -> None:
                     )
                     started = time.monotonic()
                     for _ in range(STEPS):
-                        train.train_step(run)
+                        loop.train_step(run)
                     if turn:  # the first warms up
                         seconds[lag].append((time.monotonic() - started) / STEPS)
     medians = {lag: statistics.median(values) for lag, values in seconds.items()}

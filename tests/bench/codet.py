@@ -24,12 +24,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from analysis.fingerprint import Fingerprint, fingerprint
 from analysis.intervals import bootstrap_mean
 from analysis.measures.recurrence import recurrence
-from analysis.reader import open_run
-from analysis.rows import Row
-from analysis.tally import tally
+from analysis.measures.tally import tally
+from analysis.mistakes.fingerprint import Fingerprint, fingerprint
+from analysis.reading.reader import open_run
+from analysis.reading.rows import Row
 
 DATA = Path(os.environ.get("CODERL_DATA", Path(__file__).parents[3] / "shared" / "data"))
 CODET = DATA / "codet_samples" / "HumanEval_codegen16B_temp0.8_topp0.95_num100_max300_code_solution.jsonl.gz"

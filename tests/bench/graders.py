@@ -1,6 +1,6 @@
 """What data sets' own graders say of an output or a value, restated from their published rules, for comparison only.
 
-None of them can be installed from a package index, so these are oracles of our own, independent of tasks/outputs.py
+None of them can be installed from a package index, so these are oracles of our own, independent of tasks/grading/outputs.py
 and tasks/json_values.py: they keep each grader's leniences and oddities, also those that we do without
 (docs/grading.md lists sources and differences). They run on the values of a sandbox, never on a program.
 """

@@ -18,8 +18,8 @@ from typing import Any
 
 import httpx
 
+from sandbox.job_json import job_to_json
 from sandbox.protocol import Call, Calls, Job, Status
-from sandbox.transfer import job_to_json
 from tests.bench.daemons import DaemonProcess, daemon_process
 
 PROGRAM = "def f(x):\n    return sorted(str(x) * 3)\n"

@@ -21,7 +21,7 @@ from pathlib import Path
 import sandbox
 from sandbox.protocol import Job, Runner, Status
 from tasks.datasets import load
-from tasks.grade import works_of
+from tasks.grading.grader import works_of
 from tests.bench.daemons import daemon_process
 from tests.conformance.grade_references import DATA
 

@@ -83,9 +83,9 @@ def measure(side: str) -> float:
 def _ours(model: Any, prompt: Any, completion: Any) -> Any:
     import torch
 
-    from coderl import objectives
-    from coderl.objective_config import ObjectiveConfig
-    from coderl.scoring import TokenRow, score
+    from coderl.config.objective import ObjectiveConfig
+    from coderl.learning import objectives
+    from coderl.model.scoring import TokenRow, score
 
     objective = ObjectiveConfig(name="grpo")
 
@@ -105,9 +105,9 @@ def _ours_with_kl(model: Any, prompt: Any, completion: Any) -> Any:
 
     import torch
 
-    from coderl import objectives
-    from coderl.objective_config import ObjectiveConfig
-    from coderl.scoring import TokenRow, score
+    from coderl.config.objective import ObjectiveConfig
+    from coderl.learning import objectives
+    from coderl.model.scoring import TokenRow, score
 
     objective = ObjectiveConfig(name="grpo", kl_coef=0.1, kl_kind="full")
     warm, previous = (copy.deepcopy(model).requires_grad_(False) for _ in range(2))
@@ -136,8 +136,8 @@ def _trl(model: Any, prompt: Any, completion: Any) -> Any:
     from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer
 
-    from coderl import warmup
-    from coderl.config import WarmupConfig
+    from coderl.config.settings import WarmupConfig
+    from coderl.model import warmup
 
     tokenizer = warmup.start(WarmupConfig(), seed=0).policy.tokenizer
     trainer = GRPOTrainer(

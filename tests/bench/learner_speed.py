@@ -16,12 +16,12 @@ import time
 
 import torch
 
-from coderl import config as configuration
-from coderl import warmup
-from coderl.config import RunConfig
-from coderl.learner import Learner
-from coderl.minibatches import rows_of
-from coderl.types import Batch
+from coderl.config import settings as configuration
+from coderl.config.settings import RunConfig
+from coderl.learning.learner import Learner
+from coderl.learning.rows import rows_of
+from coderl.model import warmup
+from coderl.rollouts.batch import Batch
 from tests.bench.recorded import assign, recorded_batch
 
 PASS_RATE = 0.6

@@ -20,8 +20,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.reader import open_run
-from analysis.tally import tally
+from analysis.measures.tally import tally
+from analysis.reading.reader import open_run
 from tests.analysis.conftest import SCHEMA, passing, raising, wrong
 
 ROWS_A_FILE = 100_000

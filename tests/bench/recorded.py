@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from coderl.config import RunConfig
-from coderl.model import Policy
-from coderl.types import Batch, Group, Rollout
+from coderl.config.settings import RunConfig
+from coderl.model.policy import Policy
+from coderl.rollouts.batch import Batch, Group, Rollout
 from tasks.builtin import demonstrations
 from tasks.types import StdioTest, Task
 from tests.coderl.batches import unshaped_advantages

@@ -19,11 +19,11 @@ from pathlib import Path
 
 import torch
 
-from coderl import config as configuration
-from coderl.config import RunConfig
-from coderl.data import load_data
-from coderl.model import Policy, load_policy
-from coderl.sampler import Request, completion_seed, start_engine
+from coderl.config import settings as configuration
+from coderl.config.settings import RunConfig
+from coderl.model.policy import Policy, load_policy
+from coderl.rollouts.prompts import load_data
+from coderl.sampling.sampler import Request, completion_seed, start_engine
 from tests.bench import warm_model
 from tests.bench.trl_step import WRONG_RATE
 

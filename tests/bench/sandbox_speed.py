@@ -39,7 +39,7 @@ from sandbox.backends.docker import OWNER_LABEL
 from sandbox.backends.engine import connect
 from sandbox.protocol import Calls, Job, Judge, Runner
 from tasks.datasets import load
-from tasks.grade import Grader, works_of
+from tasks.grading.grader import Grader, works_of
 from tasks.types import JudgeTest, StdioTest, Task
 from tests.conformance.grade_references import DATA
 

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from sandbox.inside import confine
+from sandbox.inside.supervisor import seccomp
 
 _CALLS = 200_000
 _ROUNDS = 7
@@ -30,8 +30,8 @@ def _in_child(filtered: bool) -> dict[str, float]:
     reader, writer = os.pipe()
     if (child := os.fork()) == 0:
         if filtered:
-            confine.set_no_new_privileges()
-            confine.install_filter()
+            seccomp.set_no_new_privileges()
+            seccomp.install_filter()
         found = {"getppid": _nanoseconds(os.getppid), "stat": _nanoseconds(lambda: os.stat("/"))}
         os.write(writer, json.dumps(found).encode())
         os._exit(0)

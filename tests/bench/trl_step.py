@@ -23,12 +23,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from coderl import config as configuration
-from coderl import train
-from coderl.display import Display
-from coderl.opening import open_run
-from coderl.run import Run
-from tasks.extract import extract
+from coderl.config import settings as configuration
+from coderl.training import loop
+from coderl.training.display import Display
+from coderl.training.opening import open_run
+from coderl.training.run import Run
+from tasks.extraction.extract import extract
 from tests.bench import warm_model
 
 RATE = 1e-9
@@ -70,7 +70,7 @@ def compare(run: Run, model: Path, rounds: int) -> dict[str, Any]:
         for name, objective in arms.items():
             run.schedule.current = objective
             started = time.monotonic()
-            train.train_step(run)
+            loop.train_step(run)
             wall[name].append(time.monotonic() - started)
             line = run.folder.read_log()[-1]
             learn[name].append(line["seconds_learn"])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from coderl import config as configuration
-from coderl import warmup
+from coderl.config import settings as configuration
+from coderl.model import warmup
 
 
 def make(folder: Path, *overrides: str) -> Path:

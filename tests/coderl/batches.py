@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
-from coderl import config as configuration
-from coderl import credit
-from coderl.config import RunConfig
-from coderl.learner import TENSORS, Learner
-from coderl.model import Policy
-from coderl.objective_config import ObjectiveConfig
-from coderl.scoring import TokenRow, score
-from coderl.types import Batch, Group, Rollout
+from coderl.config import settings as configuration
+from coderl.config.objective import ObjectiveConfig
+from coderl.config.settings import RunConfig
+from coderl.learning import credit
+from coderl.learning.learner import TENSORS, Learner
+from coderl.model.policy import Policy
+from coderl.model.scoring import TokenRow, score
+from coderl.rollouts.batch import Batch, Group, Rollout
 from tasks.types import StdioTest, Task
 
 VOCABULARY, EOS = 32, 1

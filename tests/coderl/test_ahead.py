@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from coderl import config as configuration
-from coderl import train
-from coderl.display import Display
+from coderl.config import settings as configuration
 from coderl.errors import MismatchError
-from coderl.opening import open_run
-from coderl.run import Run
+from coderl.training import loop
+from coderl.training.display import Display
+from coderl.training.opening import open_run
+from coderl.training.run import Run
 from tests.coderl.batches import run_config
 
 pytestmark = pytest.mark.timeout(900)  # whole runs
@@ -58,7 +58,7 @@ def lines(run: Run) -> list[dict[str, Any]]:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     config = run_config(runs=f'"{tmp_path_factory.mktemp("runs")}"', name='"whole"', **OPTIONS)
     with open_run(config, resume=False, display=Display(quiet=True)) as opened:
-        train.train(opened)
+        loop.train(opened)
         yield opened
 
 
@@ -86,12 +86,12 @@ def test_a_stale_publish_is_caught_although_the_learner_has_moved_on(
     def lie(weights: Any, version: int) -> None:
         run.sampler.policy_version = version
 
-    train.train_step(run)  # step 6, and 7 is sampled ahead
+    loop.train_step(run)  # step 6, and 7 is sampled ahead
     with monkeypatch.context() as patch:
         patch.setattr(run.sampler, "publish", lie)
-        train.train_step(run)  # step 7; 8 is sampled ahead by weights that are not those of step 6
+        loop.train_step(run)  # step 7; 8 is sampled ahead by weights that are not those of step 6
     with pytest.raises(MismatchError, match="step 8: .* the sampler holds other weights"):
-        train.train_step(run)
+        loop.train_step(run)
 
 
 def test_a_checkpoint_holds_the_adapter_and_goes_on_exactly(run: Run, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_checkpoint_holds_the_adapter_and_goes_on_exactly(run: Run, tmp_path: 
     config = run.config.model_copy(update={"runs": str(tmp_path), "name": "again"})
     with open_run(config, resume=True, display=Display(quiet=True)) as resumed:
         assert resumed.step == 2
-        train.train(resumed)
+        loop.train(resumed)
         assert lines(resumed) == lines(run)[: STEPS + 2]  # and two evaluations
 
 

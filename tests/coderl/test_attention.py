@@ -9,10 +9,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from coderl.attention import NAME
-from coderl.config import ModelConfig
-from coderl.model import load_policy
-from coderl.scoring import TokenRow, check_scoring, score
+from coderl.config.settings import ModelConfig
+from coderl.model.attention import NAME
+from coderl.model.policy import load_policy
+from coderl.model.scoring import TokenRow, check_scoring, score
 from tests.coderl.tiny import save_tiny_qwen2
 
 ROWS = [TokenRow([1, 2, 3], [4, 5, 6, 7]), TokenRow([1, 2, 3], [8, 9])]

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from coderl import audit_files, grade_files
-from coderl.audits import read_audits
 from coderl.cli import app
-from coderl.data import load_data
-from coderl.display import Display
 from coderl.errors import ConfigError
+from coderl.rollouts.prompts import load_data
+from coderl.training.display import Display
 from tasks import native
+from tasks.commands import audit, grade
 from tasks.errors import TaskError
 from tasks.types import CallTest, Task
+from tasks.validation.audits import read_audits
 from tests.coderl.batches import run_config
 
 DOUBLE = "def f(x):\n    return x * 2\n"
@@ -123,7 +123,7 @@ def test_verdicts_on_weak_tasks_are_marked(audited: Any, tmp_path: Path) -> None
         {"task_id": name, "completion": "```python\ndef f(x): return 4\n```"} for name in ("weak", "strong")
     ]
     completions, out = _written(tmp_path / "completions.jsonl", *rows), tmp_path / "out.jsonl"
-    code = grade_files.main(
+    code = grade.main(
         str(audited["tasks"]), str(completions), str(out), slots=1, audits=[str(audited["out"])]
     )
     weak, strong = map(json.loads, out.read_text().splitlines())
@@ -149,7 +149,7 @@ def test_a_place_that_cannot_be_written_is_said_before_the_audit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
 ) -> None:
     native.dump([task("weak", (2, 4))], tmp_path / "tasks.jsonl")
-    monkeypatch.setattr(audit_files, "audit", lambda *_, **__: pytest.fail("audited first"))
+    monkeypatch.setattr(audit, "audit", lambda *_, **__: pytest.fail("audited first"))
     command = ["tasks", "audit", str(tmp_path / "tasks.jsonl"), option, str(tmp_path / "missing" / "a.jsonl")]
     error = CliRunner().invoke(app, command).exception
     assert isinstance(error, TaskError) and f"{option} " in str(error) and "cannot be written" in str(error)

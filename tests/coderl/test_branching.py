@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from coderl.branching import Branch, Branches, draw
 from coderl.errors import ConfigError
-from coderl.sampler import Completion, Request, completion_seed
+from coderl.sampling.branching import Branch, Branches, draw
+from coderl.sampling.sampler import Completion, Request, completion_seed
 from tests.coderl.batches import run_config
 
 STOP = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coderl.collapse import CollapseMonitor
+from coderl.training.collapse import CollapseMonitor
 
 
 def feed(monitor: CollapseMonitor, steps: int, **fields: float) -> None:

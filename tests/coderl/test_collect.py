@@ -13,15 +13,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from coderl import rollouts, train
-from coderl.data import Data
-from coderl.display import Display, printable
 from coderl.errors import ConfigError
-from coderl.metrics import Metrics, require_wandb
-from coderl.minibatches import credited
-from coderl.sampler import Completion, Request
-from coderl.stages import ObjectiveSchedule
-from coderl.types import Batch, Group, Rollout
+from coderl.learning.rows import credited
+from coderl.rollouts import collect
+from coderl.rollouts.batch import Batch, Group, Rollout
+from coderl.rollouts.prompts import Data
+from coderl.runfolder.dashboards import Metrics, require_wandb
+from coderl.sampling.sampler import Completion, Request
+from coderl.training import loop
+from coderl.training.display import Display, printable
+from coderl.training.stages import ObjectiveSchedule
 from sandbox.protocol import Status
 from tasks.types import StdioTest, Task, Verdict
 from tests.coderl.batches import run_config
@@ -74,7 +75,7 @@ def graded(task: Task, score: float) -> Future[Verdict]:
 
 
 def collected(run: Any) -> Batch:
-    batch = train.collect(run, 1)
+    batch = loop.collect(run, 1)
     credited(batch, run.schedule.current, seed=0, replaced=run.config.train.dynamic_sampling > 0)
     return batch
 
@@ -97,7 +98,7 @@ def test_the_same_program_of_a_task_is_run_once_a_batch() -> None:
         SimpleNamespace(submit=submit),
         lambda verdict: verdict.score,
     ]
-    collector = rollouts.Collector(run_config(), *parts)
+    collector = collect.Collector(run_config(), *parts)
     batch = collector.collect(tasks, 4, step=1, stream="train")
     assert len(ran) == len(set(ran)) == 4
     assert [[r.reward for r in g.rollouts] for g in batch.groups] == [[0.0, 1.0, 0.0, 0.0]] * 2
@@ -118,7 +119,7 @@ def test_a_completion_is_graded_while_others_are_sampled() -> None:
     policy = SimpleNamespace(prompt_tokens=lambda task: [1], text=lambda tokens: f"x = {tokens[0]}\n")
     sampler = SimpleNamespace(sample=sample, policy_version=0)
     parts: list[Any] = [policy, sampler, SimpleNamespace(submit=submit), lambda verdict: verdict.score]
-    rollouts.Collector(run_config(), *parts).collect([task("a")], 3, step=1, stream="train")
+    collect.Collector(run_config(), *parts).collect([task("a")], 3, step=1, stream="train")
     assert len(submitted) == 3
 
 
@@ -151,7 +152,7 @@ def test_long_and_truncated_completions_are_rewarded_as_configured(
     config = run_config(
         sampler__max_tokens=10, **{f"reward__{key}": value for key, value in settings.items()}
     )
-    batch = rollouts.Collector(config, *parts).collect([task("a")], 3, step=1, stream="train")
+    batch = collect.Collector(config, *parts).collect([task("a")], 3, step=1, stream="train")
     assert [r.reward for r in batch.rollouts] == rewards
 
 
@@ -170,7 +171,7 @@ def test_prompts_without_signal_are_replaced_and_leave_the_learner() -> None:
     assert batch.seconds_sample == len(running.collector.calls)
     assert [stream for stream, _ in running.collector.calls][:2] == ["train", "train/1"]
     again = run(9)
-    train.collect(again, 1)
+    loop.collect(again, 1)
     assert again.collector.calls == running.collector.calls  # a resumed run samples the same
 
 

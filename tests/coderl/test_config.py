@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from coderl.config import RunConfig, load
+from coderl.config.settings import RunConfig, load
 from coderl.errors import ConfigError
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))

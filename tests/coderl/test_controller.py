@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from coderl.config import LearnerConfig
-from coderl.controller import LEAST, MOST, RateController, learning_rate
-from coderl.minibatches import rows_of
+from coderl.config.settings import LearnerConfig
+from coderl.learning.rate import LEAST, MOST, RateController, learning_rate
+from coderl.learning.rows import rows_of
 from tests.coderl.batches import go_on, run_config, sampled_batch, tiny_learner
 
 

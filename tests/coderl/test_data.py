@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from coderl import config as configuration
-from coderl import opening
-from coderl.config import RunConfig
-from coderl.data import Data, fitting, load_data, overlapping, passable, within
-from coderl.display import Display
+from coderl.config import settings as configuration
+from coderl.config.settings import RunConfig
 from coderl.errors import ConfigError
-from coderl.runfolder import RunFolder
+from coderl.rollouts.prompts import Data, fitting, load_data, overlapping, passable, within
+from coderl.runfolder.write import RunFolder
+from coderl.training import opening
+from coderl.training.display import Display
 from sandbox.protocol import Job, Outcome, Status
-from tasks.grade import Grader
-from tasks.modes import Found, key
+from tasks.grading.grader import Grader
+from tasks.grading.modes import Found, key
 from tasks.types import CallTest, JudgeTest, Task
 
 

@@ -15,11 +15,12 @@ import torch.distributed as dist
 import torch.multiprocessing as multiprocessing
 from safetensors.torch import load_file
 
-from coderl import distributed, scoring, shards
-from coderl.config import RunConfig
-from coderl.learner import TENSORS, Learner, Update
-from coderl.minibatches import rows_of
-from coderl.types import Batch
+from coderl.config.settings import RunConfig
+from coderl.learning import collectives, tensor_files
+from coderl.learning.learner import TENSORS, Learner, Update
+from coderl.learning.rows import rows_of
+from coderl.model import scoring
+from coderl.rollouts.batch import Batch
 from tests.coderl.batches import VOCABULARY, run_config, sampled_batch, tiny_learner, tiny_policy
 
 STEPS = 3
@@ -73,10 +74,10 @@ def reduced_learner() -> Learner:
 
 def moved(learner: Learner, steps: list[Batch]) -> torch.Tensor:
     """How far `steps` move the weights that the optimizer holds."""
-    before = [distributed.whole(m.detach()).clone() for m in learner.masters.tensors]
+    before = [collectives.whole(m.detach()).clone() for m in learner.masters.tensors]
     for batch in steps:
         learner.update(rows_of(batch))
-    after = [distributed.whole(m.detach()) for m in learner.masters.tensors]
+    after = [collectives.whole(m.detach()) for m in learner.masters.tensors]
     return torch.cat([(a - b).flatten() for a, b in zip(after, before, strict=True)])
 
 
@@ -99,7 +100,7 @@ def as_a_rank(rank: int, folder: Path) -> None:
     weights = dict(learner.named_weights())
     resumed = learn(gone_on(folder / "one"), steps[2:])
     with pytest.raises(OSError, match="rank 1: .*absent"):  # on both, though it is one that cannot read
-        shards.load({}, folder / ("absent" if rank == 1 else "one/learner"))
+        tensor_files.load({}, folder / ("absent" if rank == 1 else "one/learner"))
     sharded = sum(p.to_local().numel() for p in learner.model.parameters())  # type: ignore[attr-defined]
     reduced = moved(reduced_learner(), steps)
     result = {
@@ -117,7 +118,7 @@ def gone_on(checkpoint: Path) -> Learner:
     """A new learner, from what another one saved."""
     state = torch.load(checkpoint / "state.pt", weights_only=True)
     learner = tiny_learner(config())
-    distributed.load_weights(learner.model, state["weights"])
+    collectives.load_weights(learner.model, state["weights"])
     learner.load(checkpoint, state["learner"])
     return learner
 
@@ -193,13 +194,13 @@ def test_a_damaged_part_is_an_error(folder: Path, tmp_path: Path, part: int, kep
 
 
 def test_much_is_written_a_file_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards, "FILE_BYTES", 100)
+    monkeypatch.setattr(tensor_files, "FILE_BYTES", 100)
     saved = {name: torch.rand(size) for name, size in (("a", 21), ("b", 5), ("c", 5), ("d", 60), ("e", 1))}
-    shards.save(saved, tmp_path)
+    tensor_files.save(saved, tmp_path)
     files = [set(load_file(file)) for file in sorted(tmp_path.iterdir())]
     assert files == [{"a"}, {"b", "c"}, {"d"}, {"e"}]
     loaded = {name: torch.zeros_like(tensor) for name, tensor in saved.items()}
-    assert shards.load(loaded, tmp_path) == set()
+    assert tensor_files.load(loaded, tmp_path) == set()
     assert all(torch.equal(loaded[name], saved[name]) for name in saved)
 
 
@@ -207,15 +208,15 @@ def test_ctrl_c_while_writing_is_ctrl_c(tmp_path: Path, monkeypatch: pytest.Monk
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("coderl.shards.HuggingFaceStorageWriter.write_data", interrupted)
+    monkeypatch.setattr("coderl.learning.tensor_files.HuggingFaceStorageWriter.write_data", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        shards.save({"a": torch.ones(3)}, tmp_path)
+        tensor_files.save({"a": torch.ones(3)}, tmp_path)
 
 
 def test_tensors_of_another_shape_are_an_error_and_others_are_named(tmp_path: Path) -> None:
-    shards.save({"a": torch.ones(3)}, tmp_path)
+    tensor_files.save({"a": torch.ones(3)}, tmp_path)
     with pytest.raises(OSError, match=r"Size.*\[3\].*\[4\]"):
-        shards.load({"a": torch.zeros(4)}, tmp_path)
+        tensor_files.load({"a": torch.zeros(4)}, tmp_path)
     tensors = {"a": torch.zeros(3), "b": torch.zeros(2)}
-    assert shards.load(tensors, tmp_path) == {"b"}
+    assert tensor_files.load(tensors, tmp_path) == {"b"}
     assert tensors["a"].tolist() == [1, 1, 1] and tensors["b"].tolist() == [0, 0]

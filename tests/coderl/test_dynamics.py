@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from coderl.config.objective import ObjectiveConfig
 from coderl.dynamics import Options, run, sweep
 from coderl.dynamics.expected import compositions, convergence, exact_update, limit_advantages, theorem_1
 from coderl.dynamics.simulate import Step, group_advantages, runs_of, simulate, true_stages, update
-from coderl.objective_config import ObjectiveConfig
-from coderl.objectives import policy_loss
+from coderl.learning.objectives import policy_loss
 
 
 def options(name: str = "grpo", *, objective: dict[str, Any] | None = None, **others: Any) -> Options:

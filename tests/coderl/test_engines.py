@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from coderl.config import ModelConfig, SamplerConfig
-from coderl.engines import ProcessSampler
+from coderl.config.settings import ModelConfig, SamplerConfig
 from coderl.errors import ConfigError, ModelError, PublishError, SamplerError
-from coderl.model import Policy, load_policy
-from coderl.sampler import Request, open_sampler
+from coderl.model.policy import Policy, load_policy
+from coderl.sampling.processes import ProcessSampler
+from coderl.sampling.sampler import Request, open_sampler
 from tests.coderl.batches import run_config
 from tests.coderl.tiny import save_tiny_qwen2
 
@@ -102,7 +102,9 @@ def test_on_a_gpu_the_engine_is_in_this_process(
 ) -> None:
     opened_here = []
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr("coderl.sampler.EngineSampler", lambda *given, **options: opened_here.append(given))
+    monkeypatch.setattr(
+        "coderl.sampling.sampler.EngineSampler", lambda *given, **options: opened_here.append(given)
+    )
     open_sampler(folder, policy, CONFIG, seed=0)
     assert opened_here == [(folder, CONFIG)]
 

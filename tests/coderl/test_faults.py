@@ -16,18 +16,20 @@ import pytest
 import torch
 
 import sandbox
-from coderl import checkpoint, rollouts, train
-from coderl.display import Display
 from coderl.errors import NonFiniteError, PublishError, RunFolderError, SamplerError, SandboxOutageError
-from coderl.learner import TENSORS
-from coderl.minibatches import Rows, rows_of
-from coderl.opening import open_run
-from coderl.run import Run
-from coderl.sampler import EngineSampler
-from coderl.session import explained
-from coderl.types import Batch
-from sandbox import outage
+from coderl.learning.learner import TENSORS
+from coderl.learning.rows import Rows, rows_of
+from coderl.rollouts import collect
+from coderl.rollouts.batch import Batch
+from coderl.runfolder import checkpoint
+from coderl.sampling.sampler import EngineSampler
+from coderl.training import loop
+from coderl.training.commands import explained
+from coderl.training.display import Display
+from coderl.training.opening import open_run
+from coderl.training.run import Run
 from sandbox.errors import BackendError
+from sandbox.pool import outage
 from tasks.errors import TaskError
 from tasks.types import Verdict
 from tests.coderl.batches import run_config
@@ -90,15 +92,15 @@ def run(disk: Path) -> Iterator[Run]:
     except BackendError as error:
         pytest.skip(f"no bubblewrap here: {error}")
     with open_run(config, resume=False, display=Display(quiet=True)) as opened:
-        train.evaluate_held_out(opened, 2)
-        train.save_checkpoint(opened)
+        loop.evaluate_held_out(opened, 2)
+        loop.save_checkpoint(opened)
         yield opened
 
 
 @pytest.fixture
 def after_a_step(run: Run) -> Run:
     """The run, one step further than its last checkpoint."""
-    train.train_step(run)
+    loop.train_step(run)
     assert run.saved_step < run.step
     return run
 
@@ -121,7 +123,7 @@ def test_a_reward_that_is_no_number(after_a_step: Run, value: Any, message: str)
     REWARD["value"] = value
     try:
         with pytest.raises(TaskError, match=message):
-            train.train(after_a_step)
+            loop.train(after_a_step)
     finally:
         REWARD["value"] = None
     assert resumable(after_a_step)
@@ -138,12 +140,12 @@ def test_an_infinite_gradient_leaves_the_weights_alone(
     after_a_step: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = weights(after_a_step)
-    monkeypatch.setattr(train, "credited", something_to_learn)
+    monkeypatch.setattr(loop, "credited", something_to_learn)
     parameter = next(after_a_step.learner.model.parameters())
     handle = parameter.register_hook(lambda gradient: gradient * float("inf"))
     try:
         with pytest.raises(NonFiniteError, match="not finite.*Resume from the last checkpoint"):
-            train.train(after_a_step)
+            loop.train(after_a_step)
     finally:
         handle.remove()
     assert all(torch.equal(a, b) for a, b in zip(before, weights(after_a_step), strict=True))
@@ -164,11 +166,11 @@ def test_a_batch_that_was_half_learned_is_not_saved(
     steps = iter([1.0, float("inf")])
     parameter = next(learner.model.parameters())
     with monkeypatch.context() as patch:
-        patch.setattr(train, "credited", something_to_learn)
+        patch.setattr(loop, "credited", something_to_learn)
         patch.setattr(learner, "config", two)
         handle = parameter.register_hook(lambda gradient: gradient * next(steps))
         with pytest.raises(NonFiniteError, match="not finite"):
-            train.train(after_a_step)
+            loop.train(after_a_step)
         handle.remove()
     assert not resumable(after_a_step)
     with torch.no_grad():
@@ -185,7 +187,7 @@ def test_a_sampler_that_crashes(after_a_step: Run, monkeypatch: pytest.MonkeyPat
     with monkeypatch.context() as patch:
         patch.setattr(after_a_step.sampler._llm.llm_engine, "step", crash)
         with pytest.raises(SamplerError, match="vLLM failed while sampling: RuntimeError: device lost"):
-            train.train(after_a_step)
+            loop.train(after_a_step)
     assert resumable(after_a_step)
 
 
@@ -195,7 +197,7 @@ def broken_sandbox(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest
     pool = run.collector.grader._runner
     monkeypatch.setattr(outage, "PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(outage, "RETRY_SECONDS", 0.0)
-    monkeypatch.setattr(rollouts, "OUTAGE_PAUSES", (0.01,))
+    monkeypatch.setattr(collect, "OUTAGE_PAUSES", (0.01,))
     monkeypatch.setattr(pool._backend, "_bwrap", "/nonexistent/bwrap")  # type: ignore[attr-defined]
     for each in pool._slots:  # type: ignore[attr-defined]
         for cell in each._cells.values():
@@ -205,7 +207,7 @@ def broken_sandbox(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest
 
 def test_a_sandbox_outage_that_lasts(after_a_step: Run, broken_sandbox: pytest.MonkeyPatch) -> None:
     with pytest.raises(SandboxOutageError, match="could not grade .* bwrap cannot be started.*--resume"):
-        train.train(after_a_step)
+        loop.train(after_a_step)
     assert resumable(after_a_step)
 
 
@@ -222,7 +224,7 @@ def test_a_sandbox_outage_that_ends(
     settings = run.config.sandbox.model_copy(update={"outage_seconds": 60})
     monkeypatch.setattr(run.collector, "config", run.config.model_copy(update={"sandbox": settings}))
     monkeypatch.setattr(run.collector, "note", note)
-    batch = train.collect(run, run.step + 1)
+    batch = loop.collect(run, run.step + 1)
     assert len(notes) == 3 and "trying again" in notes[0]
     assert all(r.verdict is not None and r.verdict.score is not None for r in batch.rollouts)
 
@@ -237,22 +239,22 @@ def test_a_full_disk(after_a_step: Run) -> None:
         with fillers[-1].open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(folder).free - spared)
         with pytest.raises(RunFolderError, match="could not be written: .*Free disk space"):
-            train.save_checkpoint(after_a_step)
+            loop.save_checkpoint(after_a_step)
     with (
         pytest.raises(RunFolderError, match="cannot be written: No space left on device"),
         explained(after_a_step.config),
     ):
-        train.train_step(after_a_step)
+        loop.train_step(after_a_step)
     assert checkpoint.latest(folder / "checkpoints") == kept is not None
     checkpoint.load_state(kept)
     for filler in fillers:
         filler.unlink()
-    train.save_checkpoint(after_a_step)
+    loop.save_checkpoint(after_a_step)
     assert resumable(after_a_step)
 
 
 def test_after_all_that_the_run_ends_well(run: Run) -> None:
-    train.train(run)
+    loop.train(run)
     assert run.finished and resumable(run)
     kinds = [line["kind"] for line in run.folder.read_log()]
     assert kinds.count("step") >= run.step - 1 and kinds[-1] == "eval"
@@ -264,4 +266,4 @@ def test_weights_that_do_not_fit_end_the_engine(run: Run) -> None:
     with pytest.raises(PublishError, match="vLLM did not take the weights of version 9"):
         run.sampler.publish([(name, tensor[:3])], version=9)
     with pytest.raises(SamplerError, match="vLLM failed while sampling"):
-        train.collect(run, run.step + 1)
+        loop.collect(run, run.step + 1)

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 import sandbox
-from coderl import grade_files
-from coderl.completions import Item, Unreadable, read_completions, reference_items
 from sandbox.errors import PoolClosedError
 from sandbox.protocol import Calls, Job, Limits, Outcome, Runner, Status, TestOutcome
+from tasks.commands import grade
+from tasks.commands.completions import Item, Unreadable, read_completions, reference_items
 from tasks.errors import TaskError
 from tasks.types import Task
 
@@ -110,7 +110,7 @@ def test_completions_become_verdict_rows_in_their_order(
     ]
     completions = write(tmp_path / f"completions{suffix}", *rows)
     out = tmp_path / f"verdicts{suffix}"
-    assert grade_files.main(tasks_file, str(completions), str(out), as_json=True) == 0
+    assert grade.main(tasks_file, str(completions), str(out), as_json=True) == 0
     got = read(out)
     assert [(row["task_id"], row["passed"], row["score"], row["phase"]) for row in got] == [
         ("t/1", True, 1.0, "passed"),
@@ -145,7 +145,7 @@ def test_every_block_is_graded_and_the_last_is_the_answer(
     rows = [{"task_id": "t/1", "samples": ["Wait.\n".join(fenced), fenced[0]], "model": "m"}]
     out = tmp_path / "verdicts.jsonl"
     tasks_file, completions = write(tmp_path / "tasks.jsonl", task), write(tmp_path / "c.jsonl", *rows)
-    assert grade_files.main(str(tasks_file), str(completions), str(out), as_json=True) == 0
+    assert grade.main(str(tasks_file), str(completions), str(out), as_json=True) == 0
     got = read(out)
     assert [(row["passed"], row["model"], row["completion"]) for row in got] == [
         (False, "m", "Wait.\n".join(fenced)),
@@ -165,7 +165,7 @@ def test_an_endless_loop_costs_no_more_than_all_its_tests_may(
         tmp_path / "c.jsonl", {"task_id": "t/0", "completion": "def f(x):\n    while True:\n        pass\n"}
     )
     out, limits = tmp_path / "v.jsonl", Limits(cpu_seconds=0.2, total_cpu_seconds=0.4)
-    assert grade_files.main(str(task), str(rows), str(out), limits=limits, as_json=True) == 0
+    assert grade.main(str(task), str(rows), str(out), limits=limits, as_json=True) == 0
     (row,) = read(out)
     assert (row["phase"], len(row["tests"])) == ("timeout", 20)
     assert row["cpu_seconds"] < 1.5
@@ -203,7 +203,7 @@ def test_references_and_their_mutants(
 ) -> None:
     on(pool)
     out = tmp_path / "verdicts.jsonl"
-    assert grade_files.main(tasks_file, "reference", str(out), mutants=True) == 0
+    assert grade.main(tasks_file, "reference", str(out), mutants=True) == 0
     assert [row["passed"] for row in read(out)] == [True, True, True]
     text = capsys.readouterr().out
     assert "3 (100.0%); tasks solved: 3" in text and "mutants killed" in text and "3 (100.0%)" in text
@@ -214,7 +214,7 @@ def test_infra_is_counted_apart_and_is_an_exit_code(
 ) -> None:
     on(Failing())
     out = tmp_path / "verdicts.jsonl"
-    assert grade_files.main(tasks_file, "reference", str(out), as_json=True) == grade_files.EXIT_NOT_GRADED
+    assert grade.main(tasks_file, "reference", str(out), as_json=True) == grade.EXIT_NOT_GRADED
     assert {(row["passed"], row["score"], row["status"], row["detail"]) for row in read(out)} == {
         (None, None, "infra", "no container")
     }
@@ -233,7 +233,7 @@ def test_a_failure_leaves_an_earlier_file_alone(
     out = tmp_path / "verdicts.jsonl"
     out.write_text("earlier")
     with pytest.raises(PoolClosedError):
-        grade_files.main(tasks_file, "reference", str(out))
+        grade.main(tasks_file, "reference", str(out))
     assert out.read_text() == "earlier"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tasks.jsonl", "verdicts.jsonl"]
 
@@ -279,7 +279,7 @@ def test_of_ten_thousand_rows_each_one_that_cannot_be_graded_says_why(
     file.write_bytes(file.read_bytes() + b'{"task_id": "\xff"}\n' + json.dumps(good).encode())
     bad[9_998] = (None, "invalid", "not UTF-8")
     out = tmp_path / "v.jsonl"
-    assert grade_files.main(tasks_file, str(file), str(out), as_json=True) == grade_files.EXIT_NOT_GRADED
+    assert grade.main(tasks_file, str(file), str(out), as_json=True) == grade.EXIT_NOT_GRADED
     got = read(out)
     assert len(got) == 10_000
     for number, row in enumerate(got):
@@ -302,7 +302,7 @@ def test_what_a_model_wrote_is_judged_whatever_characters_it_holds(
     codes = ["def f(x):\n    return x + 1  # \x00\n", "def f(x):\n    return x + 1  # \ud800\n", "\ud800\x00"]
     file = write(tmp_path / "c.jsonl", {"task_id": "t/1", "samples": [*codes, 7, None]})
     out = tmp_path / "v.jsonl"
-    assert grade_files.main(tasks_file, str(file), str(out), as_json=True) == grade_files.EXIT_NOT_GRADED
+    assert grade.main(tasks_file, str(file), str(out), as_json=True) == grade.EXIT_NOT_GRADED
     got = read(out)
     assert [row["passed"] for row in got] == [False, False, False, None, None]
     assert [row["status"] for row in got[3:]] == ["invalid", "invalid"]
@@ -316,7 +316,7 @@ def test_a_full_disk_is_one_error_and_leaves_nothing(tasks_file: str, tmp_path: 
     program = (
         "import resource, signal, random\n"
         "from pathlib import Path\n"
-        "from coderl.grade_files import atomic_writer\n"
+        "from tasks.commands.grade import atomic_writer\n"
         "from tasks.errors import TaskError\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "try:\n"
@@ -339,7 +339,7 @@ def test_an_interruption_leaves_what_is_graded_in_a_file_of_its_own(
     rows[500]["completion"] = "def f(x): stop\n"
     file, out = write(tmp_path / "c.jsonl", *rows), tmp_path / "v.jsonl"
     with pytest.raises(KeyboardInterrupt):
-        grade_files.main(tasks_file, str(file), str(out))
+        grade.main(tasks_file, str(file), str(out))
     partial = read(tmp_path / "partial-v.jsonl")
     assert 200 < len(partial) < 600 and all(row["passed"] for row in partial)
     assert [row["n"] for row in partial] == sorted(row["n"] for row in partial)
@@ -352,7 +352,7 @@ def test_an_output_that_cannot_be_written_is_said_before_anything_runs(
 ) -> None:
     on(Failing())
     with pytest.raises(TaskError, match="--out .*missing.*cannot be written"):
-        grade_files.main(tasks_file, "reference", str(tmp_path / "missing" / "verdicts.jsonl"))
+        grade.main(tasks_file, "reference", str(tmp_path / "missing" / "verdicts.jsonl"))
 
 
 def test_a_folder_as_output_is_said_before_anything_runs(
@@ -364,7 +364,7 @@ def test_a_folder_as_output_is_said_before_anything_runs(
 
     on(Unasked())
     with pytest.raises(TaskError, match=f"--out {tmp_path}: is a folder; name a file in it"):
-        grade_files.main(tasks_file, "reference", str(tmp_path))
+        grade.main(tasks_file, "reference", str(tmp_path))
 
 
 def test_a_device_or_a_pipe_is_never_replaced_by_the_output(
@@ -373,7 +373,7 @@ def test_a_device_or_a_pipe_is_never_replaced_by_the_output(
     on(Scripted({}))
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(TaskError, match="--out .*pipe: is a device or a pipe"):
-        grade_files.main(tasks_file, "reference", str(tmp_path / "pipe"))
+        grade.main(tasks_file, "reference", str(tmp_path / "pipe"))
     assert (tmp_path / "pipe").is_fifo()
 
 
@@ -382,7 +382,7 @@ def test_through_a_link_the_file_that_it_names_is_written(
 ) -> None:
     on(Scripted({}))
     (tmp_path / "link").symlink_to("v.jsonl")
-    assert grade_files.main(tasks_file, "reference", str(tmp_path / "link")) == 0
+    assert grade.main(tasks_file, "reference", str(tmp_path / "link")) == 0
     assert (tmp_path / "link").is_symlink() and read(tmp_path / "v.jsonl")
 
 
@@ -485,7 +485,7 @@ def test_a_task_whose_test_cannot_run_apart_is_left_out_and_a_wrong_reference_de
     rows.append({"task_id": "apart", "completion": wrong})
     completions, out = write(tmp_path / "c.jsonl", *rows), tmp_path / "v.jsonl"
     files = str(tasks), str(completions), str(out)
-    assert grade_files.main(*files, in_process=in_process, as_json=True) == 0
+    assert grade.main(*files, in_process=in_process, as_json=True) == 0
     got = read(out)
     assert [row["passed"] for row in got] == passed
     assert [row["score"] for row in got if row["passed"] is None] == [None] * passed.count(None)
@@ -497,5 +497,5 @@ def test_a_task_whose_test_cannot_run_apart_is_left_out_and_a_wrong_reference_de
     assert (summary["left_out"], summary["infra"]) == (passed.count(None), 0)
     assert ("as no program could pass them: 1 (such as" in said.err) is (passed[1] is None)
     # Asked for the references' own verdicts, it gives them.
-    assert grade_files.main(str(tasks), "reference", str(out), in_process=in_process) == 0
+    assert grade.main(str(tasks), "reference", str(out), in_process=in_process) == 0
     assert [row["passed"] for row in read(out)] == [True, in_process == "needed", False]

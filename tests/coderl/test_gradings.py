@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 
 from analysis import report
-from coderl import rollouts
-from coderl.config import RunConfig
-from coderl.evaluate import evaluate
-from coderl.record import _held_back
-from coderl.runfolder import RunFolder, _record
-from coderl.sampler import Completion, Request
-from coderl.types import Batch, Group
+from coderl.config.settings import RunConfig
+from coderl.rollouts import collect
+from coderl.rollouts.batch import Batch, Group
+from coderl.runfolder.write import RunFolder, _record
+from coderl.sampling.sampler import Completion, Request
+from coderl.training.evaluate import evaluate
+from coderl.training.record import _held_back
 from sandbox.protocol import Runner, Status
-from tasks.grade import Grader
-from tasks.hold_back import HoldBack
+from tasks.grading.grader import Grader
+from tasks.grading.hold_back import HoldBack
 from tasks.types import CallTest, Task, TestResult, Verdict
 from tests.coderl.batches import run_config
 
@@ -56,7 +56,7 @@ def task(name: str, tests: int) -> Task:
     return Task(id=name, prompt="", tests=calls, entry_point="f")
 
 
-def collector(grader: FakeGrader, texts: list[str]) -> rollouts.Collector:
+def collector(grader: FakeGrader, texts: list[str]) -> collect.Collector:
     def sample(requests: list[Request], **_: Any) -> list[Completion]:
         return [Completion(r.key, [r.key % len(texts)], [-1.0], False) for r in requests]
 
@@ -66,7 +66,7 @@ def collector(grader: FakeGrader, texts: list[str]) -> rollouts.Collector:
         grader,
         lambda verdict: verdict.score,
     ]
-    return rollouts.Collector(run_config(), *parts)
+    return collect.Collector(run_config(), *parts)
 
 
 def test_only_passing_programs_are_graded_again_and_each_once() -> None:

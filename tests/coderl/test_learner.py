@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from coderl.learner import Learner, Update
-from coderl.minibatches import rows_of
+from coderl.learning.learner import Learner, Update
+from coderl.learning.rows import rows_of
 from tests.coderl.batches import run_config, sampled_batch, tiny_learner
 
 
@@ -55,7 +55,7 @@ def test_equal_completions_are_run_once_and_count_as_many(name: str, monkeypatch
         return learner, learner.update(rows_of(batch)), sum(ran)
 
     learner, update, ran = outcome()
-    monkeypatch.setattr("coderl.learner.distinct", lambda used: [(r, w, 1) for r, w in used])
+    monkeypatch.setattr("coderl.learning.learner.distinct", lambda used: [(r, w, 1) for r, w in used])
     plain, expected, all_rows = outcome()
     assert ran < all_rows == expected.rows == update.rows
     assert update.stats == pytest.approx(expected.stats, rel=1e-4)

@@ -11,10 +11,10 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from coderl.errors import ModelError
-from coderl.learner import Learner
-from coderl.minibatches import rows_of
-from coderl.scoring import TokenRow, score
-from coderl.types import Batch
+from coderl.learning.learner import Learner
+from coderl.learning.rows import rows_of
+from coderl.model.scoring import TokenRow, score
+from coderl.rollouts.batch import Batch
 from tests.coderl.batches import go_on, run_config, sampled_batch, tiny_policy
 
 OPTIONS: dict[str, Any] = {"lora__rank": 4, "learner__learning_rate": 1e-2}

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from coderl.learner import Learner
-from coderl.minibatches import rows_of
+from coderl.learning.learner import Learner
+from coderl.learning.rows import rows_of
 from tests.coderl.batches import go_on, run_config, sampled_batch, tiny_policy
 
 RATE = 1e-5  # bfloat16's next value after 0.02 is 1.2e-4 away

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coderl.config import WarmupConfig
-from coderl.model import Policy, build_policy
+from coderl.config.settings import WarmupConfig
+from coderl.model.policy import Policy, build_policy
 from tasks.builtin import demonstrations, vocabulary
 
 

@@ -8,11 +8,11 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from coderl import objectives
-from coderl.credit import advantages, needs_row, row_weights
-from coderl.objective_config import FORMS, ObjectiveConfig
-from coderl.objectives import LossStats, policy_loss
-from coderl.rollouts import soft_overlong
+from coderl.config.objective import FORMS, ObjectiveConfig
+from coderl.learning import objectives
+from coderl.learning.credit import advantages, needs_row, row_weights
+from coderl.learning.objectives import LossStats, policy_loss
+from coderl.rollouts.collect import soft_overlong
 from tests.coderl.batches import unshaped_advantages
 
 

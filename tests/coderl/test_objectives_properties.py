@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from coderl.credit import needs_row, row_weights
-from coderl.objective_config import FORMS, ObjectiveConfig
-from coderl.objectives import policy_loss
+from coderl.config.objective import FORMS, ObjectiveConfig
+from coderl.learning.credit import needs_row, row_weights
+from coderl.learning.objectives import policy_loss
 from tests.coderl.batches import unshaped_advantages
 
 MAX_TOKENS = 6

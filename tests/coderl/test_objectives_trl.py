@@ -15,9 +15,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from coderl.credit import row_weights
-from coderl.objective_config import ObjectiveConfig
-from coderl.objectives import policy_loss
+from coderl.config.objective import ObjectiveConfig
+from coderl.learning.credit import row_weights
+from coderl.learning.objectives import policy_loss
 from tests.coderl.batches import unshaped_advantages
 
 pytest.importorskip("trl", reason="TRL is a test dependency: pip install 'trl==1.16.*'")

@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from coderl.errors import MismatchError
-from coderl.learner import Learner
-from coderl.minibatches import rows_of
-from coderl.mismatch import REDUCED_MISMATCH, STALE, check_mismatch
-from coderl.model import load_policy
-from coderl.probe import Probe
-from coderl.sampler import EngineSampler, Request
-from coderl.types import Batch, Group, Rollout
+from coderl.learning.learner import Learner
+from coderl.learning.probe import Probe
+from coderl.learning.rows import rows_of
+from coderl.model.policy import load_policy
+from coderl.rollouts.batch import Batch, Group, Rollout
+from coderl.sampling.sampler import EngineSampler, Request
+from coderl.training.mismatch import REDUCED_MISMATCH, STALE, check_mismatch
 from tasks.types import StdioTest, Task
 from tests.coderl.batches import run_config, sampled_batch, tiny_learner
 from tests.coderl.tiny import save_tiny_qwen2

@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 
-from coderl import checkpoint, config, train
-from coderl.display import Display
+from coderl.config import settings
 from coderl.errors import RunFolderError
-from coderl.learner import TENSORS
-from coderl.opening import open_run
+from coderl.learning.learner import TENSORS
+from coderl.runfolder import checkpoint
+from coderl.training import loop
+from coderl.training.display import Display
+from coderl.training.opening import open_run
 from tasks import native
 from tests.coderl import vllm_stub
 from tests.coderl.test_train import ROOT
@@ -70,9 +72,9 @@ def overrides(folder: Path, stub: Stub) -> Iterator[list[str]]:
 
 
 def on_one(overrides: list[str], resume: Path | None = None) -> None:
-    settings = config.load(resume / "config.toml" if resume else None, overrides)
+    settings = settings.load(resume / "config.toml" if resume else None, overrides)
     with open_run(settings, resume=resume is not None, display=Display(quiet=True)) as run:
-        train.train(run)
+        loop.train(run)
 
 
 def on_two(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -157,8 +159,8 @@ def test_torchrun_without_servers_is_one_clear_error(
     overrides: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from coderl.errors import ConfigError
-    from coderl.session import run_training
+    from coderl.training.commands import run_training
 
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ConfigError, match="sampling is done by vLLM servers"):
-        run_training(config.load(None, [*overrides, "sampler.urls=[]"]), resume=False)
+        run_training(settings.load(None, [*overrides, "sampler.urls=[]"]), resume=False)

@@ -15,10 +15,10 @@ import httpx
 import pytest
 
 import sandbox
-from coderl import grading_service
-from sandbox.daemon.app import create_app
+from sandbox.daemon.routes import create_app
 from sandbox.errors import NoBackendError, PoolClosedError
-from tasks import grade, modes
+from tasks.commands import service
+from tasks.grading import grader, modes
 from tasks.types import Task
 from tests.coderl.tiny import save_tiny_qwen2
 from tests.conftest import REPOSITORY
@@ -46,7 +46,7 @@ HALF = "```python\ndef add(a, b):\n    return 4\n```"
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     pool = sandbox.open_pool(1)
-    app = create_app({pool.image: pool}, routers=[grading_service.make_router])
+    app = create_app({pool.image: pool}, routers=[service.make_router])
     with running(app) as (address, _), pytest.MonkeyPatch.context() as patch:
         patch.setenv("CODERL_SANDBOX", address)
         yield address
@@ -100,11 +100,11 @@ def test_a_reference_decides_how_its_task_is_run_once_for_all_requests(
     asked: list[str] = []
     find = modes.find
 
-    def counted(task: Task, grader: grade.Grader) -> Any:
+    def counted(task: Task, grader: grader.Grader) -> Any:
         asked.append(task.id)
         return find(task, grader)
 
-    monkeypatch.setattr(grading_service, "find", counted)
+    monkeypatch.setattr(service, "find", counted)
     rows = [
         {
             "id": name,
@@ -150,14 +150,14 @@ def test_a_reference_decides_how_its_task_is_run_once_for_all_requests(
 
 def test_a_task_is_prepared_once_for_all_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     prepared: list[str] = []
-    works_of = grade.works_of
+    works_of = grader.works_of
 
     def counted(task: Task) -> tuple[Any, ...]:
         prepared.append(task.id)
         return works_of(task)
 
-    monkeypatch.setattr(grade, "works_of", counted)
-    app = create_app({IMAGE: FakePool()}, routers=[grading_service.make_router])
+    monkeypatch.setattr(grader, "works_of", counted)
+    app = create_app({IMAGE: FakePool()}, routers=[service.make_router])
     with running(app) as (address, _), sandbox.connect(address) as client:
         for _ in range(3):
             client.grade(
@@ -186,7 +186,7 @@ def test_completions_in_cpp_are_compiled_and_graded() -> None:
     except NoBackendError as error:
         pytest.skip(f"no backend can run C++ here: {error}")
     with (
-        running(create_app({pool.image: pool}, routers=[grading_service.make_router])) as (address, _),
+        running(create_app({pool.image: pool}, routers=[service.make_router])) as (address, _),
         sandbox.connect(address) as client,
     ):
         verdicts = client.grade([row], asked)
@@ -204,7 +204,7 @@ def test_a_language_that_is_not_offered_is_refused_by_name(url: str) -> None:
 
 def test_a_client_that_goes_while_its_completions_are_graded_leaves_nothing_running() -> None:
     pool = FakePool(slots=1, auto=False)
-    with running(create_app({IMAGE: pool}, routers=[grading_service.make_router])) as (address, server):
+    with running(create_app({IMAGE: pool}, routers=[service.make_router])) as (address, server):
         client = sandbox.connect(address)
         wishes = client._client.grade_wishes([ADD], [{"task_id": "add", "program": "x"}], Future)
         client._put(wishes)

@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from coderl import checkpoint
-from coderl.config import RunConfig, WarmupConfig, load
+from coderl.config.settings import RunConfig, WarmupConfig, load
 from coderl.errors import RunFolderError
-from coderl.model import Policy, build_policy
-from coderl.runfolder import RunFolder
-from coderl.types import Batch, Group, Rollout
+from coderl.model.policy import Policy, build_policy
+from coderl.rollouts.batch import Batch, Group, Rollout
+from coderl.runfolder import checkpoint
+from coderl.runfolder.write import RunFolder
 from sandbox.protocol import ErrorInfo, Frame, Status
 from tasks.types import CallTest, Task, TestResult, Verdict
 

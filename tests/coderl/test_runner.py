@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 
 import sandbox
-from coderl import rollouts, runner
-from coderl.rollouts import Collector
-from coderl.types import Rollout
+from coderl.rollouts import collect
+from coderl.rollouts.batch import Rollout
+from coderl.rollouts.collect import Collector
 from sandbox.client import DaemonError
-from sandbox.daemon.app import create_app
+from sandbox.daemon.routes import create_app
 from sandbox.daemon.tokens import Caller, Tokens
 from sandbox.errors import NoBackendError
-from tasks.grade import Grader
-from tasks.rewards import load_reward
+from tasks import runner
+from tasks.grading.grader import Grader
+from tasks.grading.rewards import load_reward
 from tasks.types import CallTest, Task
 from tests.coderl.batches import run_config
 from tests.sandbox.daemons import running
@@ -50,9 +51,9 @@ def programs(count: int) -> list[Rollout]:
 
 
 def grade(collector: Collector, rollouts: list[Rollout]) -> list[float | None]:
-    collector._grade_again(rollouts)
-    collector._outlast_outage(rollouts, step=1)
-    return [r.reward for r in rollouts]
+    collector._grade_again(collect)
+    collector._outlast_outage(collect, step=1)
+    return [r.reward for r in collect]
 
 
 def test_programs_are_graded_by_all_daemons_and_an_outage_is_waited_out(
@@ -60,7 +61,7 @@ def test_programs_are_graded_by_all_daemons_and_an_outage_is_waited_out(
 ) -> None:
     monkeypatch.setenv("CODERL_TOKEN", "t")
     monkeypatch.setattr(runner, "SILENCE_SECONDS", 2.0)
-    monkeypatch.setattr(rollouts, "OUTAGE_PAUSES", (0.1,))
+    monkeypatch.setattr(collect, "OUTAGE_PAUSES", (0.1,))
     ports = [free_port(), free_port()]
     urls = [f"http://127.0.0.1:{port}" for port in ports]
     notes: list[str] = []

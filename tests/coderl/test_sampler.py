@@ -11,13 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from coderl.branching import BranchingSampler
-from coderl.config import ModelConfig, SamplerConfig
-from coderl.display import Display
+from coderl.config.settings import ModelConfig, SamplerConfig
 from coderl.errors import ModelError, SamplerError
-from coderl.model import Policy, load_policy
-from coderl.opening import open_run
-from coderl.sampler import (
+from coderl.model.policy import Policy, load_policy
+from coderl.model.scoring import TokenRow, score
+from coderl.sampling.branching import BranchingSampler
+from coderl.sampling.sampler import (
     Completion,
     EngineSampler,
     Request,
@@ -26,7 +25,8 @@ from coderl.sampler import (
     open_sampler,
     require_sampler,
 )
-from coderl.scoring import TokenRow, score
+from coderl.training.display import Display
+from coderl.training.opening import open_run
 from tasks.types import StdioTest, Task
 from tests.coderl.batches import run_config
 from tests.coderl.tiny import save_tiny_qwen2

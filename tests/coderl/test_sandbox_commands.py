@@ -16,12 +16,13 @@ from typer.testing import CliRunner
 
 from coderl.cli.sandbox_commands import app
 from coderl.errors import CoderlError
-from coderl.run_file import run_file
-from sandbox import doctor, packages
+from sandbox.backends import packages
 from sandbox.backends.docker import DockerBackend
 from sandbox.errors import BackendError, CapacityError, ImageError, NoBackendError
-from sandbox.probe import OPENERS, open_backend
+from sandbox.pool.opening import OPENERS, open_backend
 from sandbox.protocol import MIB, Limits
+from sandbox.tools import doctor
+from sandbox.tools.run_file import run_file
 
 
 @pytest.fixture(scope="module")

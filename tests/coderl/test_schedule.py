@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from coderl.config import StagesConfig
+from coderl.config.objective import ObjectiveConfig
+from coderl.config.settings import StagesConfig
 from coderl.dynamics import Options
 from coderl.dynamics.simulate import Step, simulate, true_stages
-from coderl.objective_config import ObjectiveConfig
-from coderl.stages import ObjectiveSchedule, Stage, StageMonitor
+from coderl.training.stages import ObjectiveSchedule, Stage, StageMonitor
 
 GRPO, GRPO_N = ObjectiveConfig(name="grpo"), ObjectiveConfig(name="grpo_n")
 CONFIG = StagesConfig(exploration=GRPO_N, patience=3)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
-from coderl import scoring
-from coderl.scoring import TokenRow, microbatches, packs, score
+from coderl.model import scoring
+from coderl.model.scoring import TokenRow, microbatches, packs, score
 
 SIZE = {
     "vocab_size": 50,

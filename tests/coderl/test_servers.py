@@ -19,16 +19,16 @@ import httpx
 import pytest
 import torch
 
-from coderl import train
-from coderl.config import ModelConfig, RunConfig, SamplerConfig
-from coderl.display import Display
+from coderl.config.settings import ModelConfig, RunConfig, SamplerConfig
 from coderl.errors import MismatchError, ModelError, SamplerError
-from coderl.model import Policy, load_policy
-from coderl.opening import open_run
-from coderl.publish import FolderTransfer, NcclTransfer, Servers
-from coderl.sampler import Completion, Request, completion_seed
-from coderl.scoring import TokenRow, score
-from coderl.servers import ServerSampler, _Work
+from coderl.model.policy import Policy, load_policy
+from coderl.model.scoring import TokenRow, score
+from coderl.sampling.publish import FolderTransfer, NcclTransfer, Servers
+from coderl.sampling.sampler import Completion, Request, completion_seed
+from coderl.sampling.servers import ServerSampler, _Work
+from coderl.training import loop
+from coderl.training.display import Display
+from coderl.training.opening import open_run
 from tasks import native
 from tests.coderl.batches import run_config
 from tests.coderl.tiny import save_tiny_qwen2
@@ -175,15 +175,15 @@ def test_a_run_on_servers_and_a_publish_that_does_not_arrive(
     run: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_run(run, resume=False, display=Display(quiet=True)) as opened:
-        train.train(opened)
+        loop.train(opened)
         steps = [line for line in opened.folder.read_log() if line["kind"] == "step"]
         assert [line["policy_version"] for line in steps] == [0, 1]
         assert all(line["logprob_diff_max"] < 1e-3 for line in steps)
         assert all(line["grad_norm"] > 0 for line in steps)
         monkeypatch.setattr(FolderTransfer, "send", lambda self, weights: None)
-        train.train_step(opened)
+        loop.train_step(opened)
         with pytest.raises(MismatchError, match="the sampler holds other weights"):
-            train.train_step(opened)
+            loop.train_step(opened)
 
 
 def test_a_server_that_is_not_set_up_or_goes_away_is_one_clear_error(
@@ -233,7 +233,7 @@ def test_the_transfer_between_gpus_follows_vllms_protocol(monkeypatch: pytest.Mo
         lambda self, source, meta: sent.extend(n for n, _ in self._checked_iter(source, meta)),
     )
     servers = Servers(["http://a:1", "http://b:1"], {})
-    monkeypatch.setattr("coderl.publish._reachable", lambda url: ("10.0.0.1", 1234))
+    monkeypatch.setattr("coderl.sampling.publish._reachable", lambda url: ("10.0.0.1", 1234))
     transfer = NcclTransfer(servers)
     with httpx.Client(transport=httpx.MockTransport(answer)) as http:
         monkeypatch.setattr(httpx, "request", http.request)

@@ -10,11 +10,11 @@ import pytest
 from requests.exceptions import ConnectionError as EngineLost
 from typer.testing import CliRunner
 
-from coderl import session
 from coderl.cli import app
-from coderl.config import RunConfig
+from coderl.config.settings import RunConfig
 from coderl.dynamics import Options, run, sweep
 from coderl.errors import CoderlError, ConfigError, RunFolderError, TrainingError
+from coderl.training import commands
 from tests.coderl.batches import run_config
 from tests.coderl.tiny import save_tiny_qwen2
 
@@ -25,7 +25,7 @@ def test_only_what_cannot_be_written_is_blamed_on_the_disk(number: int) -> None:
         pytest.raises(
             RunFolderError, match=r"run folder runs/run cannot be written: .*\(x/y\); free disk space"
         ),
-        session.explained(run_config()),
+        commands.explained(run_config()),
     ):
         raise OSError(number, "refused", "x/y")
 
@@ -43,7 +43,7 @@ def test_everything_else_is_said_as_it_is(error: OSError, says: str) -> None:
         pytest.raises(
             TrainingError, match=f"the run in runs/run stopped: {says}.*--resume runs/run"
         ) as raised,
-        session.explained(run_config()),
+        commands.explained(run_config()),
     ):
         raise error
     assert "disk" not in str(raised.value)
@@ -52,7 +52,7 @@ def test_everything_else_is_said_as_it_is(error: OSError, says: str) -> None:
 def test_a_dry_run_names_what_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     with pytest.raises(CoderlError, match=r"FileNotFoundError: .*missing.*try again"):
-        session.run_dry(run_config(), resume=False)
+        commands.run_dry(run_config(), resume=False)
 
 
 def test_outputs_that_cannot_be_written_are_said_before_the_work(
@@ -62,8 +62,8 @@ def test_outputs_that_cannot_be_written_are_said_before_the_work(
     taken = tmp_path / "taken"
     taken.write_text("")
     works = {
-        "coderl.warmup.train": lambda: session.run_warmup(run_config(), taken),
-        "coderl.session.open_runner": lambda: session.run_evaluation(
+        "coderl.model.warmup.train": lambda: commands.run_warmup(run_config(), taken),
+        "coderl.training.commands.open_runner": lambda: commands.run_evaluation(
             run_config(), model, "builtin:tiny", samples=1, limit=1, out=taken, as_json=True
         ),
         "coderl.dynamics.simulate": lambda: run(Options(steps=1), taken),
@@ -82,7 +82,7 @@ def test_resume_takes_the_folder_by_any_name(tmp_path: Path, monkeypatch: pytest
     (folder / "rollouts").mkdir(parents=True)
     (folder / "config.toml").write_text(RunConfig(name="mine").to_toml())
     seen: list[Path] = []
-    monkeypatch.setattr(session, "run_training", lambda config, resume: seen.append(config.folder))
+    monkeypatch.setattr(commands, "run_training", lambda config, resume: seen.append(config.folder))
     for place, name in ((folder, "."), (folder / "rollouts", ".."), (tmp_path, "runs/mine/")):
         monkeypatch.chdir(place)
         result = CliRunner().invoke(app, ["train", "--resume", name])

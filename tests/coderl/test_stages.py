@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from coderl.config.objective import ObjectiveConfig
 from coderl.dynamics import Options, judge
 from coderl.dynamics.simulate import simulate, true_stages
-from coderl.objective_config import ObjectiveConfig
-from coderl.stages import WINDOW, StageMonitor, trend
+from coderl.training.stages import WINDOW, StageMonitor, trend
 
 LAG = WINDOW // 2  # the truth looks half a window ahead, the monitor only back
 

@@ -10,8 +10,8 @@ import pytest
 
 from coderl.errors import ConfigError
 from coderl.study.config import load
+from coderl.study.jobs import plan
 from coderl.study.run import reproduce
-from coderl.study.shards import plan
 from sandbox.errors import NoBackendError
 from tests.coderl.test_train import ROOT, coderl
 

@@ -8,7 +8,7 @@ import pytest
 
 from coderl.dynamics.simulate import simulate
 from coderl.study.config import load
-from coderl.study.simulated import UNSEEN, _options
+from coderl.study.simulate import UNSEEN, _options
 from tests.coderl.test_train import ROOT
 
 

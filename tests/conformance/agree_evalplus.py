@@ -28,8 +28,8 @@ from typing import Any
 import sandbox
 from sandbox.protocol import Limits
 from tasks.datasets import load
-from tasks.extract import extract
-from tasks.grade import Grader
+from tasks.extraction.extract import extract
+from tasks.grading.grader import Grader
 from tasks.types import Task
 from tests.conformance.grade_references import DATA, SETS
 

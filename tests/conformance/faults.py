@@ -27,7 +27,7 @@ import httpx
 
 import sandbox
 from sandbox.client import Client
-from sandbox.outage import PATIENCE_SECONDS
+from sandbox.pool.outage import PATIENCE_SECONDS
 from sandbox.protocol import Call, Calls, Job, Outcome, Status
 from tests.conformance.private_engine import PrivateEngine, private_engine, small_disk
 from tests.conformance.stage import SLOTS, Stage

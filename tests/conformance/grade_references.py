@@ -20,10 +20,10 @@ from pathlib import Path
 import sandbox
 from sandbox.protocol import Limits
 from tasks.datasets import load
-from tasks.grade import Grader
-from tasks.reference import References
+from tasks.grading.grader import Grader
+from tasks.grading.reference import References
 from tasks.types import ReferenceTests, Task, Verdict
-from tasks.validate import validate
+from tasks.validation.validate import validate
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("CODERL_DATA", ROOT.parent / "shared" / "data"))

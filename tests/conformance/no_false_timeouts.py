@@ -22,8 +22,8 @@ from pathlib import Path
 
 import sandbox
 from tasks.datasets import load
-from tasks.grade import Grader
-from tasks.reference import References
+from tasks.grading.grader import Grader
+from tasks.grading.reference import References
 from tests.conformance.grade_references import DATA, SETS, grade_references
 
 _CORES = 2

@@ -15,7 +15,7 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from sandbox import image
-from sandbox.cell import ROLES
+from sandbox.backends.cell import ROLES
 
 _START_SECONDS = 60.0
 _DISK_MIB, _DISK_FILES = 2048, 65536  # of its own: the sandbox's images take a third

@@ -8,8 +8,8 @@ import pytest
 
 from sandbox.protocol import Runner
 from tasks.datasets import load
-from tasks.grade import Grader
-from tasks.reference import References
+from tasks.grading.grader import Grader
+from tasks.grading.reference import References
 from tests.conformance.grade_references import SETS, grade_references
 
 

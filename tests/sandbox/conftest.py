@@ -10,8 +10,8 @@ from functools import cache
 import pytest
 
 from sandbox.errors import NoBackendError
-from sandbox.pool import Pool
-from sandbox.probe import open_backend
+from sandbox.pool.opening import open_backend
+from sandbox.pool.pool import Pool
 from sandbox.protocol import MIB, Call, Calls, Job, Limits, Outcome, Stdio
 
 BACKENDS = ("docker", "bubblewrap", "confined")

@@ -11,7 +11,7 @@ from textwrap import dedent, indent
 
 import pytest
 
-from sandbox.pool import Pool
+from sandbox.pool.pool import Pool
 from sandbox.protocol import Call, Calls, Job, Judge, Status, Stdio
 from tests.sandbox.conftest import LIMITS, run_calls
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from sandbox.inside.codec import Opaque
-from sandbox.pool import Pool
+from sandbox.inside.values.codec import Opaque
+from sandbox.pool.pool import Pool
 from sandbox.protocol import Call, Calls, Frame, Job, Status
 from tests.sandbox.conftest import LIMITS, run_calls, run_stdio
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox.errors import NoBackendError
-from sandbox.probe import open_backend
+from sandbox.pool.opening import open_backend
 from sandbox.protocol import Limits
 from tests.sandbox.ordinary import OrdinaryUser, ordinary_user
 from tests.sandbox.test_attacks import CLASSES, LEFT, PRELUDE, function

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox.errors import NoBackendError
-from sandbox.pool import Pool
-from sandbox.probe import open_backend
+from sandbox.pool.opening import open_backend
+from sandbox.pool.pool import Pool
 from sandbox.protocol import Case, CheckerStyle, Checks, Job, Limits, Outcome, Status, TestOutcome
 from tests.sandbox.conftest import LIMITS
 

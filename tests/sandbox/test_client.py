@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 import sandbox
 from sandbox.client import AsyncClient, DaemonError, asynchronous
-from sandbox.daemon.app import Settings, create_app
+from sandbox.daemon.routes import Settings, create_app
 from sandbox.daemon.schedule import expired
 from sandbox.daemon.tokens import Caller, Tokens
 from sandbox.errors import PoolClosedError
-from sandbox.inside.codec import Opaque
-from sandbox.pool import Pool
+from sandbox.inside.values.codec import Opaque
+from sandbox.job_json import job_to_json, outcome_from_json, outcome_to_json
+from sandbox.pool.pool import Pool
 from sandbox.protocol import (
     MIB,
     Call,
@@ -37,7 +38,6 @@ from sandbox.protocol import (
     Stdio,
     TestOutcome,
 )
-from sandbox.transfer import job_to_json, outcome_from_json, outcome_to_json
 from tests.sandbox.conftest import LIMITS
 from tests.sandbox.daemons import FakePool, call, running, until
 from tests.sandbox.test_daemon import IMAGE, secret
@@ -86,7 +86,7 @@ def test_opaque_values_stay_opaque() -> None:
 def test_jobs_cross_unchanged(job: Job) -> None:
     import json
 
-    from sandbox.daemon.models import JobModel
+    from sandbox.daemon.schema import JobModel
 
     assert JobModel.model_validate(json.loads(json.dumps(job_to_json(job)))).job() == job
 

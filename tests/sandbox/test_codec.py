@@ -12,8 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.inside import decoder
-from sandbox.inside.codec import CodecError, Decoder, Encoder, Opaque, decode, decode_all, encode, encode_all
+from sandbox.inside.values import decoder
+from sandbox.inside.values.codec import (
+    CodecError,
+    Decoder,
+    Encoder,
+    Opaque,
+    decode,
+    decode_all,
+    encode,
+    encode_all,
+)
 
 TEXT = st.text(st.characters(codec=None), max_size=8)  # lone surrogates too
 HASHABLE = st.recursive(

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 import sandbox
-from sandbox import probe
 from sandbox.backends.confined import ConfinedBackend
 from sandbox.errors import BackendError
-from sandbox.inside import landlock
+from sandbox.inside.supervisor import landlock
+from sandbox.pool import opening
 from sandbox.protocol import MIB, Job, Judge, Limits, Status
 from tests.sandbox.ordinary import LIMITS, OrdinaryUser, ordinary_user
 
@@ -362,11 +362,11 @@ def test_it_is_chosen_last_and_announced(
         raise BackendError("not here", "Install it.")
 
     for name in ("docker", "bubblewrap"):
-        monkeypatch.setitem(probe.OPENERS, name, missing)
-    assert list(probe.OPENERS)[-1] == "confined"
+        monkeypatch.setitem(opening.OPENERS, name, missing)
+    assert list(opening.OPENERS)[-1] == "confined"
     said: list[str] = []
     with caplog.at_level(logging.WARNING):
-        backend = probe.open_backend("auto", LIMITS, said.append)
+        backend = opening.open_backend("auto", LIMITS, said.append)
     backend.close()
     assert backend.name == "confined"
     assert backend.unenforced and all(line in said[-1] for line in backend.unenforced)

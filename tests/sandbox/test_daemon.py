@@ -16,13 +16,13 @@ import httpx
 import pytest
 
 import sandbox
-from coderl import grading_service
 from sandbox.daemon import tokens as token_file
-from sandbox.daemon.app import Settings, create_app, run_item
-from sandbox.daemon.models import MAX_TESTS, JobModel, LimitsModel
+from sandbox.daemon.routes import Settings, create_app, run_item
+from sandbox.daemon.schema import MAX_TESTS, JobModel, LimitsModel
 from sandbox.daemon.tokens import Caller, TokenFileError, Tokens
 from sandbox.protocol import CEILING, MIB, Job, Limits, Status
-from tasks import reference
+from tasks.commands import service
+from tasks.grading import reference
 from tests.sandbox.daemons import FakePool, running, until, wire
 
 IMAGE = "sha256:" + 64 * "a"
@@ -285,7 +285,7 @@ def test_what_is_no_json_number_is_refused_by_name(number: str, path: str) -> No
     text = json.dumps({**bodies[path], "priority": "?", "deadline_seconds": "?"})
     places = [match.start() for match in re.finditer(r'"\?"', text)]
     assert len(places) >= 7
-    app = create_app({IMAGE: pool}, routers=[grading_service.make_router])
+    app = create_app({IMAGE: pool}, routers=[service.make_router])
     with running(app) as (url, _), httpx.Client(base_url=url, timeout=30) as http:
         for place in places:
             content = (text[:place] + number + text[place + 3 :]).replace('"?"', "1")
@@ -333,7 +333,7 @@ def test_a_refusal_that_quotes_what_is_no_text_is_a_refusal() -> None:
             raise ValueError(f"job {job.id}: refused")
 
     row = {"id": "\ud800", "prompt": "", "tests": {"stdio": [{"stdin": "", "stdout": ""}]}}
-    app = create_app({IMAGE: Refusing()}, routers=[grading_service.make_router])
+    app = create_app({IMAGE: Refusing()}, routers=[service.make_router])
     with running(app) as (url, _), httpx.Client(base_url=url, timeout=30) as http:
         body = json.dumps({"tasks": [row], "completions": [{"task_id": "\ud800", "program": "x"}]})
         refused = http.post("/v1/grade", content=body, headers={"content-type": "application/json"})

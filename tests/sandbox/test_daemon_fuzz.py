@@ -11,9 +11,9 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks as openapi
 
-from coderl import grading_service
-from sandbox.daemon.app import Settings, create_app
+from sandbox.daemon.routes import Settings, create_app
 from sandbox.protocol import MIB
+from tasks.commands import service
 from tests.sandbox.daemons import FakePool, running
 from tests.sandbox.test_daemon import IMAGE
 
@@ -24,9 +24,7 @@ CHECKS = [
     openapi.response_schema_conformance,
     openapi.negative_data_rejection,
 ]
-APP = create_app(
-    {IMAGE: FakePool()}, settings=Settings(max_body_bytes=MIB), routers=[grading_service.make_router]
-)
+APP = create_app({IMAGE: FakePool()}, settings=Settings(max_body_bytes=MIB), routers=[service.make_router])
 OPERATIONS = [
     found.ok()  # type: ignore[union-attr]
     for found in schemathesis.openapi.from_dict(APP.openapi()).get_all_operations()

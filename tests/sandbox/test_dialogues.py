@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from sandbox.daemon.models import JobModel
-from sandbox.pool import Pool
+from sandbox.daemon.schema import JobModel
+from sandbox.job_json import job_to_json, outcome_from_json, outcome_to_json
+from sandbox.pool.pool import Pool
 from sandbox.protocol import Dialogues, Job, Limits, Outcome, Status
-from sandbox.transfer import job_to_json, outcome_from_json, outcome_to_json
 from tests.sandbox.conftest import LIMITS
 
 GUESS = """

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from sandbox.pool import Pool
+from sandbox.pool.pool import Pool
 from sandbox.protocol import Outcome, Status
 from tests.sandbox.judging import judge
 from tests.sandbox.pairs import Kind

@@ -9,10 +9,10 @@ from types import ModuleType
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from sandbox.inside.judge_unittest import run_unittest
-from sandbox.inside.record import RECORD, Record
-from sandbox.instrument import mark, plan
-from sandbox.pool import Pool
+from sandbox.inside.judge.seen import RECORD, Record
+from sandbox.inside.judge.with_unittest import run_unittest
+from sandbox.jobs.instrument import mark, plan
+from sandbox.pool.pool import Pool
 from sandbox.protocol import Status
 from tests.sandbox.judging import judge
 from tests.sandbox.pairs import Kind

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from sandbox.inside.environment import JudgeSide
-from sandbox.inside.plain import CodecError
-from sandbox.pool import Pool
+from sandbox.inside.bridge.environment import JudgeSide
+from sandbox.inside.values.plain import CodecError
+from sandbox.pool.pool import Pool
 from sandbox.protocol import Status
 from tests.sandbox.judging import judge
 from tests.sandbox.pairs import Kind

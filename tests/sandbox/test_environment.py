@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.inside import shared_files
+from sandbox.inside.bridge import shared_files
+from sandbox.jobs.shares import shares
 from sandbox.protocol import Outcome, Runner, Status
-from sandbox.shares import shares
 from tests.sandbox.environment_cases import GROUPS, Case
 from tests.sandbox.judging import judge
 
@@ -269,7 +269,7 @@ ATTACKS = {
         """,
     ),
     "a pickle that runs": (
-        "class P:\n    def __reduce__(self): return exec, ('import sandbox.inside.record as r; 1/0',)\n"
+        "class P:\n    def __reduce__(self): return exec, ('import sandbox.inside.judge.seen as r; 1/0',)\n"
         "import pickle\ndef f(p): pickle.dump(P(), open(p, 'wb'))",
         """
         import pickle, pytest

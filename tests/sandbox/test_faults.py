@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.errors import NoBackendError
-from sandbox.probe import open_backend
+from sandbox.pool.opening import open_backend
 from sandbox.protocol import Limits
 from tests.conformance import faults
 from tests.conformance.private_engine import PrivateEngine, private_engine

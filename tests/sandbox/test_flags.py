@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from sandbox.errors import SandboxError
-from sandbox.inside import confine
-from sandbox.pool import Pool
+from sandbox.inside.supervisor import seccomp
+from sandbox.pool.pool import Pool
 from sandbox.protocol import MIB, Limits
 from tests.sandbox.conftest import run_calls
 
@@ -186,8 +186,8 @@ def test_nothing_that_is_written_is_kept_on_the_host(client: Any) -> None:
 
 # Calls that the engine's profile lets pass (or lets pass where the kernel is new), and ours does not.
 def test_our_own_filter_denies_its_calls_on_every_backend(shared_pool: Pool) -> None:
-    column = 0 if confine.Filter()._column == 0 else 1
-    numbers = {name: pair[column] for name, pair in confine._DENIED.items() if pair[column] is not None}
+    column = 0 if seccomp.Filter()._column == 0 else 1
+    numbers = {name: pair[column] for name, pair in seccomp._DENIED.items() if pair[column] is not None}
     program = (
         "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
         "def f(numbers):\n"

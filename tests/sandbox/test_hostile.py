@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.pool import Pool
+from sandbox.pool.pool import Pool
 from sandbox.protocol import MIB, Call, Calls, Job, Judge, Limits, Outcome, Status, Stdio
 from tests.sandbox.conftest import LIMITS, run_calls, run_stdio
 

@@ -16,8 +16,8 @@ from sandbox import image
 from sandbox.backends.engine import connect
 from sandbox.errors import ImageError, NoBackendError
 from sandbox.image import extra
-from sandbox.pool import Pool
-from sandbox.probe import open_backend, open_image
+from sandbox.pool.opening import open_backend, open_image
+from sandbox.pool.pool import Pool
 from sandbox.protocol import Job, Judge, Limits, Status
 from tests.bench.daemons import daemon_process
 from tests.sandbox.conftest import BACKENDS, LIMITS, open_or_skip, run_calls
@@ -91,7 +91,7 @@ def test_a_user_says_what_programs_and_tests_may_import(
     except NoBackendError as error:
         pytest.skip(f"no package can be fetched here: {error}")
     # Once it is there, nobody asks the registry again.
-    monkeypatch.setattr("sandbox.packages.fetch", lambda *anything: pytest.fail("fetched again"))
+    monkeypatch.setattr("sandbox.backends.packages.fetch", lambda *anything: pytest.fail("fetched again"))
     open_backend(backend, LIMITS, requirements=["more-itertools"]).close()
     with Pool(required, 1, limits=LIMITS) as pool:
         outcome = run_calls(pool, PROGRAM, [[1], 2])

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from sandbox import judging
-from sandbox.pool import Pool
+from sandbox.jobs import judge_job
+from sandbox.pool.pool import Pool
 from sandbox.protocol import Job, Judge, Outcome, Runner, Status
 from tests.sandbox.judging import LIMITS, judge
 
@@ -425,7 +425,7 @@ def test_a_time_limit_is_the_programs_failure(pool: Runner) -> None:
 def test_a_test_is_compiled_by_its_first_judge_only(pool: Pool) -> None:
     """Before its program has a say, and for the same interpreter only."""
     work = Judge(kind="script", test=f"BACKEND = {pool.backend!r}\nassert f(1) == 2\n", entry_point="f")
-    prepared = judging._prepared(work)
+    prepared = judge_job._prepared(work)
     without = prepared.payload
     for program, passed in (("import os\nos._exit(0)\n", False), ("def f(x): return 2 * x\n", True)):
         assert pool.run(Job(id="j", program=program, work=work, limits=LIMITS)).passed is passed

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from sandbox import compiling
 from sandbox.errors import NoBackendError
-from sandbox.inside.languages import available
-from sandbox.pool import Pool
-from sandbox.probe import open_backend
+from sandbox.inside.candidate.languages import available
+from sandbox.jobs import compile_job
+from sandbox.pool.opening import open_backend
+from sandbox.pool.pool import Pool
 from sandbox.protocol import Call, Calls, Job, Judge, Limits, Outcome, Status, Stdio
 from tests.sandbox.conftest import LIMITS, open_or_skip, run_calls
 
@@ -127,7 +127,7 @@ def test_what_a_program_does_is_its_own_failure(cpp: Pool, program: str, status:
 def test_the_compiler_is_bounded_and_ends_as_a_compile_error(
     cpp: Pool, program: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiling, "BUILD_LIMITS", replace(compiling.BUILD_LIMITS, cpu_seconds=1.0))
+    monkeypatch.setattr(compile_job, "BUILD_LIMITS", replace(compile_job.BUILD_LIMITS, cpu_seconds=1.0))
     outcome = run(cpp, program, "")
     assert outcome.status is Status.COMPILE_ERROR and outcome.error is not None, outcome
     assert outcome.error.phase == "compile" and why in outcome.error.message

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.inside.loops import mapped, paired
-from sandbox.instrument import plan
+from sandbox.inside.judge.loops import mapped, paired
+from sandbox.jobs.instrument import plan
 from sandbox.protocol import Runner, Status
 from tests.sandbox.conftest import INTERPRETERS
 from tests.sandbox.judging import judge

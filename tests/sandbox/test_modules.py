@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.inside import modules
-from sandbox.pool import Pool
+from sandbox.inside.supervisor import modules
+from sandbox.pool.pool import Pool
 from tests.sandbox.conftest import run_calls
 
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox import results
-from sandbox.pool import Pool
+from sandbox.job_json import outcome_from_json, outcome_to_json
+from sandbox.jobs import results
+from sandbox.pool.pool import Pool
 from sandbox.protocol import Call, Calls, Job, Limits, Outcome, Runner, Status
-from sandbox.transfer import outcome_from_json, outcome_to_json
-from tasks.grade import Grader
+from tasks.grading.grader import Grader
 from tasks.types import CallTest, JudgeTest, StdioTest, Task, Tests
 from tests.sandbox.conftest import BACKENDS, LIMITS, open_or_skip, run_calls, run_stdio
 

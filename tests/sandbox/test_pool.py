@@ -20,16 +20,17 @@ from typing import Any
 import pytest
 
 import sandbox
-from sandbox import outage
-from sandbox import runs as runs_module
-from sandbox import slot as slot_module
+from sandbox.backends.cell import Cell, Role
 from sandbox.backends.leftovers import process_start_time
-from sandbox.cell import Cell, Role
 from sandbox.errors import BackendError, JobCancelledError, NoBackendError, PoolClosedError
-from sandbox.inside import landlock, wire
-from sandbox.inside.codec import CodecError
-from sandbox.pool import Pool
-from sandbox.process import Clock
+from sandbox.inside import wire
+from sandbox.inside.supervisor import landlock
+from sandbox.inside.values.codec import CodecError
+from sandbox.jobs import program_job as runs_module
+from sandbox.jobs.process import Clock
+from sandbox.pool import outage
+from sandbox.pool import slot as slot_module
+from sandbox.pool.pool import Pool
 from sandbox.protocol import MIB, Call, Calls, Job, Judge, Limits, Status
 from tests.sandbox.conftest import BACKENDS, LIMITS, open_or_skip, run_calls
 
@@ -66,7 +67,7 @@ def leftovers() -> tuple[set[str], set[str]]:
         child
         for children in Path("/proc/self/task").glob("*/children")
         for child in children.read_text().split()
-        if b"sandbox.inside.supervisor" in Path(f"/proc/{child}/cmdline").read_bytes()
+        if b"sandbox.inside.supervisor.supervisor" in Path(f"/proc/{child}/cmdline").read_bytes()
     }
     return set(containers_of(os.getpid(), process_start_time(os.getpid()))), wrapped
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from sandbox.pool import Pool
-from sandbox.prelude import needed
+from sandbox.pool.pool import Pool
+from sandbox.pool.prelude import needed
 from sandbox.protocol import MIB, Call, Calls, Job, Judge, Outcome, Status, Stdio
 from tests.sandbox import programs
 from tests.sandbox.conftest import LIMITS, run_calls, run_stdio

@@ -23,9 +23,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from sandbox.inside import arrays as our_arrays
-from sandbox.inside import containers, decoder, frames, standard
-from sandbox.inside.codec import CodecError, Decoder, Encoder, Opaque, decode, dump, encode, load
+from sandbox.inside.values import arrays as our_arrays
+from sandbox.inside.values import containers, decoder, frames, standard
+from sandbox.inside.values.codec import CodecError, Decoder, Encoder, Opaque, decode, dump, encode, load
 
 ZONES = st.one_of(
     st.none(),

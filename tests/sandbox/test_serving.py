@@ -17,7 +17,7 @@ import typer
 import sandbox
 from coderl.cli import sandbox_commands
 from sandbox.daemon import __main__ as command_line
-from sandbox.daemon.app import create_app
+from sandbox.daemon.routes import create_app
 from sandbox.daemon.server import JsonLines, Place, ServeError
 from sandbox.daemon.tokens import Caller, Tokens
 from sandbox.protocol import Status

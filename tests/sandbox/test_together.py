@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from sandbox import together
-from sandbox.pool import Pool
+from sandbox.job_json import outcome_from_json, outcome_to_json
+from sandbox.jobs import together_job
+from sandbox.pool.pool import Pool
 from sandbox.protocol import Job, Judge, Limits, Outcome, Status
-from sandbox.transfer import outcome_from_json, outcome_to_json
 from tests.sandbox.judging import LIMITS
 
 PROGRAM = """
@@ -177,5 +177,5 @@ def test_an_endless_loop_ends_and_a_test_without_an_assert_is_no_pass(pool: Pool
     ],
 )
 def test_a_claim_is_data_whatever_it_holds(claim: dict[str, Any] | None) -> None:
-    for unit in together._units(claim):
+    for unit in together_job._units(claim):
         assert not unit.passed and len(unit.name) <= 200

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from sandbox import outage
-from sandbox import runs as runs_module
 from sandbox.backends.base import Backend
-from sandbox.cell import Cell, Role
+from sandbox.backends.cell import Cell, Role
 from sandbox.errors import BackendError, CellLost, ImageError, NoBackendError, SandboxError
-from sandbox.inside import meter, wire
-from sandbox.pool import Pool
+from sandbox.inside import wire
+from sandbox.inside.supervisor import meter
+from sandbox.jobs import program_job as runs_module
+from sandbox.pool import outage
+from sandbox.pool.pool import Pool
 from sandbox.protocol import MIB, Call, Calls, Job, Limits, Outcome, Status
 from tests.sandbox.conftest import BACKENDS, LIMITS, open_or_skip
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from sandbox.protocol import Runner
-from tasks.audit import AuditReport, audit
-from tasks.surface import Class, Function, definitions, surface_of
-from tasks.trivial import literal, trivial_programs
 from tasks.types import CallTest, JudgeTest, ReferenceTests, StdioTest, Task, Tests
+from tasks.validation.audit import AuditReport, audit
+from tasks.validation.surface import Class, Function, definitions, surface_of
+from tasks.validation.trivial import literal, trivial_programs
 
 PYTEST = "import pytest\nfrom solution import f\n"
 UNITTEST = (

@@ -9,8 +9,8 @@ from tasks.builtin import demonstrations, load, solution_class
 from tasks.builtin.levels import LEVELS
 from tasks.builtin.operations import ALL
 from tasks.builtin.programs import evaluate, parse, write
-from tasks.extract import extract
-from tasks.grade import Grader
+from tasks.extraction.extract import extract
+from tasks.grading.grader import Grader
 from tasks.types import CallTest, Task
 
 PHRASES = {step.phrase: step for step in ALL}

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 import sandbox
-from sandbox.pool import Pool
+from sandbox.pool.pool import Pool
 from sandbox.protocol import Checks, Job, Limits, Outcome, Status
 from tasks import native
-from tasks.grade import Grader
-from tasks.modes import checked
+from tasks.grading.grader import Grader
+from tasks.grading.modes import checked
 from tasks.types import CallTest, Checker, InteractiveTest, StdioTest, Task
 
 ANY_ORDER = """

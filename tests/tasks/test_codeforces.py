@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import sandbox
-from sandbox.pool import Pool
+from sandbox.pool.pool import Pool
 from tasks.datasets import load
-from tasks.grade import Grader
+from tasks.grading.grader import Grader
 from tasks.types import StdioTest, Task
 
 # Arguments as that data set's checkers take them; any two numbers with the right sum will do.

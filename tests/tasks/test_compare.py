@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.inside.codec import Opaque
-from tasks.compare import evalplus_compare, is_plain, matches, reference_value
-from tasks.texts import short
+from sandbox.inside.values.codec import Opaque
+from tasks.grading.compare import evalplus_compare, is_plain, matches, reference_value
+from tasks.grading.shorten import short
 from tasks.types import Compare
 
 EQUAL = Compare()

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.compare import matches
-from tasks.compile_asserts import compile_asserts
+from tasks.grading.compare import matches
+from tasks.grading.compile_asserts import compile_asserts
 from tasks.types import CallTest, Compare, JudgeTest
 
 

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from sandbox.protocol import Limits
-from tasks.compare import matches
 from tasks.datasets import DATASETS, describe, load
 from tasks.datasets.limits import PYTHON_TIME_FACTOR
 from tasks.datasets.livecodebench import pickled_string, unpack
 from tasks.errors import TaskError
+from tasks.grading.compare import matches
 from tasks.types import CallTest, JudgeTest, ReferenceTests, StdioTest, Task
 
 STDIO = {"inputs": ["1 2\n"], "outputs": ["3\n"]}

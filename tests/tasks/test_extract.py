@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.datasets import load
-from tasks.extract import extract, program_of
+from tasks.extraction.extract import extract, program_of
 from tasks.types import Task
 
 CALL = Task(id="call", prompt="Write f.", tests=(), entry_point="f")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.extract import extract
+from tasks.extraction.extract import extract
 from tasks.types import Task
 
 CALL = Task(id="call", prompt="Write f.", tests=(), entry_point="f")

@@ -24,10 +24,10 @@ from sandbox.protocol import (
     Stdio,
     TestOutcome,
 )
-from tasks import reference
-from tasks.compare import evalplus_compare
-from tasks.grade import Grader, limits_of, works_of
-from tasks.reference import References
+from tasks.grading import reference
+from tasks.grading.compare import evalplus_compare
+from tasks.grading.grader import Grader, limits_of, works_of
+from tasks.grading.reference import References
 from tasks.types import CallTest, JudgeTest, ReferenceTests, StdioTest, Task
 
 SECRET = "an answer that only the host knows"
@@ -338,7 +338,7 @@ def test_a_fault_of_ours_in_preparing_a_test_is_not_the_programs(
     def broken(*_: object) -> object:
         raise KeyError("a fault of ours")
 
-    monkeypatch.setattr("sandbox.instrument.plan", broken)
+    monkeypatch.setattr("sandbox.jobs.instrument.plan", broken)
     test = JudgeTest(kind="script", source=f"got = f()  # {pool.backend}\nassert got == 1\n")
     (verdict,) = Grader(pool).grade(
         Task(id="t", prompt="", tests=(test,), entry_point="f"), ["def f(): return 1"]

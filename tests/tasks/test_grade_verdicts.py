@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.inside.codec import Opaque
+from sandbox.inside.values.codec import Opaque
 from sandbox.protocol import ErrorInfo, Frame, Outcome, Status, TestOutcome
+from tasks.grading.judge_outcomes import call_verdict, judge_verdict, no_code, stdio_verdict
 from tasks.types import CallTest, StdioTest
-from tasks.verdicts import call_verdict, judge_verdict, no_code, stdio_verdict
 
 TESTS = [CallTest(function="add", args=(n, n), expected=2 * n) for n in range(3)]
 ERROR = ErrorInfo(type="KeyError", message="'x'", phase="call")

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.protocol import Runner
-from tasks.grade import Grader
-from tasks.hold_back import HoldBack, Split, split
+from tasks.grading.grader import Grader
+from tasks.grading.hold_back import HoldBack, Split, split
 from tasks.types import CallTest, JudgeTest, ReferenceTests, StdioTest, Task, Tests
 
 TRIPLE = "def f(x):\n    return x * 3\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sandbox.protocol import Runner
 from tasks.datasets import load
-from tasks.grade import Grader
+from tasks.grading.grader import Grader
 
 PROMPT = """from typing import *
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 
 import sandbox
-from sandbox.pool import Pool
+from sandbox.pool.pool import Pool
 from sandbox.protocol import Job, Judge, Outcome, Status
-from tasks import grade, modes
-from tasks.grade import Grader
-from tasks.modes import APART, Found, check, checked, gradable
+from tasks.grading import grader, modes
+from tasks.grading.grader import Grader
+from tasks.grading.modes import APART, Found, check, checked, gradable
 from tasks.types import CallTest, JudgeTest, Task
 
 GLOBALS = JudgeTest(
@@ -147,6 +147,6 @@ def test_reasons_are_summed_up() -> None:
 
 
 def test_the_work_of_a_task_in_process_is_one_job_with_its_test() -> None:
-    assert grade.works_of(replace(task("a", GLOBALS), trust="in-process")) == (
+    assert grader.works_of(replace(task("a", GLOBALS), trust="in-process")) == (
         Judge(kind="check", test=GLOBALS.source, entry_point="f", in_process=True),
     )

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from sandbox.daemon.models import JobModel
-from sandbox.inside.languages import LANGUAGES
+from sandbox.daemon.schema import JobModel
+from sandbox.inside.candidate.languages import LANGUAGES
 from sandbox.protocol import CEILING
 from tasks import native
 from tasks.datasets import load

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.compare import same_output
+from tasks.grading.compare import same_output
 
 RULES = ["lines", "stripped", "livecodebench", "apps", "code_contests", "primeintellect"]
 

@@ -13,8 +13,8 @@ import pytest
 
 from sandbox.protocol import Runner
 from tasks.datasets import load
-from tasks.extract import program_of
-from tasks.grade import Grader
+from tasks.extraction.extract import program_of
+from tasks.grading.grader import Grader
 from tests.tasks.test_corrupt_rows import GOOD
 
 LONG = "9" * 5000

@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.protocol import Status
 from tasks.errors import TaskError
-from tasks.rewards import load_reward
+from tasks.grading.rewards import load_reward
 from tasks.types import Verdict
 
 

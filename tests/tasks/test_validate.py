@@ -7,10 +7,10 @@ import ast
 import pytest
 
 from sandbox.protocol import Runner
-from tasks.grade import Grader
-from tasks.mutants import Mutant, make_mutants
+from tasks.grading.grader import Grader
 from tasks.types import CallTest, Task
-from tasks.validate import validate
+from tasks.validation.mutants import Mutant, make_mutants
+from tasks.validation.validate import validate
 
 PROGRAM = '''
 """Docs."""

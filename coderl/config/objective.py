@@ -1,0 +1,167 @@
+"""Which objective is trained, and the options that the papers leave open.
+
+Each objective is a row of `FORMS`; a new one is a row more. An option that is not given takes the objective's own
+default from there; a validated `ObjectiveConfig` therefore holds no open option. Formulas: `coderl/learning/objectives.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Name = Literal[
+    "grpo",
+    "gspo",
+    "gspo_token",
+    "grpo_n",
+    "gspo_n",
+    "dr_grpo",
+    "dapo",
+    "cispo",
+    "psr",
+    "nsr",
+    "w_reinforce",
+    "rloo",
+]
+Aggregation = Literal["sequence_mean", "token_mean", "constant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What an objective is made of, besides the options that a user may set. Formulas: `coderl/learning/objectives.py`."""
+
+    defaults: Mapping[str, Any]  # its own values of the options that the papers leave open
+    baseline: Literal["group", "others", "verdict"] = "group"  # mean of its group, of the others; none
+    negative_only: bool = False  # min(A, 0)
+    ratio: Literal["token", "sequence", "sequence_token"] = "token"
+    surrogate: Literal["clipped", "weighted"] = "clipped"
+    # Without a baseline the verdict decides: A of a passing completion (none: `positive_weight`), of a failing one.
+    passing: float | None = 0.0
+    failing: float = 0.0
+
+
+_GRPO: dict[str, Any] = {
+    "eps_low": 0.2,
+    "eps_high": 0.2,
+    "aggregation": "sequence_mean",
+    "scale_by_std": True,
+    "denominator": "sampled",
+    "all_wrong": "zero",
+}
+_GSPO = _GRPO | {"eps_low": 3e-4, "eps_high": 4e-4}  # arXiv 2507.18071, section 5.1
+_NO_STD = _GRPO | {"aggregation": "constant", "scale_by_std": False}
+_DAPO = _GRPO | {"eps_high": 0.28, "aggregation": "token_mean"}
+_CISPO = _GRPO | {"eps_low": 1.0, "eps_high": 4.0, "aggregation": "token_mean"}  # weight in [0, 5]
+_NSR = _NO_STD | {"aggregation": "token_mean", "denominator": "kept", "all_wrong": "penalise"}
+
+DEFAULT_OBJECTIVE: Name = "grpo_n"
+FORMS: dict[str, Form] = {
+    "grpo": Form(_GRPO),
+    "grpo_n": Form(_GRPO, negative_only=True),
+    "gspo": Form(_GSPO, ratio="sequence"),
+    "gspo_n": Form(_GSPO, ratio="sequence", negative_only=True),
+    "gspo_token": Form(_GSPO, ratio="sequence_token"),
+    "dr_grpo": Form(_NO_STD),
+    "dapo": Form(_DAPO),
+    "cispo": Form(_CISPO, surrogate="weighted"),
+    "rloo": Form(_NO_STD, baseline="others"),
+    "psr": Form(_NSR, baseline="verdict", passing=1.0),
+    "nsr": Form(_NSR, baseline="verdict", failing=-1.0),
+    "w_reinforce": Form(_NSR | {"denominator": "sampled"}, baseline="verdict", passing=None, failing=-1.0),
+}
+
+
+def _own(description: str, **limits: Any) -> Any:
+    """A field whose default is the objective's own."""
+    return Field(default=None, description=f"{description}; none: the objective's own", **limits)
+
+
+class ObjectiveConfig(BaseModel):
+    """What the learner optimises."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name = DEFAULT_OBJECTIVE
+    eps_low: float = _own("a falling ratio is clipped below 1 - eps_low", gt=0, le=1)
+    eps_high: float = _own("a rising ratio is clipped above 1 + eps_high", gt=0)
+    dual_clip: float | None = Field(
+        default=None,
+        gt=1,
+        description="bound c on the ratio where the advantage is negative; above 1 + eps_high",
+    )
+    aggregation: Aggregation = _own(
+        "sequence_mean: 1/(N |o_i|), token_mean: 1/(tokens of the batch), constant: 1/(N max_tokens)"
+    )
+    denominator: Literal["sampled", "kept"] = _own(
+        "N counts all graded completions, or only those whose advantage is not zero (the others then leave "
+        "the batch, KL and entropy included)"
+    )
+    all_wrong: Literal["zero", "penalise"] = _own(
+        "groups without a full solution whose rewards are all equal: no gradient, or advantage reward - 1"
+    )
+    scale_by_std: bool = _own("divide advantages by the group's standard deviation + 1e-4")
+    positive_weight: float = Field(
+        default=0.1, ge=0, description="lambda of w_reinforce: the weight of passing completions"
+    )
+    kl_coef: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight of KL to the warm model, nats a token; 0: off. Training's default is 0.1, over the full "
+        "vocabulary, for grpo_n and gspo_n, and 0 for the others",
+    )
+    kl_kind: Literal["k1", "k2", "k3", "full"] = Field(
+        default="k3", description="estimator from the sampled token, or full: over the whole vocabulary"
+    )
+    kl_reference: Literal["warm", "average"] = Field(
+        default="warm", description="what KL is held to: the warm model, or a slow average of the policy"
+    )
+    kl_average_decay: float = Field(
+        default=0.99, gt=0, lt=1, description="share of the average that is kept at each batch"
+    )
+    entropy_coef: float = Field(
+        default=0.0, ge=0, description="weight of the entropy bonus, nats a token; 0: off"
+    )
+    sampler_correction: Literal["none", "token", "sequence"] = Field(
+        default="none",
+        description="truncated importance weights between the sampler's and the learner's log-probabilities",
+    )
+    sampler_correction_cap: float = Field(
+        default=2.0, gt=0, description="importance weights are truncated at this value"
+    )
+
+    shuffle_advantages: bool = Field(
+        default=False,
+        description="control: advantages change places within their group, so the updates carry no signal",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_own_defaults(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        # An unknown name fails its own validation.
+        form = FORMS.get(str(data.get("name", DEFAULT_OBJECTIVE)))
+        own = dict(form.defaults) if form else {}
+        return own | {key: value for key, value in data.items() if value is not None or key not in own}
+
+    @model_validator(mode="after")
+    def _check_dual_clip(self) -> ObjectiveConfig:
+        if self.dual_clip is not None and self.dual_clip <= 1 + self.eps_high:
+            raise ValueError(f"dual_clip must be above 1 + eps_high = {1 + self.eps_high:g}")
+        return self
+
+    @property
+    def form(self) -> Form:
+        return FORMS[self.name]
+
+    @property
+    def scores_every_row(self) -> bool:
+        """Whether a KL or entropy term gives even completions without advantage a gradient.
+
+        Never in -N: what it removes, it removes whole.
+        """
+        held = self.kl_coef > 0 or self.entropy_coef > 0
+        return held and self.denominator == "sampled" and not self.form.negative_only

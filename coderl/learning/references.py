@@ -1,0 +1,68 @@
+"""The frozen models that the policy being trained is compared with, or held to."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+
+import torch
+from transformers import PreTrainedModel
+
+from coderl.config.settings import RunConfig
+from coderl.learning.masters import Masters
+
+Named = Callable[[], Iterator[tuple[str, torch.Tensor]]]
+
+
+class References:
+    """`warm`: where training began. `average`: a slow average of the policy; with `objective.kl_reference = "average"`.
+
+    `previous`: before the last update, against which that, or what an older policy sampled, is measured; with
+    `learner.kl_target` or `train.lag`. With an adapter the learner puts `warm` and `previous` here.
+    """
+
+    def __init__(self, model: PreTrainedModel, config: RunConfig, warm: PreTrainedModel | None) -> None:
+        """Copy `model`, which has no adapter yet. `warm` may be left out where there will be one."""
+        self.compares = config.learner.kl_target > 0 or config.train.lag > 0
+        self.warm = model if warm is None else _frozen(warm)
+        keeps = self.compares and not config.lora
+        self.previous = _frozen(copy.deepcopy(model)) if keeps else None
+        self.average = _frozen(copy.deepcopy(warm or model)) if _uses_average(config) else None
+        self._sums = Masters(self.average.parameters()) if self.average is not None else None
+
+    def keep_previous(self, named_weights: Named) -> None:
+        """Called before an update, with the policy's weights, or its adapter's."""
+        if self.previous is not None:
+            self.previous.load_state_dict(dict(named_weights()))
+
+    @torch.no_grad()
+    def move_average(self, named_weights: Named, decay: float) -> None:
+        """Called after an update: average = decay x average + (1 - decay) x policy, added up in float32."""
+        if self.average is None or self._sums is None:
+            return
+        weights = dict(named_weights())
+        for (name, _), slow in zip(self.average.named_parameters(), self._sums.tensors, strict=True):
+            slow.lerp_(weights[name].to(slow), 1 - decay)
+        self._sums.round()
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """What a checkpoint holds of them, by name; they may be read in place, then `loaded` is called."""
+        sums = self._sums.tensors if self._sums is not None else []
+        previous = self.previous.named_parameters() if self.previous is not None else ()
+        return {f"average.{i}": tensor.detach() for i, tensor in enumerate(sums)} | {
+            f"previous.{name}": tensor.detach() for name, tensor in previous
+        }
+
+    def loaded(self) -> None:
+        if self._sums is not None:
+            self._sums.round()
+
+
+def _frozen(model: PreTrainedModel) -> PreTrainedModel:
+    model.eval().requires_grad_(False)
+    return model
+
+
+def _uses_average(config: RunConfig) -> bool:
+    chosen = (config.objective, config.stages.exploitation, config.stages.exploration)
+    return any(o is not None and o.kl_coef > 0 and o.kl_reference == "average" for o in chosen)

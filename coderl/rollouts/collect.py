@@ -1,0 +1,184 @@
+"""From prompts to a graded batch.
+
+    sampler (this thread)  --completion-->  grader's queue  -->  sandbox slots (threads)
+            ^ vLLM steps                         |
+            +---- goes on sampling               +--> futures, awaited once sampling is done
+
+A completion is graded while others are still being generated; the same program of the same task is run once.
+Nobody waits inside the sampling loop: the grader's queue is unbounded, since a batch bounds it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from coderl.config.settings import RunConfig
+from coderl.errors import SandboxOutageError
+from coderl.model.policy import Policy
+from coderl.rollouts.batch import Batch, Group, Rollout
+from coderl.rollouts.gradings import Gradings
+from coderl.sampling.sampler import Completion, Request, Sampler, completion_seed
+from tasks.builtin import solution_class
+from tasks.errors import TaskError
+from tasks.extraction.extract import extract
+from tasks.grading.grader import Grader
+from tasks.grading.hold_back import HoldBack
+from tasks.grading.rewards import Reward
+from tasks.types import Task, Verdict
+
+# Share of a batch's programs that the sandbox may fail to grade before the run waits rather than learn from the rest.
+MAX_INFRA_SHARE = 0.5
+OUTAGE_PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before each new try; then the last, again and again
+
+
+@dataclass(slots=True)
+class Collector:
+    """Samples and grades; the parts that training and evaluation share."""
+
+    config: RunConfig
+    policy: Policy
+    sampler: Sampler
+    grader: Grader
+    reward: Reward
+    note: Callable[[str], None] = lambda text: None  # is told of an outage of the sandbox
+
+    def collect(
+        self,
+        tasks: Sequence[Task],
+        samples: int,
+        *,
+        step: int,
+        stream: str,
+        temperature: float | None = None,
+        hold_back: HoldBack | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> Batch:
+        """Sample `samples` completions of each task and grade them all.
+
+        `stream` names the use (`train`, `held-out`), so that each has seeds of its own. With `hold_back` rewards do not
+        see some tests; on these the completions that pass are still being graded when this returns.
+
+        Raises:
+            SamplerError: vLLM failed.
+            SandboxOutageError: over half of the programs could not be graded, by our fault, for as long as
+                `sandbox.outage_seconds` says.
+            TaskError: the reward function failed.
+        """
+        groups = [Group(task) for task in tasks]
+        requests: list[Request] = []
+        for index, task in enumerate(tasks):
+            tokens = self.policy.prompt_tokens(task)
+            for sample in range(samples):
+                seed = completion_seed(self.config.seed, stream, step, index, task.id, sample)
+                requests.append(Request(len(requests), tokens, seed))
+        pending: list[tuple[Rollout, list[Future[Verdict]]]] = []
+        gradings = Gradings(self.grader, hold_back)
+        started = time.monotonic()
+        for completion in self.sampler.sample(requests, temperature=temperature):
+            group = groups[completion.key // samples]
+            rollout = self._rollout(
+                group.task, requests[completion.key], completion, completion.key % samples
+            )
+            group.rollouts.append(rollout)
+            pending.append((rollout, gradings.submit(rollout)))
+            if on_progress:
+                on_progress(len(pending), len(requests))
+        sampled = time.monotonic()
+        for rollout, futures in pending:
+            self._finish(rollout, [future.result() for future in futures])
+        self._outlast_outage([rollout for rollout, _ in pending], step, hold_back)
+        for group in groups:
+            group.rollouts.sort(key=lambda r: r.sample)
+        return Batch(step, groups, sampled - started, time.monotonic() - sampled)
+
+    def _rollout(self, task: Task, request: Request, completion: Completion, sample: int) -> Rollout:
+        text = self.policy.text(completion.tokens)
+        extraction = extract(text, task)
+        return Rollout(
+            task=task,
+            sample=sample,
+            prompt_tokens=request.prompt_tokens,
+            tokens=completion.tokens,
+            logprobs=completion.logprobs,
+            text=text,
+            truncated=completion.truncated,
+            policy_version=self.sampler.policy_version,
+            program=extraction.program if extraction.found else "",
+            blocks=extraction.blocks if len(extraction.blocks) > 1 else (),
+        )
+
+    def _finish(self, rollout: Rollout, verdicts: list[Verdict]) -> None:
+        rollout.verdict = verdicts[0]
+        if rollout.blocks:
+            rollout.block_verdicts = (*verdicts[1:], verdicts[0])
+        rollout.solution_class = solution_class(rollout.task, verdicts[0])
+        rollout.reward = self._rewarded(rollout.verdict)
+        reward = self.config.reward
+        if rollout.reward is None:
+            return
+        if rollout.truncated and reward.truncated != "grade":
+            rollout.reward = 0.0 if reward.truncated == "zero" else None
+        elif reward.overlong_buffer:
+            rollout.reward += soft_overlong(
+                len(rollout.tokens), max_tokens=self.config.sampler.max_tokens, buffer=reward.overlong_buffer
+            )
+
+    def _rewarded(self, verdict: Verdict) -> float | None:
+        try:
+            return self.reward(verdict)
+        except TaskError:
+            raise
+        except Exception as error:  # the user's function: any fault in it is its own
+            raise TaskError(
+                f"reward {self.config.reward.kind!r} failed on {verdict.task_id}: {type(error).__name__}: {error}"
+            ) from error
+
+    def _outlast_outage(
+        self, rollouts: Sequence[Rollout], step: int, hold_back: HoldBack | None = None
+    ) -> None:
+        """Grade again what the sandbox could not; during an outage only once one program gets a verdict.
+
+        What it cannot grade even then is left out of its group, unless it is over half of the programs.
+        """
+        since = time.monotonic()
+        most = MAX_INFRA_SHARE * sum(r.verdict is not None and r.verdict.phase != "no_code" for r in rollouts)
+        failed = _ungraded(rollouts)
+        self._grade_again(failed if len(failed) <= most else failed[:1], hold_back)
+        for pause in itertools.chain(OUTAGE_PAUSES, itertools.repeat(OUTAGE_PAUSES[-1])):
+            if len(_ungraded(failed)) < len(failed):  # one got a verdict: the sandbox works again
+                self._grade_again(_ungraded(rollouts), hold_back)
+            failed = _ungraded(rollouts)
+            if len(failed) <= most:
+                return
+            verdict = failed[0].verdict
+            text = (
+                f"the sandbox could not grade {len(failed)} of {len(rollouts)} completions in step {step}: "
+                f"{(verdict and verdict.detail) or 'no detail'}"
+            )
+            waited = time.monotonic() - since
+            if waited >= self.config.sandbox.outage_seconds:
+                raise SandboxOutageError(
+                    f"{text}. Waited {waited:.0f} s; check `coderl sandbox doctor`, then continue with --resume"
+                )
+            self.note(f"{text}; trying again in {pause:g} s")
+            time.sleep(pause)
+            self._grade_again(failed[:1], hold_back)
+
+    def _grade_again(self, rollouts: Sequence[Rollout], hold_back: HoldBack | None = None) -> None:
+        gradings = Gradings(self.grader, hold_back)
+        pending = [(rollout, gradings.submit(rollout)) for rollout in rollouts]
+        for rollout, futures in pending:
+            self._finish(rollout, [future.result() for future in futures])
+
+
+def _ungraded(rollouts: Sequence[Rollout]) -> list[Rollout]:
+    return [r for r in rollouts if r.verdict is not None and r.verdict.score is None]
+
+
+def soft_overlong(length: int, *, max_tokens: int, buffer: int) -> float:
+    """DAPO's soft overlong punishment, added to the reward: 0 up to max_tokens - buffer, then down to -1."""
+    return min(0.0, max(-1.0, (max_tokens - buffer - length) / buffer))

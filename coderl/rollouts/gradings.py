@@ -1,0 +1,68 @@
+"""The gradings of a batch: each program of a task once, and those that pass again on the tests held back.
+
+    program -> rewarded tests --passes--> held-back tests -> Rollout.held_back
+                     |
+                     +-> Rollout.verdict, the reward
+
+The second grading starts in the thread that ends the first; nobody waits for it before the step is written down.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+from coderl.rollouts.batch import Rollout
+from tasks.extraction.extract import program_of
+from tasks.grading.grader import Grader
+from tasks.grading.hold_back import HoldBack
+from tasks.types import Task, Verdict
+
+
+class Gradings:
+    """A program that was submitted is not run again: over half of a batch's are, as groups concentrate."""
+
+    def __init__(self, grader: Grader, hold_back: HoldBack | None = None) -> None:
+        self._grader, self._hold_back = grader, hold_back
+        self._verdicts: dict[tuple[str, str], Future[Verdict]] = {}
+        self._again: dict[tuple[str, str], Future[Verdict | None]] = {}
+
+    def submit(self, rollout: Rollout) -> list[Future[Verdict]]:
+        """The program's grading, then one for each block before the last (the last is the program)."""
+        task = rollout.task
+        split = self._hold_back.split(task) if self._hold_back else None
+        programs = [rollout.program, *(program_of(block, task) for block in rollout.blocks[:-1])]
+        verdicts = [self._submit(split.rewarded if split else task, program) for program in programs]
+        if split:
+            key = (task.id, rollout.program)
+            if key not in self._again:
+                self._again[key] = self._submit_again(split.held_back, rollout.program, verdicts[0])
+            rollout.held_back = self._again[key]
+        return verdicts
+
+    def _submit(self, task: Task, program: str) -> Future[Verdict]:
+        key = (task.id, program)
+        if key not in self._verdicts:
+            self._verdicts[key] = self._grader.submit(task, program)
+        return self._verdicts[key]
+
+    def _submit_again(self, task: Task, program: str, first: Future[Verdict]) -> Future[Verdict | None]:
+        """The verdict on the held-back tests of `task`; None where `program` did not pass the `first` ones."""
+        again: Future[Verdict | None] = Future()
+
+        def finish(done: Future[Verdict]) -> None:
+            try:
+                again.set_result(done.result())
+            except Exception as error:  # noqa: BLE001  # delivered to whoever waits
+                again.set_exception(error)
+
+        def begin(done: Future[Verdict]) -> None:
+            try:
+                if done.result().passed:
+                    self._grader.submit(task, program).add_done_callback(finish)
+                else:
+                    again.set_result(None)
+            except Exception as error:  # noqa: BLE001  # delivered to whoever waits
+                again.set_exception(error)
+
+        first.add_done_callback(begin)
+        return again

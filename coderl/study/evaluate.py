@@ -1,0 +1,90 @@
+"""The final evaluations of one policy: held-out tasks at temperature 1 and at its own best, and training tasks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from coderl.model.policy import load_policy
+from coderl.rollouts.collect import Collector
+from coderl.runfolder.write import RunFolder, identity
+from coderl.sampling.sampler import open_sampler
+from coderl.study.config import StudyConfig
+from coderl.study.jobs import BEST, HELD_OUT, TRAINING
+from coderl.training.display import Display
+from coderl.training.evaluate import Evaluation, evaluate, summarise
+from tasks.datasets import load
+from tasks.grading.grader import Grader
+from tasks.grading.modes import checked
+from tasks.grading.rewards import load_reward
+from tasks.runner import open_runner
+from tasks.types import Task
+
+
+def evaluate_model(config: StudyConfig, name: str, model: Path, *, step: int) -> dict[str, Any]:
+    """Evaluate a transformers folder; evaluations that are in `evals/NAME` already are not repeated.
+
+    Returns what the study's record says: the chosen temperature, and pass@k at each one tried.
+    """
+    folder = RunFolder(config.folder / "evals" / name)
+    (folder.path / "evals").mkdir(parents=True, exist_ok=True)
+    shared = config.shared()
+    folder.write_text("config.toml", shared.model_copy(update={"name": name}).to_toml())
+    folder.write_text("run.json", json.dumps(identity(shared.model_copy(update={"name": name}), [])) + "\n")
+    display, final = Display(), config.final
+    policy = load_policy(model, shared.model)
+    place = shared.sandbox
+    with open_runner(
+        urls=place.urls,
+        slots=place.slots,
+        backend=place.backend,
+        requirements=shared.grading.requirements,
+    ) as runner:
+        sampler = open_sampler(model, policy, shared.sampler, shared.seed)
+        grader = Grader(runner)
+        collector = Collector(shared, policy, sampler, grader, load_reward(shared.reward.kind))
+
+        def passable(tasks: list[Task]) -> list[Task]:
+            return checked(tasks, grader, shared.grading.in_process, display.checking).tasks
+
+        held_out, calibration = map(passable, _held_out(config))
+        curves = {
+            temperature: _calibrate(collector, calibration, final.calibration_samples, temperature)
+            for temperature in final.temperatures
+        }
+        best = max(curves, key=lambda t: (curves[t], -abs(t - 1.0)))
+        training = passable(load(shared.data.train, split="train", limit=final.train_tasks))
+        wanted = [
+            (HELD_OUT, held_out, final.samples, 1.0),
+            (BEST, held_out, final.best_samples, best),
+            (TRAINING, training, final.train_samples, 1.0),
+        ]
+        done = {line["name"] for line in folder.read_log() if line["kind"] == "eval"}
+        for kind, tasks, samples, temperature in wanted:
+            if kind in done or (kind == BEST and temperature == 1.0):
+                continue  # at temperature 1 the best is the first one
+            result = evaluate(
+                collector, tasks, samples, name=kind, step=step, temperature=temperature, folder=folder
+            )
+            display.evaluation(result)
+    return {"best_temperature": best, "calibration": {str(t): value for t, value in curves.items()}}
+
+
+def _held_out(config: StudyConfig) -> tuple[list[Task], list[Task]]:
+    """The tasks of the final evaluation, and those that temperatures are chosen on."""
+    final = config.final
+    tasks = load(
+        config.shared().data.evaluation, split="held-out", limit=final.tasks + final.calibration_tasks
+    )
+    return tasks[: final.tasks], tasks[final.tasks :]
+
+
+def _calibrate(collector: Collector, tasks: list[Task], samples: int, temperature: float) -> float:
+    """pass@k at the largest k that is stable, half of the samples: what sharpening could hide."""
+    batch = collector.collect(
+        tasks, samples, step=0, stream=f"calibration/{temperature}", temperature=temperature
+    )
+    result: Evaluation = summarise(batch, "calibration", samples)
+    k = 1 << ((samples // 2).bit_length() - 1)
+    return result.pass_at_k.get(k, 0.0)

@@ -1,0 +1,176 @@
+"""What the training commands do, once their configuration is known."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from coderl.config.settings import RunConfig
+from coderl.errors import ConfigError, RunFolderError, TrainingError
+from coderl.learning import ranks
+from coderl.model import warmup
+from coderl.model.policy import load_policy
+from coderl.rollouts.collect import Collector
+from coderl.runfolder.files import make_folder
+from coderl.runfolder.write import RunFolder
+from coderl.sampling.sampler import open_sampler, require_sampler
+from coderl.training.display import Display
+from coderl.training.dryrun import dry_run
+from coderl.training.evaluate import Evaluation, evaluate
+from coderl.training.loop import train
+from coderl.training.opening import open_run
+from tasks.datasets import load as load_tasks
+from tasks.grading.grader import Grader
+from tasks.grading.modes import checked, summary
+from tasks.grading.rewards import load_reward
+from tasks.runner import open_runner
+from tasks.validation.audits import read_audits, require_known, without_weak
+
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+def run_training(config: RunConfig, *, resume: bool) -> None:
+    """Train, write the report, and print before and after beside the control."""
+    ranks.require_fitting(config)
+    with ranks.joined() as rank:
+        if rank == 0:
+            _lead(config, resume=resume)
+        else:
+            ranks.follow(config)
+
+
+def _lead(config: RunConfig, *, resume: bool) -> None:
+    display = Display()
+    try:
+        with explained(config), open_run(config, resume=resume, display=display) as run:
+            train(run)
+    except KeyboardInterrupt:
+        display.note(f"stopped; continue with: coderl train --resume {config.folder}")
+        raise
+    from analysis import report  # loads plotting and statistics libraries: not before they are needed
+
+    path = report.write(config.folder)
+    print(outcome(run.folder))
+    print(f"report: {path}")
+
+
+@contextlib.contextmanager
+def explained(config: RunConfig, *, dry: bool = False) -> Iterator[None]:
+    """What the system refuses as an error that names the remedy; everything written so far is whole."""
+    then = "try again" if dry else f"continue with `coderl train --resume {config.folder}`"
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.errno not in UNWRITABLE:
+            raise TrainingError(
+                f"the run in {config.folder} stopped: {type(error).__name__}: {error}. Mend that, then {then}"
+            ) from error
+        place = "the temporary run folder" if dry else f"run folder {config.folder}"
+        file = f" ({error.filename})" if error.filename else ""
+        raise RunFolderError(
+            f"{place} cannot be written: {os.strerror(error.errno)}{file}; free disk space, or allow writing there, "
+            f"then {then}"
+        ) from error
+
+
+def run_dry(config: RunConfig, *, resume: bool) -> None:
+    """Print the resolved configuration, then what a step of it costs, as comments: all of it is TOML."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError("--dry-run measures one process; start it without torchrun")
+    print(config.to_toml())
+    with explained(config, dry=True):
+        estimate = dry_run(config, resume=resume)
+    print(textwrap.indent(str(estimate), "# "))
+
+
+def outcome(folder: RunFolder) -> str:
+    """Held-out pass@1 before and after training, and the control's, as a few lines of text."""
+    evaluations = [line for line in folder.read_log() if line["kind"] == "eval"]
+    held_out = [e for e in evaluations if e["name"] == "held-out"]
+    rows = [("warm model", held_out[0]), ("trained", held_out[-1])]
+    rows += [("control: warm-up continued", e) for e in evaluations if e["name"] == "control"]
+    lines = [f"held-out tasks: {held_out[0]['tasks']}, samples a task: {held_out[0]['samples']}"]
+    for name, e in rows:
+        curve = "  ".join(f"pass@{k} {v:.3f}" for k, v in e["pass_at_k"].items())
+        lines.append(f"  {name:<28}{curve}  compiles {e['compile_rate']:.1%}")
+    return "\n".join(lines)
+
+
+def run_warmup(config: RunConfig, out: Path) -> None:
+    """Warm the built-in model up and save it as a transformers folder."""
+    make_folder(out, "--out")
+    if any(out.iterdir()):
+        raise ConfigError(f"{out} exists and is not empty; choose another --out")
+    display = Display()
+    state = warmup.start(config.warmup, config.seed)
+    with display.warming(config.warmup.steps) as on_step:
+        warmup.train(state, config.warmup.steps, on_step=on_step)
+    state.policy.save(out)
+    print(f"warm model: {out}")
+
+
+def run_evaluation(
+    config: RunConfig,
+    model: Path,
+    tasks: str,
+    *,
+    samples: int,
+    limit: int | None,
+    out: Path | None,
+    as_json: bool,
+) -> Evaluation:
+    """Evaluate a transformers folder on tasks."""
+    display = Display(quiet=as_json)
+    require_sampler(config.sampler)
+    policy = load_policy(model, config.model)
+    loaded = load_tasks(tasks, split="held-out", limit=limit)
+    audits = read_audits(config.data.audit)
+    require_known(loaded, audits, config.data.audit)
+    chosen = without_weak(loaded, audits)
+    if weak := [task.id for task in loaded if audits.is_weak(task)]:
+        display.weak(weak)
+    fitting = [t for t in chosen if len(policy.prompt_tokens(t)) <= config.sampler.max_prompt_tokens]
+    if len(fitting) < len(chosen):
+        display.note(
+            f"{len(chosen) - len(fitting)} tasks left out: prompt over {config.sampler.max_prompt_tokens} tokens"
+        )
+    if not fitting:
+        raise ConfigError("no task is left: raise sampler.max_prompt_tokens, or see data.audit")
+    if out is not None:
+        make_folder(out / "evals", "--out")
+    languages = {name for task in fitting for name in task.languages}
+    place = config.sandbox
+    with open_runner(
+        urls=place.urls,
+        slots=place.slots,
+        backend=place.backend,
+        languages=languages,
+        requirements=config.grading.requirements,
+    ) as runner:
+        sampler = open_sampler(model, policy, config.sampler, config.seed)
+        grader = Grader(runner)
+        passable = checked(fitting, grader, config.grading.in_process, display.checking)
+        if passable.left_out:
+            display.left_out(passable.left_out)
+        if not passable.tasks:
+            raise ConfigError(f"no task is left: {summary(passable.left_out)}")
+        collector = Collector(config, policy, sampler, grader, load_reward(config.reward.kind))
+        result = evaluate(
+            collector,
+            passable.tasks,
+            samples,
+            name="eval",
+            step=0,
+            temperature=config.eval.temperature,
+            folder=RunFolder(out) if out else None,
+            on_progress=display.evaluating,
+        )
+    display.evaluation(result)
+    if as_json:
+        print(json.dumps(result.record()))
+    return result

@@ -1,0 +1,139 @@
+"""What a run shows while it works: one line a step, and a progress bar within it on a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+if TYPE_CHECKING:
+    from coderl.config.settings import RunConfig
+    from coderl.rollouts.batch import Batch
+    from coderl.rollouts.prompts import Data
+    from coderl.training.evaluate import Evaluation
+
+SAMPLE_LINES = 20
+
+
+def _overfit(fields: dict[str, Any]) -> str:
+    rate = fields["overfit_rate"]
+    return "" if rate is None else f"  overfit {rate:.0%}"
+
+
+def printable(text: str) -> str:
+    """`text` without what could steer a terminal: a model's output is not to be trusted with one."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+class Display:
+    """Writes to standard error, so that standard output stays for results."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.console = Console(stderr=True, quiet=quiet, highlight=False)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        self._progress = Progress(
+            *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=self.console, transient=True
+        )
+        self._bar = self._progress.add_task("", visible=False)
+
+    def start(self, config: RunConfig, data: Data, backend: str) -> None:
+        objective, learner = config.objective, config.learner
+        self.console.print(
+            f"[bold]{config.name}[/]: {objective.name}, {config.train.steps} steps of {config.train.prompts_per_step} "
+            f"prompts x {config.train.samples_per_prompt} samples, learning rate {learner.learning_rate:g}; "
+            f"{len(data.train)} training and {len(data.evaluation)} evaluation tasks; sandbox: {backend}"
+        )
+        if data.overlapping:
+            what = "kept" if config.data.allow_overlap else "left out of training"
+            self.note(f"{len(data.overlapping)} training tasks also occur in evaluation: {what}")
+        if data.too_long:
+            self.note(
+                f"{len(data.too_long)} tasks left out: prompt over {config.sampler.max_prompt_tokens} tokens"
+            )
+        if data.weak:
+            self.weak(data.weak)
+        if data.left_out:
+            self.left_out(data.left_out)
+
+    def weak(self, tasks: Sequence[str]) -> None:
+        self.note(f"{len(tasks)} tasks left out: their tests are weak, says data.audit (such as {tasks[0]})")
+
+    def left_out(self, reasons: Mapping[str, str]) -> None:
+        """`reasons`: by the tasks' ids."""
+        from tasks.grading.modes import summary  # loads all of tasks: not before there is something to say
+
+        self.note(f"{len(reasons)} tasks left out, as no program could pass them: {summary(reasons)}")
+
+    def note(self, text: str) -> None:
+        self.console.print(f"[yellow]{text}[/]")
+
+    def sampling(self, done: int, total: int) -> None:
+        self._advance("sampling", done, total)
+
+    def evaluating(self, done: int, total: int) -> None:
+        self._advance("evaluating", done, total)
+
+    def checking(self, done: int, total: int) -> None:
+        self._advance("references of tasks that need a judge", done, total)
+
+    def _advance(self, what: str, done: int, total: int) -> None:
+        if not self.console.is_terminal:
+            return
+        if done == total:
+            self._progress.update(self._bar, visible=False)
+            self._progress.stop()
+            return
+        self._progress.start()
+        self._progress.update(self._bar, description=what, completed=done, total=total, visible=True)
+
+    @contextlib.contextmanager
+    def warming(self, steps: int, what: str = "warm-up") -> Iterator[Callable[[int, float], None]]:
+        """Progress of supervised training; every tenth of the way is printed where there is no terminal."""
+        first: list[int] = []
+
+        def on_step(step: int, loss: float) -> None:
+            first.append(step)
+            done = step - first[0] + 1
+            self._advance(what, done, steps)
+            if done == steps or (not self.console.is_terminal and done % max(1, steps // 10) == 0):
+                self.console.print(f"{what} {done:>5}/{steps}  loss {loss:.3f}")
+
+        yield on_step
+
+    def step(self, step: int, steps: int, fields: dict[str, Any]) -> None:
+        self.console.print(
+            f"step {step:>4}/{steps}  reward {fields['reward_mean']:.3f}  pass {fields['pass_rate']:.3f}  "
+            f"entropy {fields['entropy']:.3f}  kl {fields['kl_warm']:.4f}  compiles {fields['compile_rate']:.0%}  "
+            f"rows {fields['learner_rows']}/{fields['rows']}  {fields['seconds_total']:.1f} s "
+            f"(sample {fields['seconds_sample']:.1f}, grade +{fields['seconds_grade']:.1f}, "
+            f"learn {fields['seconds_learn']:.1f})" + _overfit(fields)
+        )
+
+    def samples(self, batch: Batch) -> None:
+        """The best and the worst completion of the first group whose rewards differ."""
+        group = next((g for g in batch.groups if g.has_signal), batch.groups[0])
+        graded = sorted((r for r in group.rollouts if r.reward is not None), key=lambda r: r.reward or 0.0)
+        for rollout in graded[:1] + graded[1:][-1:]:
+            self.console.print(
+                f"  {printable(group.task.id)}, reward {rollout.reward:.2f}:", style="dim", markup=False
+            )
+            text = printable(rollout.text.strip("\n")).splitlines()
+            shown = text[:SAMPLE_LINES] + (["..."] if len(text) > SAMPLE_LINES else [])
+            self.console.print("\n".join(f"    {line}" for line in shown), markup=False)
+
+    def evaluation(self, result: Evaluation) -> None:
+        curve = "  ".join(f"pass@{k} {v:.3f}" for k, v in result.pass_at_k.items())
+        self.console.print(
+            f"[bold]{result.name}[/] step {result.step}: {result.tasks} tasks x {result.samples}  {curve}  "
+            f"entropy {result.entropy:.3f}  compiles {result.compile_rate:.0%}"
+        )

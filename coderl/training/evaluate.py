@@ -1,0 +1,109 @@
+"""Evaluation: n samples a task, unbiased pass@k (Chen et al. 2021), written to the run folder."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.passk import mean_pass_at_k
+from coderl.rollouts.batch import Batch, Group
+from coderl.rollouts.collect import Collector
+from coderl.runfolder.write import RunFolder
+from tasks.builtin import CONTROL
+from tasks.types import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """`pass_at_k[k]` over tasks; INFRA results are left out of n, and counted."""
+
+    name: str
+    step: int
+    tasks: int
+    samples: int
+    pass_at_k: dict[int, float]
+    compile_rate: float
+    entropy: float
+    infra_count: int
+    class_mass: dict[str, float]
+
+    def record(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "tasks": self.tasks,
+            "samples": self.samples,
+            "pass_at_k": {str(k): v for k, v in self.pass_at_k.items()},
+            "compile_rate": self.compile_rate,
+            "entropy": self.entropy,
+            "infra_count": self.infra_count,
+            "class_mass": self.class_mass,
+        }
+
+
+def evaluate(
+    collector: Collector,
+    tasks: Sequence[Task],
+    samples: int,
+    *,
+    name: str,
+    step: int,
+    temperature: float,
+    folder: RunFolder | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Sample, grade and summarise; the same (name, step) always draws the same seeds."""
+    batch = collector.collect(
+        tasks, samples, step=step, stream=f"eval/{name}", temperature=temperature, on_progress=on_progress
+    )
+    result = summarise(batch, name, samples)
+    if folder is not None:
+        folder.write_evaluation(name, batch)
+        folder.log("eval", step, temperature=temperature, **result.record())
+    return result
+
+
+def summarise(batch: Batch, name: str, samples: int) -> Evaluation:
+    counts = []
+    for group in batch.groups:
+        graded = [r.verdict for r in group.rollouts if r.verdict is not None and r.verdict.score is not None]
+        if graded:
+            counts.append((len(graded), sum(v.passed for v in graded)))
+    smallest = min((n for n, _ in counts), default=0)
+    ks = [k for k in (2**i for i in range(12)) if k <= smallest]
+    rollouts = batch.rollouts
+    classes = Counter(
+        r.solution_class for r in rollouts if r.solution_class and not r.task.level.endswith(CONTROL)
+    )
+    return Evaluation(
+        name=name,
+        step=batch.step,
+        tasks=len(batch.groups),
+        samples=samples,
+        pass_at_k=mean_pass_at_k(counts, ks),
+        compile_rate=compile_rate(batch),
+        entropy=entropy(batch),
+        infra_count=sum(r.verdict is None or r.verdict.score is None for r in rollouts),
+        class_mass={name: count / classes.total() for name, count in sorted(classes.items())},
+    )
+
+
+def pass_rate(group: Group) -> float:
+    """Share of a group's graded completions that pass; 0 where none could be graded."""
+    graded = [
+        r.verdict.passed for r in group.rollouts if r.verdict is not None and r.verdict.score is not None
+    ]
+    return sum(graded) / max(1, len(graded))
+
+
+def compile_rate(batch: Batch) -> float:
+    """Share of completions that hold a program which compiles."""
+    broken = sum(r.verdict is not None and r.verdict.phase in ("no_code", "compile") for r in batch.rollouts)
+    return 1 - broken / max(1, len(batch.rollouts))
+
+
+def entropy(batch: Batch) -> float:
+    """Entropy estimate over all completions, nats a token: minus the sampler's mean log-probability."""
+    tokens = sum(len(r.logprobs) for r in batch.rollouts)
+    return -sum(sum(r.logprobs) for r in batch.rollouts) / max(1, tokens)

@@ -1,0 +1,237 @@
+"""The training loop.
+
+data.batch -> Collector.collect -> credited -> Learner.probe -> Learner.update -> Sampler.publish
+              (vLLM samples,                     (entropy, KL,    (torch)           (weights into vLLM)
+               sandbox grades)                    mismatch)
+                             \\______________ run folder: rollouts, steps, checkpoints ______________/
+
+With `train.lag = 1` the first of these runs a step ahead, in a thread (`coderl/training/ahead.py`).
+`coderl/training/opening.py` builds what the loop uses, `coderl/training/record.py` writes what it did.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from coderl.config.settings import RunConfig
+from coderl.errors import CollapseError, NonFiniteError, SamplerError, SandboxOutageError
+from coderl.learning.rows import credited
+from coderl.rollouts.batch import Batch
+from coderl.runfolder import checkpoint
+from coderl.training import record
+from coderl.training.evaluate import Evaluation, entropy, evaluate
+from coderl.training.mismatch import check_mismatch
+from coderl.training.run import Run
+from coderl.training.stages import stage_measures
+from tasks.errors import TaskError
+
+
+def train(run: Run) -> None:
+    """Train from `run.step` to the configured number of steps, and evaluate before, on the way, and after.
+
+    Raises:
+        CollapseError, NonFiniteError, MismatchError, SamplerError, SandboxOutageError, RunFolderError, TaskError:
+            the run stops, and its last checkpoint can be resumed.
+    """
+    with _keeping_finished_steps(run):
+        while True:
+            # Before the step's checkpoint, so that a resumed run neither repeats nor misses an evaluation.
+            if _evaluation_is_due(run):
+                evaluate_held_out(run, _evaluation_samples(run))
+            if run.monitor.finding and run.config.train.stop_on_collapse:
+                _stop_collapsed(run)
+            if _checkpoint_is_due(run):
+                save_checkpoint(run)
+            if run.finished or run.stop_requested:
+                break
+            train_step(run)
+    if not run.finished:
+        run.folder.log("event", run.step, event="interrupted", detail="resume with --resume")
+        raise KeyboardInterrupt
+
+
+def train_step(run: Run) -> None:
+    """Sample, grade, learn, publish, record."""
+    started = time.monotonic()
+    step = run.step + 1
+    batch = run.ahead.take() or collect(run, step)
+    seconds_publish = 0.0
+    if _samples_ahead(run, step):
+        seconds_publish += publish(run, version=run.step)
+        run.ahead.begin(lambda: collect(run, step + 1, lambda done, total: run.ahead.proceed()))
+    run.learner.objective = run.schedule.current
+    rows = credited(
+        batch,
+        run.schedule.current,
+        seed=run.config.seed,
+        replaced=run.config.train.dynamic_sampling > 0,
+    )
+    probe = run.learner.probe(rows, seed=run.config.seed + step)
+    check_mismatch(run, probe)
+    update = run.learner.update(rows)
+    if not run.ahead.busy:
+        seconds_publish += publish(run, version=step)
+    run.step = step
+    fields = record.measured(batch, probe, update) | {
+        "objective": run.schedule.current.name,
+        **_stage(run, batch),
+        "seconds_publish": seconds_publish,
+        "seconds_total": time.monotonic() - started,
+    }
+    record.write(run, batch, fields)
+    _advance(run, fields)
+
+
+def _stage(run: Run, batch: Batch) -> dict[str, Any]:
+    """What the stage monitor reads off a batch, and its verdict."""
+    measures, solved = stage_measures(batch, run.solved)
+    run.solved |= solved
+    return {**measures, "stage": run.stages.step(entropy=entropy(batch), **measures)}
+
+
+def _advance(run: Run, fields: dict[str, Any]) -> None:
+    """Let the collapse monitor see the step, and the schedule choose the next one's objective."""
+    run.monitor.step(
+        run.step,
+        compile_rate=fields["compile_rate"],
+        signal_rate=fields["signal_rate"],
+        pass_rate=fields["pass_rate"],
+    )
+    if run.schedule.step(fields["stage"]):
+        detail = f"{run.schedule.current.name}, in stage {fields['stage']}"
+        run.folder.log("event", run.step, event="objective", detail=detail)
+        run.display.note(f"the objective is now {detail}")
+
+
+def publish(run: Run, version: int) -> float:
+    """Let the sampler have the learner's weights, unless it has; the seconds that it took."""
+    started = time.monotonic()
+    if run.sampler.policy_version != version:
+        run.sampler.publish(run.learner.named_weights(), version=version)
+    return time.monotonic() - started
+
+
+def _samples_ahead(run: Run, step: int) -> bool:
+    """Whether the batch of the step after `step` is sampled while `step` is learned; see coderl/training/ahead.py."""
+    train, every = run.config.train, run.config.eval.every
+    pause = step % train.checkpoint_every == 0 or (every > 0 and step % every == 0)
+    return train.lag > 0 and step < train.steps and not pause and not run.stop_requested
+
+
+def collect(run: Run, step: int, on_progress: Callable[[int, int], None] | None = None) -> Batch:
+    """A step's graded batch.
+
+    With `train.dynamic_sampling` prompts whose rewards are all equal leave the learner's batch, and others
+    take their place, that many times at most (DAPO, arXiv 2503.14476, section 3.2).
+    """
+    config = run.config.train
+    tasks = run.data.batch(step, config.prompts_per_step, run.config.seed)
+    batch = Batch(step, [])
+    for turn in range(config.dynamic_sampling + 1):
+        more = run.collector.collect(
+            tasks,
+            config.samples_per_prompt,
+            step=step,
+            stream=f"train/{turn}" if turn else "train",
+            hold_back=run.hold_back,
+            on_progress=on_progress or run.display.sampling,
+        )
+        batch = batch + more
+        missing = config.prompts_per_step - sum(group.has_signal for group in batch.groups)
+        if missing <= 0:
+            break
+        used = {group.task.id for group in batch.groups}
+        tasks = run.data.others(missing, used, f"{run.config.seed}/{step}/{turn}")
+    return batch
+
+
+def evaluate_held_out(run: Run, samples: int, name: str = "held-out") -> Evaluation:
+    result = evaluate(
+        run.collector,
+        run.data.evaluation,
+        samples,
+        name=name,
+        step=run.step,
+        temperature=run.config.eval.temperature,
+        folder=run.folder,
+        on_progress=run.display.evaluating,
+    )
+    run.display.evaluation(result)
+    run.metrics.add(f"eval/{name}", run.step, {f"pass@{k}": v for k, v in result.pass_at_k.items()})
+    if name == "held-out":
+        run.evaluated_step = run.step
+        run.monitor.evaluation(result.pass_at_k.get(1, 0.0))
+        # Evaluations on the way draw fewer samples than the first: the largest k that all of them have.
+        run.stages.evaluation(result.pass_at_k.get(_common_k(run.config)), warm=run.step == 0)
+    return result
+
+
+def _evaluation_is_due(run: Run) -> bool:
+    every = run.config.eval.every
+    on_the_way = every > 0 and run.step % every == 0
+    return run.evaluated_step < run.step and (run.step == 0 or run.finished or on_the_way)
+
+
+def _evaluation_samples(run: Run) -> int:
+    config = run.config.eval
+    return config.final_samples if run.step == 0 or run.finished else config.samples
+
+
+def _common_k(config: RunConfig) -> int:
+    """The largest power of two within the samples of every evaluation."""
+    return 1 << (min(config.eval.samples, config.eval.final_samples).bit_length() - 1)
+
+
+def _checkpoint_is_due(run: Run) -> bool:
+    on_the_way = run.step % run.config.train.checkpoint_every == 0
+    return run.saved_step < run.step and (on_the_way or run.finished or run.stop_requested)
+
+
+def save_checkpoint(run: Run) -> None:
+    folder = run.folder.path / "checkpoints"
+    state = {
+        "learner": run.learner.state(),
+        "monitor": run.monitor.state(),
+        "stages": run.stages.state(),
+        "schedule": run.schedule.state(),
+        "solved": sorted(run.solved),
+        "evaluated_step": run.evaluated_step,
+    }
+    checkpoint.save(folder, run.step, run.learner, state)
+    checkpoint.prune(folder, run.config.train.keep_checkpoints, protect=_last_healthy(run))
+    run.saved_step = run.step
+
+
+@contextlib.contextmanager
+def _keeping_finished_steps(run: Run) -> Iterator[None]:
+    """Where sampling, grading or rewarding fails, or learning before it changed anything, the weights are those of the
+    last step: save them.
+
+    Not so where learning or publishing fails later: from there the last regular checkpoint is resumed.
+    """
+    try:
+        yield
+    except (SamplerError, SandboxOutageError, TaskError, NonFiniteError) as error:
+        half_learned = isinstance(error, NonFiniteError) and error.half_learned
+        if run.saved_step < run.step and not half_learned:
+            save_checkpoint(run)
+        raise
+
+
+def _last_healthy(run: Run) -> Path | None:
+    steps = run.folder.path.glob("checkpoints/step-*")
+    healthy = [path for path in steps if int(path.name.rpartition("-")[2]) <= run.monitor.healthy_step]
+    return max(healthy, default=None)
+
+
+def _stop_collapsed(run: Run) -> None:
+    kept = _last_healthy(run)
+    run.folder.log("event", run.step, event="collapse", detail=run.monitor.finding)
+    raise CollapseError(
+        f"the policy collapsed at step {run.step}: {run.monitor.finding}. The last healthy checkpoint is "
+        f"{kept or 'the warm model'}; lower learner.learning_rate or raise objective.kl_coef"
+    )

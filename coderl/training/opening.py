@@ -1,0 +1,215 @@
+"""Building (or reloading) what a training run uses, and closing it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+
+import torch
+
+from coderl.config.settings import RunConfig
+from coderl.learning.learner import TENSORS
+from coderl.learning.ranks import make_learner
+from coderl.model import warmup
+from coderl.model.policy import load_policy, require_model
+from coderl.rollouts.collect import Collector
+from coderl.rollouts.prompts import Data, fitting, load_data, passable, within
+from coderl.runfolder import checkpoint
+from coderl.runfolder.dashboards import Metrics, require_wandb
+from coderl.runfolder.write import RunFolder
+from coderl.sampling.sampler import open_sampler, require_sampler
+from coderl.training.collapse import CollapseMonitor
+from coderl.training.display import Display
+from coderl.training.evaluate import pass_rate
+from coderl.training.loop import evaluate_held_out
+from coderl.training.run import Run
+from coderl.training.stages import ObjectiveSchedule, StageMonitor
+from tasks.grading.grader import Grader
+from tasks.grading.hold_back import HoldBack
+from tasks.grading.modes import Found, check
+from tasks.grading.rewards import load_reward
+from tasks.runner import open_runner
+
+ONE_SIGNAL_SECONDS = 1.0  # torchrun passes on what its terminal has sent to all processes already
+
+
+@contextlib.contextmanager
+def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[Run]:
+    """Build (or reload) everything a run needs; closes the sandbox at the end.
+
+    What can be wrong is tried first: vLLM, data, sandbox and model folder, before a run folder is made.
+    """
+    require_sampler(config.sampler)
+    data = load_data(config)
+    languages = {name for task in [*data.train, *data.evaluation] for name in task.languages}
+    place = config.sandbox
+    with open_runner(
+        urls=place.urls,
+        slots=place.slots,
+        backend=place.backend,
+        languages=languages,
+        requirements=config.grading.requirements,
+    ) as runner:
+        if config.model.path is not None:
+            require_model(Path(config.model.path))
+        require_wandb(config)
+        reward = load_reward(config.reward.kind)
+        folder = RunFolder(config.folder) if resume else RunFolder.create(config, sys.argv)
+        last = checkpoint.latest(folder.path / "checkpoints") if resume else None
+        step = int(last.name.rpartition("-")[2]) if last else None
+        with Metrics(folder.path, config, after=step) as metrics:
+            warm = _warm_model(config, folder, display, rebuild=last is None)
+            start = last or warm
+            policy = load_policy(warm if config.lora else start, config.model)
+            data = fitting(
+                data, lambda task: len(policy.prompt_tokens(task)), config.sampler.max_prompt_tokens
+            )
+            grader = Grader(runner)
+            data = _checked(data, grader, config, folder, display)
+            display.start(config, data, runner.backend)
+            for line in config.without_effect(on_gpu=torch.cuda.is_available()):
+                display.note(line)
+            sampler = open_sampler(start, policy, config.sampler, config.seed)
+            learner = make_learner(policy, config, start=start, warm=warm)
+            collector = Collector(config, policy, sampler, grader, reward, note=display.note)
+            schedule = ObjectiveSchedule(config.objective, config.stages)
+            hold_back = _hold_back(config, data, display)
+            run = Run(
+                config,
+                folder,
+                data,
+                policy,
+                learner,
+                sampler,
+                collector,
+                display,
+                metrics,
+                schedule,
+                hold_back,
+            )
+            with _graceful_stop(run), contextlib.closing(run.ahead):
+                if config.data.prefilter_samples:
+                    _prefilter(run)
+                if last is None:
+                    _begin(run)
+                else:
+                    _reload(run, last)
+                yield run
+
+
+def _checked(data: Data, grader: Grader, config: RunConfig, folder: RunFolder, display: Display) -> Data:
+    """Leave out tasks that no program could pass, as their references show; a resumed run decides alike."""
+    record = folder.path / "references.json"
+    known = {}
+    if record.exists():
+        known = {name: Found(**fields) for name, fields in json.loads(record.read_text()).items()}
+    found = check([*data.train, *data.evaluation], grader, known, progress=display.checking)
+    if len(found) > len(known):
+        kept = {name: asdict(each) for name, each in found.items() if each.mode != "unknown"}
+        folder.write_text(record.name, json.dumps(kept))
+    return passable(data, found, config.grading.in_process)
+
+
+def _warm_model(config: RunConfig, folder: RunFolder, display: Display, *, rebuild: bool) -> Path:
+    """The model that training starts from: the user's folder, or the built-in one, warmed up."""
+    if config.model.path is not None:
+        return Path(config.model.path)
+    warm = folder.path / "warm"
+    if rebuild:
+        state = warmup.start(config.warmup, config.seed)
+        with display.warming(config.warmup.steps) as on_step:
+            warmup.train(state, config.warmup.steps, on_step=on_step)
+        state.policy.save(warm)
+        if config.train.control:
+            updates = config.train.steps * config.learner.minibatches
+            with display.warming(updates, "control: warm-up continued") as on_step:
+                warmup.train(state, updates, on_step=on_step)
+            state.policy.save(folder.path / "control")
+    return warm
+
+
+def _hold_back(config: RunConfig, data: Data, display: Display) -> HoldBack | None:
+    if not config.grading.hold_back:
+        return None
+    hold_back = HoldBack(config.grading.hold_back, config.seed)
+    display.note(hold_back.describe(data.train))
+    return hold_back
+
+
+def _begin(run: Run) -> None:
+    run.folder.rewind(-1)
+    control = run.folder.path / "control"
+    if control.is_dir():
+        model = load_policy(control, run.config.model).model
+        run.sampler.publish(model.state_dict().items(), version=-1)
+        evaluate_held_out(run, run.config.eval.final_samples, name="control")
+        run.sampler.publish(run.learner.named_weights(), version=0)
+
+
+def _prefilter(run: Run) -> None:
+    """Leave out training tasks that the warm model nearly always or nearly never solves.
+
+    Measured once; a resumed run reads what was measured then.
+    """
+    config = run.config.data
+    record = run.folder.path / "prefilter.json"
+    if record.exists():
+        rates = json.loads(record.read_text())
+    else:
+        batch = run.collector.collect(
+            run.data.train,
+            config.prefilter_samples,
+            step=0,
+            stream="prefilter",
+            on_progress=run.display.sampling,
+        )
+        rates = {group.task.id: pass_rate(group) for group in batch.groups}
+        run.folder.write_text(record.name, json.dumps(rates))
+    run.data = within(run.data, rates, config.prefilter_low, config.prefilter_high)
+    run.display.note(f"{len(run.data.train)} of {len(rates)} training tasks have a useful pass rate")
+
+
+def _reload(run: Run, last: Path) -> None:
+    state = checkpoint.load_state(last)
+    run.step = run.saved_step = int(state["step"])
+    run.evaluated_step = state["evaluated_step"]
+    try:
+        run.learner.load(last, state["learner"])
+    except OSError as error:
+        raise checkpoint.unusable(last, f"{last / TENSORS} cannot be read: {error}") from error
+    run.monitor = CollapseMonitor.from_state(state["monitor"])
+    run.stages = StageMonitor.from_state(state["stages"])
+    run.schedule.load_state(state["schedule"])
+    run.solved = set(state["solved"])
+    run.sampler.publish(run.learner.named_weights(), version=run.step)
+    run.folder.rewind(run.step)
+    run.folder.log("event", run.step, event="resume", detail=last.name)
+
+
+@contextlib.contextmanager
+def _graceful_stop(run: Run) -> Iterator[None]:
+    """First SIGINT or SIGTERM: finish the step, checkpoint, leave. Second: leave now."""
+    asked = 0.0
+
+    def handler(signum: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if run.stop_requested:
+            if time.monotonic() - asked > ONE_SIGNAL_SECONDS:
+                raise KeyboardInterrupt
+            return
+        run.stop_requested, asked = True, time.monotonic()
+        run.display.note("stopping after this step, with a checkpoint; press Ctrl-C again to stop at once")
+
+    previous = {s: signal.signal(s, handler) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for signum, old in previous.items():
+            signal.signal(signum, old)

@@ -1,0 +1,48 @@
+"""What a training run holds while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from coderl.config.settings import RunConfig
+from coderl.learning.learner import Learner
+from coderl.model.policy import Policy
+from coderl.rollouts.collect import Collector
+from coderl.rollouts.prompts import Data
+from coderl.runfolder.dashboards import Metrics
+from coderl.runfolder.write import RunFolder
+from coderl.sampling.sampler import Sampler
+from coderl.training.ahead import Ahead
+from coderl.training.collapse import CollapseMonitor
+from coderl.training.display import Display
+from coderl.training.stages import ObjectiveSchedule, StageMonitor
+from tasks.grading.hold_back import HoldBack
+
+
+@dataclass(slots=True)
+class Run:
+    """`step`: optimizer batches done."""
+
+    config: RunConfig
+    folder: RunFolder
+    data: Data
+    policy: Policy
+    learner: Learner
+    sampler: Sampler
+    collector: Collector
+    display: Display
+    metrics: Metrics
+    schedule: ObjectiveSchedule
+    hold_back: HoldBack | None = None  # with `grading.hold_back`
+    monitor: CollapseMonitor = field(default_factory=CollapseMonitor)
+    stages: StageMonitor = field(default_factory=StageMonitor)
+    ahead: Ahead = field(default_factory=Ahead)
+    solved: set[str] = field(default_factory=set)  # training tasks solved at least once
+    step: int = 0
+    evaluated_step: int = -1
+    saved_step: int = -1
+    stop_requested: bool = False
+
+    @property
+    def finished(self) -> bool:
+        return self.step >= self.config.train.steps

@@ -1,0 +1,411 @@
+"""The program's process, as the judge asks it; what it is told of the judge's own objects."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import types
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from sandbox.inside.bridge import about, valued
+from sandbox.inside.bridge.known import KNOWN, MADE, is_named_tuple
+from sandbox.inside.bridge.peer import ARITHMETIC, LIKE_COMPARISONS, LIKE_QUESTIONS, BrokenPeer
+from sandbox.inside.bridge.shared_files import TooMuch, UnsafeFile
+from sandbox.inside.judge import lent
+from sandbox.inside.judge.descriptions import Descriptions, handle_of, never_excused
+from sandbox.inside.judge.proxies import TOLD, CandidateClass, Proxy, awaited_there, is_opaque
+from sandbox.inside.judge.seen import Record
+from sandbox.inside.values.codec import CodecError, Decoder, Encoder
+from sandbox.inside.values.plain import parts_of
+
+if TYPE_CHECKING:
+    from sandbox.inside.bridge.environment import JudgeSide
+
+T = TypeVar("T")
+
+_MAX_ITEMS = 1_000_000  # of one iterator
+_MAX_PRINTED = 32 << 20  # characters, in all
+# What may end an iteration; out of anything else, C iterators such as map would take StopIteration for theirs.
+_ENDING = frozenset({"next", "resume", "proceed"})
+_VIEWS = frozenset({"items", "keys", "values"})  # methods that give as many items as there are
+_CHANGING = frozenset({"call", "resume", "next", "setattr", "delattr", "setitem", "delitem", "enter", "exit"})
+# Methods by which a value says how it compares with another; each is handed what is expected.
+_QUESTIONS = frozenset(
+    "equals eq ne lt le gt ge isin issubset issuperset isdisjoint difference symmetric_difference intersection "
+    "startswith endswith is_relative_to".split()
+)
+_RESUMING = frozenset({"send", "throw", "next"})  # methods of an iterator
+
+_MADE: dict[str, Callable[[Any], Any]] = {
+    "signature": about.made_signature,
+    "code": about.made_code,
+    "data_fields": about.made_fields,
+}
+
+
+class Candidate(Descriptions):
+    """The program's process. Every description that it sends may be a lie; none may break the judge."""
+
+    def __init__(self, descriptor: int, record: Record) -> None:
+        super().__init__(descriptor, record)
+        self._named: set[type] = set()  # the classes that the test is about
+        self._items: dict[int, int] = {}
+        self._sizes: dict[
+            int, int
+        ] = {}  # by handle: what an object said, since the program last could change it
+        self._promised: dict[
+            int, int
+        ] = {}  # by handle of an iterator, or of a method: how many items it owes
+        self._told: set[int] = (
+            set()
+        )  # handles of objects that arithmetic made from a plain value that may be expected
+        self._fresh: dict[
+            int, int
+        ] = {}  # by handle of a changing value: after which request it was up to date
+        self.environment: JudgeSide | None = None  # where the test names any of it
+        self._failed_assert: AssertionError | None = None  # of the test's, raised within the program's call
+        self._printed = 0
+        self._driven: dict[int, Any] = {}  # by handle of a coroutine
+
+    def ask(self, do: str, *args: object, **kwargs: object) -> Any:
+        self.record.check_intact()
+        self.record.requests += 1
+        self.record.last_value = None
+        if do in _CHANGING:
+            self._sizes.clear()
+        try:
+            value = self.request("call" if do == "resume" else do, args, kwargs)
+        except (StopIteration, StopAsyncIteration) as end:
+            if do in _ENDING:
+                raise
+            raise RuntimeError(f"the program raised {type(end).__name__}") from None
+        except BrokenPeer as problem:
+            self.record.spoil("BrokenProtocol", str(problem))
+        except CodecError as problem:
+            self.record.refuse(f"the test passes what cannot cross to the program: {problem}")
+        except Exception as error:
+            self._check_swallowed(error)
+            raise
+        self._check_swallowed(None)
+        if self.environment is not None and (warning := self.environment.warned()) is not None:
+            if isinstance(warning, (StopIteration, StopAsyncIteration, *never_excused())):
+                self.record.spoil(type(warning).__name__, str(warning.args)[:1000])
+            raise warning
+        if do == "call":
+            self.record.last_value = value
+            if self._promised and (owed := self._promised.get(getattr(args[0], "_coderl_handle", None))):  # type: ignore[arg-type]
+                self._owe(value, owed)
+        return value
+
+    # An object that told the test its length must give as many items where asserts are made of each.
+
+    def size(self, of: Proxy) -> int:
+        count = self.ask_exact(int, "len", of)
+        if self._sizes.setdefault(of._coderl_handle, count) != count:
+            self._contradict("the length of an object changes from question to question")
+        return count
+
+    def iterate(self, of: Proxy) -> Any:
+        iterator = self.ask("iter", of)
+        self._owe(iterator, self._sizes.get(of._coderl_handle, 0))
+        return iterator
+
+    def item(self, of: Proxy, key: object) -> Any:
+        try:
+            return self.ask("getitem", of, key)
+        except IndexError:
+            if type(key) is int and 0 <= key < self._sizes.get(of._coderl_handle, 0) and self.record.watching:
+                self._contradict("an object has no item below its length")
+            raise
+
+    def _owe(self, items: object, count: int) -> None:
+        """`items`, or those that it gives, must be so many."""
+        if not count:
+            return
+        if isinstance(items, Proxy):
+            self._promised[items._coderl_handle] = self._sizes[items._coderl_handle] = count
+        elif (
+            isinstance(items, (list, tuple, dict, set, frozenset))
+            and len(items) < count
+            and self.record.watching
+        ):
+            self._contradict(f"an object of length {count} gives {len(items)} items")
+
+    def _contradict(self, message: str) -> NoReturn:
+        self.record.fail_unit("Contradiction", message)
+
+    def attribute(self, of: Any, name: str) -> Any:
+        self.record.looked_up += name.startswith("_")  # pytest looks at what it collects
+        found = self.ask("getattr", of, name)
+        if name == "__annotations__":
+            self._checked(about.check_annotations, found)
+        if isinstance(of, Proxy) and isinstance(found, Proxy):
+            if name in _QUESTIONS and not self.is_named(of):
+                return valued.own_method(of, name) or functools.partial(self._refuse_operator, name, of)
+            if name in _RESUMING and hasattr(type(of), "__next__"):
+                return functools.partial(self.ask, "resume", found)
+            if name in _VIEWS and (size := self._sizes.get(of._coderl_handle)):
+                self._promised[found._coderl_handle] = size
+        return found
+
+    def told(self, what: str, of: object) -> Any:
+        """What the program's function or class says of itself (see about.py); it has no such attribute otherwise."""
+        try:
+            answer = self.ask(what, of)
+        except Exception as problem:  # noqa: BLE001 - whatever: it cannot be told
+            raise AttributeError(f"its {what} cannot be told: {problem}") from None
+        return self._checked(_MADE[what], answer)
+
+    def _checked(self, make: Callable[[Any], T], told: Any) -> T:
+        try:
+            return make(told)
+        except CodecError as problem:
+            self.record.spoil("BrokenProtocol", str(problem))
+
+    def ask_exact(self, kind: type[T], do: str, *args: object) -> T:
+        if kind is not str and args and getattr(args[0], "_coderl_handle", None) in self._told:
+            self._refuse_operator(do, args[0])
+        value = self.ask(do, *args)
+        if type(value) is not kind:
+            self.record.spoil("TypeError", f"{do}() of the program's object is no {kind.__name__}")
+        return value
+
+    def hear_names(self, found: dict[str, Any]) -> None:
+        """What the program has under names of the test's."""
+        self._named |= {
+            found[name] for name in self.class_names & found.keys() if isinstance(found[name], CandidateClass)
+        }
+
+    def is_theirs(self, value: object) -> bool:
+        return isinstance(value, Proxy)
+
+    def is_named(self, value: object) -> bool:
+        """Whether this is of a class, or is one, that the test is about: only such a one's word counts."""
+        cls = value if isinstance(value, CandidateClass) else type(value)
+        return not self._named.isdisjoint(cls.__mro__)
+
+    def compare(self, do: str, one: object, other: object) -> Any:
+        if self.has_classes and self.is_theirs(one) and self.is_theirs(other):
+            return self.ask_exact(bool, do, one, other)
+        if self.has_classes and do in ("eq", "ne"):
+            return do == "ne"
+        self._refuse_operator(do, one, other)
+
+    def operate(self, do: str, one: object, other: object) -> Any:
+        """Arithmetic. What might tell that an object is near a plain value must give another object."""
+        if not self.has_classes:
+            self._refuse_operator(do, one, other)
+        told = any(isinstance(each, Proxy) and each._coderl_handle in self._told for each in (one, other))
+        mixed = not (self.is_theirs(one) and self.is_theirs(other))
+        name = do if do in ARITHMETIC else do.removeprefix("i")
+        strange = mixed and not self.is_named(one) and not self.is_named(other)
+        if strange and name in LIKE_QUESTIONS:
+            self._refuse_operator(do, one, other)
+        result = self.ask(do, one, other)
+        if told or strange or (mixed and name in LIKE_COMPARISONS):
+            if not isinstance(result, Proxy) or isinstance(result, (int, float, complex)):
+                self._refuse_operator(do, one, other)
+            self._told.add(result._coderl_handle)
+        return result
+
+    def truth(self, of: Proxy) -> bool:
+        """Of an object whose class says nothing of it."""
+        if of._coderl_handle in self._told:
+            self._refuse_operator("bool", of)
+        sized = any("__len__" in vars(cls) for cls in type(of).__mro__)  # its metaclass has one, too
+        return not sized or len(of) != 0
+
+    def reduce(self, do: str, one: Proxy, *args: object) -> Any:
+        """What an operator makes of one object."""
+        if one._coderl_handle in self._told:
+            self._refuse_operator(do, one)
+        return self.ask(do, one, *args)
+
+    def freshen(self, value: Any) -> None:
+        """Brings what a changing value of the program's holds up to date, if the program has run since."""
+        if self._fresh.get(value._coderl_handle) != self.record.requests:
+            held = self.ask("content", value)
+            self._fresh[value._coderl_handle] = self.record.requests
+            self._checked(lambda held: valued.refill(value, held), held)
+
+    def belongs(self, do: str, value: object, cls: CandidateClass) -> bool:
+        """Whether it is of a class that decides by itself what belongs to it: a protocol, an abstract base."""
+        return cls._coderl_decides and is_opaque(value) and self.ask_exact(bool, do, value, cls)
+
+    def contains(self, container: object, item: object) -> bool:
+        if not self.is_named(container) and not (self.has_classes and self.is_theirs(item)):
+            # Its own __contains__ would be told the item; so its items are compared here.
+            return any(each is item or each == item for each in iter(container))  # type: ignore[call-overload]
+        return bool(self.ask_exact(bool, "contains", container, item))
+
+    def next_item(self, iterator: Proxy) -> Any:
+        count = self._items[iterator._coderl_handle] = self._items.get(iterator._coderl_handle, 0) + 1
+        if count > _MAX_ITEMS:
+            self.record.spoil("OutputLimit", f"an iterator gave more than {_MAX_ITEMS} items")
+        try:
+            return self.ask("next", iterator)
+        except StopIteration:
+            if self.record.watching and count <= (owed := self._promised.get(iterator._coderl_handle, 0)):
+                self._contradict(f"an object of length {owed} gives {count - 1} items")
+            raise
+
+    def _refuse_operator(self, do: str, *operands: object) -> NoReturn:
+        names = " and ".join(type(each).__name__ for each in operands)
+        self.record.fail_unit("OpaqueValue", f"operator {do} on objects that are not plain: {names}")
+
+    def driven(self, coroutine: Proxy) -> Any:
+        """The awaiting of that coroutine, which goes on each time that it is driven."""
+        number = coroutine._coderl_handle
+        if number not in self._driven:
+            self._driven[number] = awaited_there(coroutine, "__await__")
+        return self._driven[number]
+
+    def _check_swallowed(self, error: Exception | None) -> None:
+        """A failed assert in a function that the test passed to the program is not the program's to catch."""
+        failed, self._failed_assert = self._failed_assert, None
+        if failed is not None and failed is not error:
+            self.record.spoil("AssertionError", str(failed), "wrong")
+
+    def _send(self, message: dict[str, Any]) -> None:
+        """Also says what the test changed in the environment that it shares with the program."""
+        if self.environment is not None:
+            try:
+                changes = self.environment.collect()
+                if changes is not None:
+                    message["shared"] = self.packed(changes)
+            except (CodecError, TooMuch) as problem:
+                self.record.refuse(f"the test shares what cannot cross to the program: {problem}")
+        super()._send(message)
+
+    def _receive(self) -> dict[str, Any]:
+        """Also prints here what the program printed there, and changes what it changed, for tests that look."""
+        message = super()._receive()
+        for name in ("stdout", "stderr"):
+            text = message.get(name)
+            if type(text) is str:
+                self._printed += len(text)
+                if self._printed > _MAX_PRINTED:
+                    self.record.spoil("OutputLimit", f"it printed more than {_MAX_PRINTED} characters")
+                getattr(sys, name).write(text.encode(errors="replace").decode())
+        if "shared" in message and self.environment is not None:
+            try:
+                self.environment.apply(self.unpacked(message["shared"]))
+            except CodecError as problem:
+                raise BrokenPeer(f"malformed environment: {problem}") from None
+            except UnsafeFile as problem:
+                self.record.spoil("UnsafeFile", str(problem))
+        return message
+
+    def value(self, decoder: Decoder, description: Any, depth: int) -> object:
+        if type(description) is dict and description.keys() & KNOWN:
+            return self._known.value(decoder, description, depth)
+        if type(description) is dict and MADE in description:
+            number, node = parts_of(description[MADE], 2)
+            made, items = self.handles.get(number), decoder.items(node, depth)
+            if not isinstance(made, type) or not is_named_tuple(made) or len(items) != len(made._fields):  # type: ignore[attr-defined]
+                raise CodecError("no such named tuple")
+            return tuple.__new__(made, items)
+        if type(description) is dict and "is" in description:
+            return self._fixed_value(decoder, description, depth)
+        return super().value(decoder, description, depth)
+
+    def node(self, encoder: Encoder, value: Any, depth: int) -> object | None:
+        if isinstance(value, Proxy):  # before it could be taken for a value of its builtin base
+            return {"foreign": {"mine": value._coderl_handle}}
+        node = self._known.node(encoder, value, depth)
+        if node is None and is_named_tuple(cls := type(value)):
+            items = encoder.nodes(tuple.__iter__(value), depth)
+            return {"foreign": {MADE: [self.handles.number(cls), items, cls.__name__, list(cls._fields)]}}
+        return node or super().node(encoder, value, depth)
+
+    def _fixed_value(self, decoder: Decoder, description: dict[str, Any], depth: int) -> object:
+        number, cls = handle_of(description.get("h")), self._class(description.get("of"))
+        base = getattr(cls, "_coderl_base", None)
+        if base not in valued.FIXED.values():
+            raise CodecError("an object of no class that extends a fixed type")
+        node = description["is"]  # items are no list of the program's, which would be numbered
+        held = decoder.items(node, depth) if base in (tuple, frozenset) else decoder.value(node, depth)
+        if number not in self._objects:
+            value = valued.make(cls, held)
+            object.__setattr__(value, "_coderl_handle", number)
+            self._objects[number] = value
+        return self._objects[number]
+
+    # The judge's objects, on their way to the program: functions to call, and nothing else.
+
+    def describe(self, value: Any) -> object | None:
+        if isinstance(value, CandidateClass):
+            return {"mine": value._coderl_class_handle}
+        if isinstance(value, Proxy):
+            return {"mine": value._coderl_handle}
+        if isinstance(value, BaseException):
+            return self.describe_error(value)
+        if type(value) is types.FunctionType:
+            return {"h": self.handles.number(value), "binds": True, "texts": about.of_function(value)}
+        if (can := lent.can(value)) is not None:
+            return {"h": self.handles.number(value), "can": can}
+        if hasattr(type(value), "__next__"):
+            return {"h": self.handles.number(value), "iterator": True}
+        if callable(value):
+            return {"h": self.handles.number(value), "texts": about.of_function(value)}
+        self.record.refuse(f"the test passes an object of {type(value).__qualname__}, which cannot cross")
+
+    def describe_error(self, error: BaseException) -> object:
+        handle = vars(error).get("_coderl_handle")
+        if handle is not None:
+            return {"mine": handle}
+        if not isinstance(error, (Exception, KeyboardInterrupt, SystemExit, GeneratorExit)):
+            if self.record.unsupported is None and self.record.failure is None:
+                self.record.unsupported = f"the test raised {type(error).__name__} into the program"
+            raise error
+        args = () if isinstance(error, AssertionError) else error.args  # its text may hold what is expected
+        return {
+            "error": [f"{base.__module__}:{base.__qualname__}" for base in type(error).__mro__[:-1]],
+            "args": self.encoder().node(args),
+            "has": self.encoder().node(_own_attributes(error)),
+            "h": self.handles.number(error),
+        }
+
+    def perform(self, do: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        if (
+            do not in ("call", "use", *TOLD.values())
+            or len(args) < 1 + (do == "use")
+            or args[0] not in self.handles
+        ):
+            self.record.spoil("BrokenProtocol", "the program asked for what it was not given")
+        function, *rest = args
+        try:
+            if do == "use":
+                operation, *rest = rest
+                return lent.use(function, operation, tuple(rest), kwargs, self._is_plain)
+            if do != "call":
+                return getattr(about, do)(function)
+            if lent.can(function) is None and hasattr(type(function), "__next__"):
+                return next(function)
+            return function(*rest, **kwargs)
+        except AssertionError as failed:
+            self._failed_assert = failed
+            raise
+        except lent.NotLent as problem:
+            self.record.spoil("BrokenProtocol", f"the program asked for {problem}")
+
+    def _is_plain(self, value: object) -> bool:
+        def own(found: object) -> object:
+            if found not in self.handles:
+                raise CodecError("an object of the program's")
+            return {"foreign": 0}
+
+        try:
+            Encoder(foreign=lambda encoder, found, depth: own(found), wide=True).node(value)
+        except CodecError:
+            return False
+        return True
+
+
+def _own_attributes(error: BaseException) -> dict[str, object]:
+    """What a class of the standard library's gave its error beside its arguments."""
+    if type(error).__module__.partition(".")[0] not in sys.stdlib_module_names:
+        return {}
+    kinds = (type(None), bool, int, float, str, bytes)
+    return {name: value for name, value in vars(error).items() if type(value) in kinds and name[:1] != "_"}

@@ -1,0 +1,102 @@
+"""Plain Python values to JSON text and back, for a sender that may lie.
+
+Plain are: None, bool, int of any size, float, complex, str, bytes, bytearray, list, tuple, dict, set,
+frozenset, range, Ellipsis and the builtin types by name (`int`, `ValueError`). An instance of a subclass is
+stripped to its plain base by the base's own methods, so that nothing the program overrides has a say.
+Values of the standard library, and numpy's and pandas' where both sides ask for it (`wide`), cross by tags of
+their own (see extensions.py). Whatever else crosses as an `Opaque`. Identity of lists, dicts, sets and bytearrays is
+kept within one message: the n-th such container, counted in the order of the text, is referred to as `{"ref": n}`.
+
+JSON scalars and arrays stand for themselves (an array is a list); every other value is an object of one key,
+its tag. Decoding takes time linear in the text, runs no code of the sender, and raises only `CodecError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sandbox.inside import wire
+from sandbox.inside.values.decoder import Decoder
+from sandbox.inside.values.encoder import Encoder
+from sandbox.inside.values.plain import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_NODES,
+    CodecError,
+    Container,
+    Opaque,
+    TooLarge,
+)
+
+__all__ = [
+    "MAX_BYTES",
+    "CodecError",
+    "Container",
+    "Decoder",
+    "Encoder",
+    "Opaque",
+    "TooLarge",
+    "decode",
+    "decode_all",
+    "dump",
+    "encode",
+    "encode_all",
+    "load",
+]
+
+
+def encode(value: object, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> str:
+    """ASCII JSON text of `value`. Raises `CodecError`; calls no method that `value`'s class overrides."""
+    return dump(Encoder(max_bytes=max_bytes, max_depth=max_depth).node(value), max_bytes)
+
+
+def encode_all(values: Sequence[object], *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> str:
+    """Like `encode` for several values, aliasing between them kept. Read it with `decode_all`."""
+    encoder = Encoder(max_bytes=max_bytes, max_depth=max_depth)
+    return dump([encoder.node(value) for value in values], max_bytes)
+
+
+def decode(
+    text: str, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH, cyclic: bool = False
+) -> object:
+    """The value of `text`, built from exact builtin types and `Opaque`. Raises only `CodecError`.
+
+    Without `cyclic` the value is finite: no cycle, and no sharing that unfolds (in `repr`, say) to more than
+    `MAX_BYTES` or deeper than `max_depth`.
+    """
+    return Decoder(max_depth=max_depth, cyclic=cyclic).value(load(text, max_bytes))
+
+
+def decode_all(
+    text: str, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH, cyclic: bool = False
+) -> list[object]:
+    """The values of `encode_all`, under the rules of `decode`."""
+    nodes = load(text, max_bytes)
+    if type(nodes) is not list:
+        raise CodecError("expected an array of values")
+    decoder = Decoder(max_depth=max_depth, cyclic=cyclic)
+    return [decoder.value(node) for node in nodes]
+
+
+def dump(node: object, max_bytes: int = MAX_BYTES) -> str:
+    """JSON text of an encoder's node (or of a message that holds nodes), size checked."""
+    text = wire.to_json(node)
+    _check_size(text, max_bytes)
+    return text
+
+
+def load(text: str, max_bytes: int = MAX_BYTES) -> Any:
+    """Parsed JSON of `text`, size checked. Raises only `CodecError`."""
+    _check_size(text, max_bytes)
+    try:
+        return wire.from_json(text)
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise CodecError(f"malformed JSON: {type(error).__name__}") from None
+
+
+def _check_size(text: str, max_bytes: int) -> None:
+    if len(text) > max_bytes:
+        raise TooLarge(f"value takes more than {max_bytes} bytes")
+    if len(text) > MAX_NODES and text.count(",") + text.count("[") + text.count("{") > MAX_NODES:
+        raise TooLarge(f"more than {MAX_NODES} values")

@@ -1,0 +1,146 @@
+"""The host's side of judge jobs: the two payloads, and the outcome from the judge's one result frame.
+
+Only the judge's payload holds the test. Only the judge's frame, from a descriptor that the program's
+process does not have, makes a pass; whatever is missing or cut short is the program's failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any, cast
+
+from sandbox.inside import wire
+from sandbox.inside.supervisor import modules
+from sandbox.inside.values.codec import CodecError, decode
+from sandbox.jobs import instrument
+from sandbox.protocol import ErrorInfo, Frame, Job, Judge, Outcome, Phase, Status, TestOutcome
+
+_MAX_CODE = 1 << 18  # characters of a test's code that are kept
+
+
+def program_payload(job: Job, work: Judge) -> bytes:
+    """What `serve` reads: the program, and nothing of its test."""
+    fields = {"program": job.program, "prelude": job.prelude, "output_bytes": job.limits.output_bytes}
+    return wire.to_json(fields).encode()
+
+
+def judge_payload(job: Job, work: Judge) -> bytes:
+    """What `judge` reads: the test and the prompt, and nothing of the program."""
+    return _prepared(work).payload
+
+
+def keep_code(work: Judge, frames: Sequence[Mapping[str, Any]]) -> None:
+    """Spares later judges of this test to compile it: they get what the one that sent `frames` made of it.
+
+    A judge's very first frame holds it, sent before the program or the test could have had a say in it.
+    Only judges of the same test read it, in their cells, and only with the same interpreter.
+    """
+    prepared = _prepared(work)
+    match frames[0].get("code") if frames and not prepared.has_code else None:
+        case [str(), str(text)] as code if len(text) <= _MAX_CODE:
+            prepared.payload = b'{"code":%b,%b' % (wire.to_json(code).encode(), prepared.payload[1:])
+            prepared.has_code = True
+
+
+@lru_cache(maxsize=4096)
+def judge_modules(work: Judge) -> tuple[str, ...]:
+    """What the judge's cell should have imported before the fork."""
+    source = f"{work.prompt}\n{work.test}"
+    named = [*modules.named_by_test(source), *modules.for_values(source, large=True)]
+    return (*named, work.kind) if work.kind in ("pytest", "unittest") else tuple(named)
+
+
+@dataclass(slots=True)
+class _Prepared:
+    payload: bytes
+    has_code: bool = False  # the test's, compiled
+
+
+@lru_cache(maxsize=4096)
+def _prepared(work: Judge) -> _Prepared:
+    try:
+        plan = asdict(instrument.plan(work.kind, work.test, work.entry_point, work.prompt))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        plan = {"broken": f"the test or its prompt is not Python: {type(error).__name__}: {error}"}
+    owner, entry_point = instrument.split_entry_point(work.entry_point)
+    fields = {"kind": work.kind, "owner": owner, "entry_point": entry_point, "plan": plan}
+    return _Prepared(wire.to_json(fields).encode())
+
+
+def outcome(
+    job: Job,
+    frames: Sequence[Mapping[str, Any]],
+    stopped: TestOutcome | None,
+    *,
+    cpu_seconds: float,
+    peak_bytes: int,
+) -> Outcome:
+    """The outcome of a judge's run that sent `frames`; `stopped` says how it was cut short, if it was."""
+    result = next((frame for frame in frames if "passed" in frame), None)
+    tests: tuple[TestOutcome, ...] = ()
+    passed, status, error, detail = False, Status.KILLED, None, "the judge sent no result"
+    if result is not None:
+        tests = tuple(_test(job, unit) for unit in result["units"])
+        error = _error(job, result["error"])
+        passed = result["passed"] and stopped is None
+        status = status_of(error)
+        detail = result["unsupported"] or ""
+        if (lacks := result["lacks"]) is not None:
+            status, passed = Status.INFRA, False
+            detail = (
+                f"the test imports {lacks!r}, which judges lack: require it (grading.requirements, --requirement); "
+                "where it means the program, only a name that the program defines can be imported from it"
+            )
+    if stopped is not None:
+        status, error = stopped.status, stopped.error
+    return Outcome(
+        job_id=job.id,
+        status=status,
+        tests=tests,
+        passed=passed,
+        error=error,
+        cpu_seconds=cpu_seconds,
+        peak_memory_bytes=peak_bytes,
+        detail=detail,
+    )
+
+
+def _test(job: Job, unit: Mapping[str, Any]) -> TestOutcome:
+    error = _error(job, unit["error"])
+    try:
+        value = decode(unit["value"]) if unit["value"] is not None else None
+    except CodecError:  # a cycle, say: nothing that could be shown
+        value = None
+    return TestOutcome(
+        status=status_of(error), name=unit["name"], value=value, passed=unit["passed"], error=error
+    )
+
+
+def status_of(error: ErrorInfo | None) -> Status:
+    """A wrong value is no fault of the run: the program ran to its end."""
+    if error is None or error.phase == "wrong":
+        return Status.OK
+    if error.phase == "compile":
+        return Status.COMPILE_ERROR
+    if error.type == "BrokenProtocol":
+        return Status.KILLED
+    return Status.MEMORY if error.type == "MemoryError" else Status.EXCEPTION
+
+
+def _error(job: Job, data: Mapping[str, Any] | None) -> ErrorInfo | None:
+    if data is None:
+        return None
+    lines = job.program.splitlines()
+    return ErrorInfo(
+        type=data["type"],
+        message=data["message"],
+        phase=cast(Phase, data["phase"]),
+        frames=tuple(
+            Frame(line, function, lines[line - 1].strip()[:200])
+            if 0 < line <= len(lines)
+            else Frame(0, function, "")
+            for line, function in data["frames"]
+        ),
+    )

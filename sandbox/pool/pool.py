@@ -1,0 +1,191 @@
+"""The in-process runner: a queue of jobs and a few slots, each a thread with its own warm cells."""
+
+from __future__ import annotations
+
+import atexit
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import replace
+from types import TracebackType
+
+from sandbox.backends.base import Backend
+from sandbox.errors import CapacityError, PoolClosedError
+from sandbox.pool import prelude
+from sandbox.pool.capacity import check_slots
+from sandbox.pool.outage import Opener
+from sandbox.pool.slot import Slot
+from sandbox.protocol import Calls, Checks, Dialogues, Job, Judge, Limits, Outcome
+
+_Item = tuple[Job, Future[Outcome]]
+
+
+class Pool:
+    """Runs jobs on `backend`, `slots` at a time. Implements `protocol.Runner`.
+
+    The pool owns the backend. `limits` is what cells are made for: a job may ask for other memory, but for no
+    more scratch space. Close it, or use it in a `with` statement; a forgotten one is closed at exit.
+    """
+
+    def __init__(self, backend: Backend, slots: int = 2, *, limits: Limits | None = None) -> None:
+        """Opens a cell for each slot. Raises `BackendError` if one cannot be opened, `CapacityError` for too many."""
+        if slots < 1:
+            raise ValueError(f"slots must be at least 1, got {slots}")
+        self._backend = backend
+        try:
+            check_slots(slots)
+        except CapacityError:
+            backend.close()
+            raise
+        self._limits = limits or Limits()
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        opener = Opener(backend, self._limits)
+        self._slots = [Slot(backend, self._limits, opener) for _ in range(slots)]
+        self._closing = threading.Event()
+        self._close_lock = threading.Lock()
+        warm: list[Future[None]] = [Future() for _ in self._slots]
+        self._threads = [
+            threading.Thread(target=self._work, args=(slot, ready), name=f"sandbox-slot-{n}", daemon=True)
+            for n, (slot, ready) in enumerate(zip(self._slots, warm, strict=True))
+        ]
+        atexit.register(self.close)
+        try:
+            for thread in self._threads:
+                thread.start()
+            for ready in warm:
+                ready.result()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def backend(self) -> str:
+        return self._backend.name
+
+    @property
+    def slots(self) -> int:
+        return len(self._slots)
+
+    @property
+    def image(self) -> str:
+        """What programs find inside, as outcomes name it."""
+        return self._backend.image("program")
+
+    @property
+    def languages(self) -> list[str]:
+        """Of the programs that can be run."""
+        return ["python", *sorted(self._slots[0].languages)]
+
+    def check(self, job: Job) -> None:
+        """Raises `ValueError` for a job that this pool cannot take."""
+        wanted = {job.language} | ({job.work.language} if isinstance(job.work, Dialogues) else set())
+        for language in wanted - {"python"}:
+            self._check_language(job, language)
+        if job.image and job.image != self.image:
+            raise ValueError(f"job {job.id}: image {job.image!r} is not the pool's, {self.image!r}")
+        if job.limits.scratch_bytes > self._limits.scratch_bytes:
+            raise ValueError(
+                f"job {job.id}: scratch_bytes {job.limits.scratch_bytes} is above the pool's "
+                f"{self._limits.scratch_bytes}; open the pool with larger limits"
+            )
+
+    def _check_language(self, job: Job, language: str) -> None:
+        if language not in self.languages:
+            raise ValueError(
+                f"job {job.id}: language {language!r} is not available here, only "
+                f"{', '.join(self.languages)}; see `Languages` in sandbox/README.md"
+            )
+        if isinstance(job.work, (Calls, Judge)) or (
+            isinstance(job.work, Checks) and job.work.style == "function"
+        ):
+            raise ValueError(f"job {job.id}: language {language!r} has stdio tests only")
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        """Queue `job`. Raises `ValueError` for a job that this pool cannot take, `PoolClosedError`."""
+        self.check(job)
+        if self._closing.is_set():
+            raise PoolClosedError("the pool is closed")
+        if job.prelude:
+            job = replace(job, prelude=prelude.needed(job.prelude, job.program))
+        future: Future[Outcome] = Future()
+        self._queue.put((job, future))
+        return future
+
+    def run(self, job: Job) -> Outcome:
+        return self.submit(job).result()
+
+    def cancel(self, future: Future[Outcome]) -> None:
+        """Nobody waits for `future`: a queued job is dropped, a running one stopped (`JobCancelledError`)."""
+        if not future.cancel():
+            for slot in self._slots:
+                slot.cancel(future)
+
+    def close(self) -> None:
+        """Stop now: running and queued jobs get `PoolClosedError`. Leaves no container or process."""
+        with self._close_lock:
+            if self._closing.is_set():
+                return
+            self._closing.set()
+        for slot in self._slots:
+            slot.stop()
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+        self._fail_queued()
+        self._backend.close()
+        atexit.unregister(self.close)
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _work(self, slot: Slot, ready: Future[None]) -> None:
+        """A slot's thread. The cells' processes die with the thread that opened them, so it opens them all."""
+        try:
+            try:
+                slot.warm()
+            except BaseException as error:  # noqa: BLE001 - whoever opens the pool waits for it
+                ready.set_exception(error)
+                return
+            ready.set_result(None)
+            self._run_all(slot)
+        finally:
+            slot.close()
+
+    def _run_all(self, slot: Slot) -> None:
+        """A job's last results are taken in while the next one runs already, if there is one."""
+        ahead: list[_Item | None] = []
+
+        def begin_next() -> None:
+            with suppress(queue.Empty):
+                ahead.append(self._next(self._queue.get_nowait))
+                if item := ahead[0]:
+                    slot.begin(*item)
+
+        while item := ahead.pop() if ahead else self._next(self._queue.get):
+            job, future = item
+            try:
+                future.set_result(slot.run(job, future, begin_next))
+            except BaseException as error:  # noqa: BLE001 - ours: whoever waits has to learn of it
+                future.set_exception(error)
+
+    @staticmethod
+    def _next(get: Callable[[], _Item | None]) -> _Item | None:
+        """A job that nobody has cancelled, from now on running; None: the pool was closed."""
+        while (item := get()) and not item[1].set_running_or_notify_cancel():
+            continue
+        return item
+
+    def _fail_queued(self) -> None:
+        while not self._queue.empty():
+            item = self._queue.get()
+            if item is not None and item[1].set_running_or_notify_cancel():
+                item[1].set_exception(PoolClosedError("the pool was closed before the job ran"))

@@ -1,0 +1,348 @@
+"""`coderl grade`: grades a file of completions, or a dataset's references, and writes verdict rows.
+
+A completion row is a JSON object with `task_id` (or the `prompt`) and `completion` (or several `samples`); whatever
+else it holds is carried through. A verdict row is one completion's, and adds the fields of `verdict_row` (they win over
+carried ones of the same name). Rows keep the order of the input. Of a completion with several code blocks the last is
+the answer; the earlier ones are graded too, for the analysis of self-correction.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import json
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from sandbox.protocol import Limits, SandboxError
+from tasks.commands.completions import Item, Unreadable, read_completions, reference_items
+from tasks.datasets import load
+from tasks.errors import TaskError
+from tasks.extraction.answers import passed
+from tasks.grading.grader import Grader
+from tasks.grading.modes import LEFT_OUT, Gradable, InProcess, checked, left_out
+from tasks.grading.modes import summary as reasons
+from tasks.runner import open_runner
+from tasks.types import Task, Verdict
+from tasks.validation.audits import read_audits, require_known
+from tasks.validation.validate import ValidationReport, validate
+
+EXIT_NOT_GRADED = 4  # some rows: theirs is `infra` (the sandbox failed) or `invalid` (the row makes no sense)
+_TOLD = 10  # of these, with their reasons
+
+
+def main(
+    tasks_spec: str,
+    completions: str,
+    out: str,
+    *,
+    urls: Sequence[str] = (),
+    backend: str = "auto",
+    slots: int = 2,
+    requirements: Sequence[str] = (),
+    image: str = "",
+    limits: Limits | None = None,
+    in_process: InProcess = "never",
+    mutants: bool = False,
+    audits: Sequence[str] = (),
+    as_json: bool = False,
+) -> int:
+    """Grades, writes `out` (gzipped where it ends in .gz), prints a summary; returns the exit code.
+
+    Raises `TaskError` for tasks or completions that cannot be read, `sandbox`'s errors where nothing can run.
+    """
+    tasks, audited = load(tasks_spec), read_audits(audits)
+    require_known(tasks, audited, audits)
+    rows = (
+        reference_items(tasks) if completions == "reference" else read_completions(Path(completions), tasks)
+    )
+    items = [row for row in rows if isinstance(row, Item)]
+    languages = {name for task in tasks for name in task.languages}
+    started = time.monotonic()
+    with (
+        atomic_writer(Path(out)) as write,
+        open_runner(
+            urls=urls,
+            slots=slots,
+            backend=backend,
+            languages=languages,
+            requirements=requirements,
+            image=image,
+            report=_say,
+        ) as runner,
+    ):
+        grader = Grader(runner, limits=limits)
+        decided = _decide(items, grader, in_process)
+        if completions == "reference":  # whose failures are what is asked for
+            decided.left_out.clear()
+        graded: dict[int, list[Verdict]] = {}
+
+        def line_of(number: int, item: Item) -> str:
+            weak_tests = {"weak_tests": audited.holes_of(item.task)} if audits else {}
+            answer, *earlier = graded[number]
+            return _line(verdict_row(item, answer, earlier) | weak_tests)
+
+        try:
+            _grade(grader, items, decided, graded)
+        except (KeyboardInterrupt, SandboxError):
+            _keep([line_of(number, items[number]) for number in sorted(graded)], Path(out), len(items))
+            raise
+        numbers = count()
+        for row in rows:
+            write(line_of(next(numbers), row) if isinstance(row, Item) else _line(_unreadable_row(row)))
+        verdicts = [graded[number][0] for number in range(len(items))]
+        summary = summarize(verdicts)
+        summary["invalid"] = len(rows) - len(items)
+        summary["seconds"] = round(time.monotonic() - started, 3)
+        if audits:
+            solved = [item.task for item, verdict in zip(items, verdicts, strict=True) if verdict.passed]
+            summary["passed_weak_tests"] = sum(audited.is_weak(task) for task in solved)
+        if mutants:
+            summary["mutants"] = _mutants(tasks, grader)
+    summary["out"] = out
+    _tell([f"{v.task_id!r}: {v.detail}" for v in verdicts if v.score is None and not _is_left_out(v)])
+    _tell([row.reason for row in rows if isinstance(row, Unreadable)])
+    if as_json:
+        print(json.dumps(summary))
+    else:
+        _print(summary)
+    return EXIT_NOT_GRADED if summary["infra"] or summary["invalid"] else 0
+
+
+def verdict_row(item: Item, verdict: Verdict, earlier: Sequence[Verdict] = ()) -> dict[str, Any]:
+    """The fields of `item`'s row, and the verdict's: `passed` and `score` are null where `status` is infra.
+
+    `blocks` holds every code block with its own verdict where there are several: `earlier` ones, then the answer.
+    """
+    fields = {**dataclasses.asdict(verdict), "passed": passed(verdict)}
+    judged = item.answer.judged([verdict, *earlier])
+    return {**item.row, **fields, **judged, "program": item.answer.program or ""}
+
+
+def _unreadable_row(row: Unreadable) -> dict[str, Any]:
+    verdict = {"passed": None, "score": None, "status": "invalid", "phase": "invalid", "detail": row.reason}
+    return {**row.row, **verdict, "program": ""}
+
+
+def _line(row: dict[str, Any]) -> str:
+    """As JSON. What the input's row carries, and JSON cannot, is left out: nested too deeply, say."""
+    try:
+        return json.dumps(row) + "\n"
+    except (ValueError, RecursionError):
+        fields = {"task_id", "completion", *(field.name for field in dataclasses.fields(Verdict)), "program"}
+        return json.dumps({name: value for name, value in row.items() if name in fields}) + "\n"
+
+
+def _keep(lines: Sequence[str], out: Path, wanted: int) -> None:
+    """Grading ends early: what is graded so far goes into a file of its own, beside `out`."""
+    if not lines:
+        return
+    path = out.with_name(f"partial-{out.name}")
+    with atomic_writer(path) as write:
+        for line in lines:
+            write(line)
+    _say(f"{len(lines)} of {wanted} completions are graded; their verdicts are in {path}")
+
+
+def _tell(reasons: Sequence[str]) -> None:
+    for reason in reasons[:_TOLD]:
+        _say(f"not graded: {reason}")
+    if len(reasons) > _TOLD:
+        _say(f"not graded: {len(reasons) - _TOLD} more")
+
+
+def _is_left_out(verdict: Verdict) -> bool:
+    return verdict.detail.startswith(LEFT_OUT)
+
+
+def summarize(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Counts over all rows; rates leave out what could not be graded."""
+    graded = [verdict for verdict in verdicts if verdict.score is not None]
+    scores = [verdict.score for verdict in graded if verdict.score is not None]
+    right = [verdict for verdict in graded if verdict.passed]
+    ungraded = sum(_is_left_out(verdict) for verdict in verdicts if verdict.score is None)
+    return {
+        "completions": len(verdicts),
+        "tasks": len({verdict.task_id for verdict in verdicts}),
+        "passed": len(right),
+        "failed": len(graded) - len(right),
+        "infra": len(verdicts) - len(graded) - ungraded,
+        "left_out": ungraded,
+        "pass_rate": len(right) / len(graded) if graded else None,
+        "score_mean": sum(scores) / len(scores) if scores else None,
+        "tasks_solved": len({verdict.task_id for verdict in right}),
+        "tests": sum(len(verdict.tests) for verdict in graded),
+        "tests_passed": sum(test.passed for verdict in graded for test in verdict.tests),
+        "phases": dict(Counter(verdict.phase for verdict in verdicts).most_common()),
+        "trust": dict(Counter(verdict.trust for verdict in graded)),
+        "backends": dict(Counter(verdict.backend for verdict in graded if verdict.backend)),
+        "cpu_seconds": round(sum(verdict.cpu_seconds for verdict in graded), 3),
+    }
+
+
+@contextmanager
+def atomic_writer(path: Path, option: str = "--out") -> Iterator[Callable[[str], None]]:
+    """Writes text to what becomes `path`, which the user gave as `option`, once it is whole; through a link to what it
+    names. Raises `TaskError` where it cannot be written: then, and wherever its user fails, nothing is left of it."""
+    if path.is_dir():
+        raise TaskError(f"{option} {path}: is a folder; name a file in it")
+    path = path.resolve() if path.is_symlink() else path
+    if path.exists() and not path.is_file():
+        raise TaskError(f"{option} {path}: is a device or a pipe, which cannot be replaced; name a file")
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    opener = gzip.open if path.suffix == ".gz" else open
+
+    @contextmanager
+    def told() -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise TaskError(
+                f"{option} {path}: cannot be written ({error.strerror}), and nothing was; make room, or name a file in "
+                "another folder, of yours"
+            ) from None
+
+    def write(text: str) -> None:
+        with told():
+            stream.write(text)
+
+    with told():
+        stream = opener(temporary, "wt", encoding="utf-8")
+    try:
+        yield write
+        with told():
+            stream.close()
+            os.replace(temporary, path)
+    finally:
+        with suppress(OSError):  # what could not be written cannot be flushed either
+            stream.close()
+        temporary.unlink(missing_ok=True)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _decide(items: Sequence[Item], grader: Grader, allowed: InProcess) -> Gradable:
+    """Which of the items' tasks can be graded, and how."""
+    tasks = list({item.task.id: item.task for item in items}.values())
+    with progress_bar() as progress:
+        bar = progress.add_task("references of tasks that need a judge")
+        decided = checked(
+            tasks,
+            grader,
+            allowed,
+            lambda done, total: progress.update(bar, completed=done, total=total),
+            failing="graded",
+        )
+    if decided.left_out:
+        _say(
+            f"{len(decided.left_out)} tasks left out, as no program could pass them: {reasons(decided.left_out)}"
+        )
+    return decided
+
+
+def _grade(
+    grader: Grader, items: Sequence[Item], decided: Gradable, graded: dict[int, list[Verdict]]
+) -> None:
+    """Puts into `graded`, by the item's number, the verdicts on its programs, as they are there."""
+    programs = [item.answer.programs(item.task) for item in items]
+    tasks = {task.id: task for task in decided.tasks}
+    found: dict[int, dict[int, Verdict]] = {}
+    places = []
+    for number, item in enumerate(items):
+        if (reason := decided.left_out.get(item.task.id)) is not None:
+            graded[number] = [left_out(item.task.id, reason)] * len(programs[number])
+        else:
+            places += [(number, part) for part in range(len(programs[number]))]
+    work = (
+        (tasks.get(items[number].task.id, items[number].task), programs[number][part], None)
+        for number, part in places
+    )
+    with progress_bar() as progress:
+        bar = progress.add_task("grading", total=len(places))
+        for index, verdict in grader.grade_all(work):
+            number, part = places[index]
+            parts = found.setdefault(number, {})
+            parts[part] = verdict
+            if len(parts) == len(programs[number]):
+                graded[number] = [parts[place] for place in range(len(parts))]
+                del found[number]
+            progress.advance(bar)
+
+
+def _mutants(tasks: Sequence[Task], grader: Grader) -> dict[str, Any]:
+    with progress_bar() as progress:
+        bar = progress.add_task("mutants")
+        report = validate(
+            tasks, grader, progress=lambda done, total: progress.update(bar, completed=done, total=total)
+        )
+    return _mutant_summary(report)
+
+
+def _mutant_summary(report: ValidationReport) -> dict[str, Any]:
+    return {
+        "graded": report.mutants,
+        "killed": report.mutants - len(report.survivors),
+        "kill_rate": report.kill_rate,
+        "infra": report.infra,
+        "survivors": [
+            {"task_id": s.task_id, "line": s.mutant.line, "change": s.mutant.change} for s in report.survivors
+        ],
+    }
+
+
+def progress_bar() -> Progress:
+    """On standard error, so that standard output stays for results."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(file=sys.stderr),
+        transient=True,
+    )
+
+
+def _print(summary: dict[str, Any]) -> None:
+    table = Table(show_header=False, box=None)
+    rate = "-" if summary["pass_rate"] is None else f"{summary['pass_rate']:.1%}"
+    score = "-" if summary["score_mean"] is None else f"{summary['score_mean']:.3f}"
+    table.add_row("completions", f"{summary['completions']} on {summary['tasks']} tasks")
+    table.add_row("passed", f"{summary['passed']} ({rate}); tasks solved: {summary['tasks_solved']}")
+    table.add_row("mean score", score)
+    table.add_row("tests", f"{summary['tests_passed']} of {summary['tests']} passed")
+    for field in ("phases", "trust", "backends"):
+        table.add_row(field, ", ".join(f"{name} {count}" for name, count in summary[field].items()) or "-")
+    table.add_row("time", f"{summary['seconds']:.1f} s ({summary['cpu_seconds']:.1f} s of programs' CPU)")
+    if mutants := summary.get("mutants"):
+        rate = "-" if mutants["kill_rate"] is None else f"{mutants['kill_rate']:.1%}"
+        table.add_row("mutants killed", f"{mutants['killed']} of {mutants['graded']} ({rate})")
+        for s in mutants["survivors"]:
+            table.add_row("", f"survives: {s['task_id']}, line {s['line']}: {s['change']}")
+    if "passed_weak_tests" in summary:
+        table.add_row(
+            "weak tests", f"{summary['passed_weak_tests']} of those that passed are on tasks with weak tests"
+        )
+    if summary["left_out"]:
+        table.add_row("left out", f"{summary['left_out']} completions of tasks that no program could pass")
+    table.add_row("verdicts", summary["out"])
+    console = Console(highlight=False)
+    console.print(table)
+    if summary["infra"]:
+        console.print(
+            f"[red]{summary['infra']} completions could not be graded: the sandbox or their task failed, not they[/]"
+        )
+    if summary["invalid"]:
+        console.print(f"[red]{summary['invalid']} rows could not be graded: they make no sense[/]")

@@ -1,0 +1,48 @@
+"""What is graded of one completion: its program, and every code block that it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.extraction.extract import extract, program_of
+from tasks.types import Task, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`program`: the whole program (None: none was found).
+
+    `blocks`: all code blocks of the completion as the model wrote them, the last one the answer; empty
+    where there is only one.
+    """
+
+    program: str | None
+    blocks: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(completion: str, task: Task) -> Answer:
+        found = extract(completion, task)
+        return Answer(found.program if found.found else None, found.blocks if len(found.blocks) > 1 else ())
+
+    def programs(self, task: Task) -> list[str | None]:
+        """All that is to be graded: the program, then the earlier blocks as whole programs."""
+        return [self.program, *(program_of(block, task) for block in self.blocks[:-1])]
+
+    def judged(self, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+        """`blocks` with what `verdicts`, on `programs`, say of each; nothing where there are none."""
+        if not self.blocks:
+            return {}
+        answer, *earlier = verdicts
+        return {
+            "blocks": [
+                {"code": code, "passed": passed(verdict)}
+                for code, verdict in zip(self.blocks, [*earlier, answer], strict=True)
+            ]
+        }
+
+
+def passed(verdict: Verdict) -> bool | None:
+    """None where nothing is known of the program."""
+    return None if verdict.score is None else verdict.passed
