@@ -6,6 +6,7 @@ SandboxError
 │   └── ImageError      its image cannot be built
 ├── CapacityError      more slots than this machine can hold
 ├── CellLost            a cell died or broke its protocol: try elsewhere (inside the pool only)
+├── InputError          a file or option that a user gave cannot be used
 ├── PoolClosedError     the pool was closed before the job was done
 └── JobCancelledError   the job was stopped because nobody waits for it any more
 """
@@ -58,6 +59,10 @@ class CellLost(SandboxError):
         self.memory = memory
         self.ours = ours
         super().__init__(evidence)
+
+
+class InputError(SandboxError):
+    pass
 
 
 class PoolClosedError(SandboxError):

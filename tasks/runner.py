@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Collection, Sequence
 
 import sandbox
-from coderl.errors import ConfigError
 from sandbox.client import Client
+from sandbox.errors import InputError
 from sandbox.pool.opening import open_image
 from sandbox.pool.pool import Pool
 from sandbox.protocol import Limits
@@ -35,12 +35,12 @@ def open_runner(
     is told what takes long to open.
 
     Raises:
-        ConfigError: packages or an image are asked for where daemons run the programs.
+        InputError: packages or an image are asked for where daemons run the programs.
         NoBackendError: no backend works here.
         DaemonError: none of the daemons answers, or one refuses the token.
     """
     if urls and (requirements or image):
-        raise ConfigError(
+        raise InputError(
             "what programs may import is their daemon's to say; start it with "
             "`coderl sandbox serve --requirement ...` or `--image ...`"
         )

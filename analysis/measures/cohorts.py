@@ -9,8 +9,7 @@ from pathlib import Path
 from analysis.measures.tally import Group, GroupKey, Tally, tally
 from analysis.reading.reader import Run, open_run
 from analysis.reading.rows import TRAINING
-
-CONTROL = "control"
+from coderl.runfolder.layout import CONTROL
 
 
 @dataclass(frozen=True, slots=True)

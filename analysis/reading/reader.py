@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 
 from analysis.errors import RunError
 from analysis.reading.rows import TRAINING, Row, from_columns, from_verdict
+from coderl.runfolder.layout import SCHEMA
 
-SCHEMA = 1
 BATCH_ROWS = 512
 NEEDED_COLUMNS = frozenset({"task_id", "passed", "phase"})
 # Columns that no analysis reads; `tokens` alone is most of a file.

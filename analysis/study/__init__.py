@@ -11,23 +11,10 @@ import numpy as np
 
 from analysis.study import claims, figures, matched, power
 from analysis.study.claims import Finding, largest_k
-from analysis.study.data import (
-    BEST,
-    CONTROL,
-    HELD_OUT,
-    TRAINING,
-    WARM,
-    Measure,
-    Study,
-    correcting,
-    distinct,
-    harming,
-    passing,
-    read,
-    recurring,
-)
+from analysis.study.data import Measure, Study, correcting, distinct, harming, passing, read, recurring
 from analysis.study.effects import MARGIN
 from analysis.study.transcripts import transcripts
+from coderl.runfolder.layout import BEST, CONTROL, HELD_OUT, TRAINING_TASKS, WARM
 
 __all__ = ["write"]
 
@@ -102,12 +89,12 @@ def _claim_table(findings: list[Finding]) -> str:
 
 def _policy_table(study: Study) -> str:
     """A row an arm, means over its seeds; held-out tasks at temperature 1 where a column says nothing else."""
-    best, training = largest_k(study, BEST), largest_k(study, TRAINING)
+    best, training = largest_k(study, BEST), largest_k(study, TRAINING_TASKS)
     columns: dict[str, tuple[str, Measure]] = {
         **{f"pass@{k}": (HELD_OUT, passing(k)) for k in sorted({1, 8, largest_k(study)})},
         f"pass@{best}, best temperature": (BEST, passing(best)),
-        "pass@1, training tasks": (TRAINING, passing(1)),
-        f"pass@{training}, training tasks": (TRAINING, passing(training)),
+        "pass@1, training tasks": (TRAINING_TASKS, passing(1)),
+        f"pass@{training}, training tasks": (TRAINING_TASKS, passing(training)),
         "recurrence L2": (HELD_OUT, recurring),
         "distinct errors in 10": (HELD_OUT, distinct),
         "self-correction": (HELD_OUT, correcting),

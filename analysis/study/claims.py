@@ -9,19 +9,9 @@ from functools import partial
 import numpy as np
 
 from analysis.study import data, matched, power
-from analysis.study.data import (
-    BEST,
-    CONTROL,
-    HELD_OUT,
-    SHORTCUT,
-    SHORTCUT_CONTROL,
-    TRAINING,
-    WARM,
-    Measure,
-    Policy,
-    Study,
-)
+from analysis.study.data import SHORTCUT, SHORTCUT_CONTROL, Measure, Policy, Study
 from analysis.study.effects import Effect, Expected, Verdict, difference, over_seeds, verdict
+from coderl.runfolder.layout import BEST, CONTROL, HELD_OUT, TRAINING_TASKS, WARM
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +59,12 @@ def claims(study: Study) -> list[Claim]:
 
 def largest_k(study: Study, evaluation: str = HELD_OUT) -> int:
     """The largest power of two within half of an evaluation's samples."""
-    key = {HELD_OUT: "samples", BEST: "best_samples", TRAINING: "train_samples"}[evaluation]
+    key = {HELD_OUT: "samples", BEST: "best_samples", TRAINING_TASKS: "train_samples"}[evaluation]
     return power.largest_k(int(study.description["final"][key]))
 
 
 def _shrinkage(study: Study, arm: str) -> list[Claim]:
-    k, best, training = (largest_k(study, each) for each in (HELD_OUT, BEST, TRAINING))
+    k, best, training = (largest_k(study, each) for each in (HELD_OUT, BEST, TRAINING_TASKS))
     return [
         _claim(f"{arm} shrinks the boundary: pass@{k} falls", "down", WARM, arm, data.passing(k)),
         _claim(
@@ -86,7 +76,7 @@ def _shrinkage(study: Study, arm: str) -> list[Claim]:
             WARM,
             arm,
             data.passing(training),
-            TRAINING,
+            TRAINING_TASKS,
         ),
         Claim(f"{arm} sharpens: entropy falls", "down", lambda s: _summary(s, WARM, arm, "entropy")),
         Claim(f"{arm} moves mass to the popular solution", "up", lambda s: _mass(s, arm, "popular")),

@@ -21,11 +21,8 @@ from analysis.measures.recurrence import recurrence, repeat_error_rate
 from analysis.measures.tally import TaskTally, tally
 from analysis.passk import pass_at_k
 from analysis.reading.reader import open_run
+from coderl.runfolder.layout import CONTROL, HELD_OUT, SIMULATION, STUDY_SCHEMA, WARM
 
-SCHEMA = 1
-SIMULATION = "simulation.json"
-WARM, CONTROL = "warm", "control"
-HELD_OUT, BEST, TRAINING = "held-out", "held-out-best-temperature", "training-tasks"
 LEVELS = SHORTCUT, SHORTCUT_CONTROL = (
     "shortcut",
     "shortcut-control",
@@ -97,8 +94,10 @@ def read(folder: Path) -> Study:
         raise RunError(
             f"{folder}: not a finished study: study.json: {error}. Run `coderl reproduce` to its end."
         ) from None
-    if description.get("schema") != SCHEMA:
-        raise RunError(f"{folder}: study schema {description.get('schema')!r}; this version reads {SCHEMA}.")
+    if description.get("schema") != STUDY_SCHEMA:
+        raise RunError(
+            f"{folder}: study schema {description.get('schema')!r}; this version reads {STUDY_SCHEMA}."
+        )
     names = [WARM, CONTROL, *(name for arm in description["arms"] for name in _names(description, arm))]
     # A process for each core: a study has a million completions.
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:

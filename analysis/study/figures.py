@@ -13,17 +13,8 @@ from matplotlib.figure import Figure
 
 from analysis.passk import powers_of_two
 from analysis.study.claims import largest_k
-from analysis.study.data import (
-    CONTROL,
-    HELD_OUT,
-    LEVELS,
-    TRAINING,
-    WARM,
-    Policy,
-    Study,
-    class_shares,
-    passing,
-)
+from analysis.study.data import LEVELS, Policy, Study, class_shares, passing
+from coderl.runfolder.layout import CONTROL, HELD_OUT, TRAINING_TASKS, WARM
 
 Line = dict[str, Any]
 Shares = list[tuple[int, dict[str, float]]]  # by step
@@ -36,7 +27,7 @@ def write(study: Study, folder: Path) -> list[str]:
     figures = {
         "boundary.svg": _boundary(study),
         "held-out.svg": _curves(study, HELD_OUT, HELD_OUT_PANELS),
-        "training.svg": _curves(study, TRAINING, TRAINING_PANELS),
+        "training.svg": _curves(study, TRAINING_TASKS, TRAINING_PANELS),
         "classes.svg": _classes(study),
     }
     with matplotlib.rc_context({"svg.hashsalt": "coderl", "svg.fonttype": "none", "font.size": 9}):
@@ -101,7 +92,7 @@ def _curves(study: Study, tasks: str, panels: Panels) -> Figure:
             for axes_row, place in zip(rows, places, strict=True):
                 for axes, (_, take) in zip(axes_row, panels, strict=True):
                     measured = [(line["step"], y) for line in lines if (y := take(line)) is not None]
-                    if tasks == TRAINING:
+                    if tasks == TRAINING_TASKS:
                         measured = _smooth(measured)[2::5]
                     points = sorted((place(step), y) for step, y in measured)
                     xs, ys = zip(*points, strict=True) if points else ((), ())

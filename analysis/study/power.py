@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from analysis.passk import pass_at_k
-from analysis.study.data import HELD_OUT, WARM, Policy, read_policy
+from analysis.study.data import Policy, read_policy
 from analysis.study.effects import smallest_detectable
+from coderl.runfolder.layout import HELD_OUT, WARM
 
 FILE = "power.json"
 

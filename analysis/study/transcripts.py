@@ -9,7 +9,8 @@ from analysis.inert import inert, one_line
 from analysis.mistakes.fingerprint import fingerprint
 from analysis.reading.reader import open_run
 from analysis.reading.rows import Row
-from analysis.study.data import HELD_OUT, Study, recurring
+from analysis.study.data import Study, recurring
+from coderl.runfolder.layout import HELD_OUT
 
 PAIR = ("grpo", "grpo_n")
 SHOWN = 2

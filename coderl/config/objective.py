@@ -1,7 +1,7 @@
 """Which objective is trained, and the options that the papers leave open.
 
 Each objective is a row of `FORMS`; a new one is a row more. An option that is not given takes the objective's own
-default from there; a validated `ObjectiveConfig` therefore holds no open option. Formulas: `coderl/learning/objectives.py`.
+default from there; a validated `ObjectiveConfig` therefore holds no open option. Formulas: learning/objectives.py.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Aggregation = Literal["sequence_mean", "token_mean", "constant"]
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What an objective is made of, besides the options that a user may set. Formulas: `coderl/learning/objectives.py`."""
+    """What an objective is made of, besides the options that a user may set. Formulas: learning/objectives.py."""
 
     defaults: Mapping[str, Any]  # its own values of the options that the papers leave open
     baseline: Literal["group", "others", "verdict"] = "group"  # mean of its group, of the others; none

@@ -1,7 +1,7 @@
 """The learner on several processes: FSDP2 shards weights, gradients and optimizer; each rank runs its share of rows.
 
-Every rank calls the learner's methods in the same order with the same batch (coderl/learning/ranks.py). What they
-hold goes to disk as it is (coderl/learning/tensor_files.py). With one process (or none initialised) all of this does nothing.
+Every rank calls the learner's methods in the same order with the same batch (ranks.py). What they
+hold goes to disk as it is (tensor_files.py). With one process (or none initialised) all of this does nothing.
 """
 
 from __future__ import annotations

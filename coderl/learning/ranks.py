@@ -3,9 +3,9 @@
 rank 0   samples, grades, records, evaluates, checkpoints;  learner ──command──> every rank's learner
 rank 1.. nothing but learn: `follow` does what rank 0's learner is asked, in the same order, until it is told to stop
 
-So training reads as on one process (train.py), and what is drawn at random, written or shown happens once. Commands
-travel by gloo in a group of their own, which waits for as long as sampling and evaluating take; gradients and shards by
-NCCL on GPUs (coderl/learning/collectives.py). All ranks read the model's and the run's folder: a file system that they share.
+So training reads as on one process (training/loop.py), and what is drawn at random, written or shown happens once.
+Commands travel by gloo in a group of their own, which waits for as long as sampling and evaluating take; gradients and
+shards by NCCL on GPUs (collectives.py). All ranks read the model's and the run's folder: a file system that they share.
 """
 
 from __future__ import annotations

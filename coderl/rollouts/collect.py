@@ -21,7 +21,7 @@ from coderl.errors import SandboxOutageError
 from coderl.model.policy import Policy
 from coderl.rollouts.batch import Batch, Group, Rollout
 from coderl.rollouts.gradings import Gradings
-from coderl.sampling.sampler import Completion, Request, Sampler, completion_seed
+from coderl.sampling.types import Completion, Request, Sampler, completion_seed
 from tasks.builtin import solution_class
 from tasks.errors import TaskError
 from tasks.extraction.extract import extract

@@ -1,8 +1,8 @@
 """Checkpoints: written aside, synced, renamed; so a folder named `step-N` is always whole.
 
 `step-N/` is a transformers folder (model and tokenizer), where LoRA is trained its adapter in `adapter/`; `learner/`:
-optimizer, and whatever else of the learner grows with the model (shards.py); and `state.pt`: random states, position in
-the data, and the monitors.
+optimizer, and whatever else of the learner grows with the model (tensor_files.py); and `state.pt`: random states,
+position in the data, and the monitors.
 """
 
 from __future__ import annotations

@@ -18,9 +18,8 @@ import pyarrow.parquet as pq
 from coderl.config.settings import RunConfig
 from coderl.errors import RunFolderError
 from coderl.rollouts.batch import Batch, Rollout
+from coderl.runfolder.layout import SCHEMA
 from tasks.types import TestResult
-
-SCHEMA = 1
 
 _TEST = pa.struct(
     [("name", pa.string()), ("passed", pa.bool_()), ("status", pa.string()), ("actual", pa.string())]

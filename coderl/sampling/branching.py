@@ -25,7 +25,8 @@ import numpy as np
 import torch
 
 from coderl.config.settings import SamplerConfig
-from coderl.sampling.sampler import Completion, EngineSampler, Request
+from coderl.sampling.engine import EngineSampler
+from coderl.sampling.types import Completion, Request
 
 if TYPE_CHECKING:
     from vllm import SamplingParams

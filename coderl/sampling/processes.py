@@ -1,6 +1,6 @@
 """Sampling from several vLLM engines on this machine's processors, each in a process of its own.
 
-requests ─by prompt─> the processes, each an engine (engine_process.py) ─> completions as they finish
+requests ─by prompt─> the processes, each an engine (worker.py) ─> completions as they finish
 policy ─a file in sampler.transfer_folder─> all of them
 
 One engine keeps about one processor busy, so two sample nearly twice as fast on two; and they leave this process's
@@ -27,7 +27,7 @@ from safetensors import SafetensorError
 from coderl.config.settings import SamplerConfig
 from coderl.errors import CoderlError, ModelError, PublishError, SamplerError
 from coderl.sampling.publish import Weights, make_weights_folder, save_weights
-from coderl.sampling.sampler import Completion, Request
+from coderl.sampling.types import Completion, Request
 
 END_SECONDS = 10.0  # for a process to end once its connection is closed
 

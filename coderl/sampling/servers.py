@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 from coderl.config.settings import SamplerConfig
 from coderl.errors import ModelError, PublishError, SamplerError
 from coderl.sampling.publish import FolderTransfer, NcclTransfer, Servers, Transfer, Weights
-from coderl.sampling.sampler import Completion, Request
+from coderl.sampling.types import Completion, Request
 
 # A server's own defaults, from the model's generation_config.json, must not bend the distribution.
 WHOLE_DISTRIBUTION = {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}

@@ -1,4 +1,4 @@
-"""One of the processes that engines.py starts: an engine, and its half of the conversation.
+"""One of the processes that processes.py starts: an engine, and its half of the conversation.
 
 Told (model, config, options), it starts the engine; then it is told ("sample", requests, temperature) and ("publish",
 file, version). It answers with completions and at the end None, or with an error. ("stop",) ends sampling early and has
@@ -18,7 +18,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from coderl.errors import CoderlError, PublishError
-from coderl.sampling.sampler import EngineSampler, Request, start_engine
+from coderl.sampling.engine import EngineSampler
+from coderl.sampling.local import start_engine
+from coderl.sampling.types import Request
 
 
 def main(descriptor: int) -> None:

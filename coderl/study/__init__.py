@@ -4,6 +4,6 @@
               controls       (evaluate)
 
 config.py   what is compared, and how much is spent on it
-shards.py   the units of work, each in a process of its own, each resumable
+jobs.py     the units of work, each in a process of its own, each resumable
 run.py      runs them, some at a time, and writes the report (analysis/study)
 """

@@ -12,8 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from coderl.config.settings import RunConfig, Section, apply_override, explain
 from coderl.errors import ConfigError
-
-CONTROLS = ("warm", "control")  # policies that no arm may be named after
+from coderl.runfolder.layout import CONTROL, WARM
 
 
 class FinalEvaluation(Section):
@@ -49,7 +48,7 @@ class StudyConfig(Section):
         for arm in set(self.once) - set(self.arms):
             raise ValueError(f"once names {arm!r}, which is no arm")
         for arm in self.arms:
-            if arm in CONTROLS:
+            if arm in (WARM, CONTROL):
                 raise ValueError(f"no arm may be called {arm!r}: a control has that name")
             self.arm(arm, self.seeds[0])
         return self
@@ -72,7 +71,7 @@ class StudyConfig(Section):
         for text in self.arms[arm]:
             apply_override(data, text)
         data |= {"name": policy_name(arm, seed), "runs": str(self.folder / "arms"), "seed": seed}
-        data.setdefault("model", {})["path"] = str(self.folder / "warm")
+        data.setdefault("model", {})["path"] = str(self.folder / WARM)
         return _resolve(data, f"arm {arm}")
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from coderl.model.policy import load_policy
 from coderl.rollouts.collect import Collector
+from coderl.runfolder.layout import BEST, HELD_OUT, TRAINING_TASKS
 from coderl.runfolder.write import RunFolder, identity
-from coderl.sampling.sampler import open_sampler
+from coderl.sampling.opening import open_sampler
 from coderl.study.config import StudyConfig
-from coderl.study.jobs import BEST, HELD_OUT, TRAINING
 from coderl.training.display import Display
 from coderl.training.evaluate import Evaluation, evaluate, summarise
 from tasks.datasets import load
@@ -58,7 +58,7 @@ def evaluate_model(config: StudyConfig, name: str, model: Path, *, step: int) ->
         wanted = [
             (HELD_OUT, held_out, final.samples, 1.0),
             (BEST, held_out, final.best_samples, best),
-            (TRAINING, training, final.train_samples, 1.0),
+            (TRAINING_TASKS, training, final.train_samples, 1.0),
         ]
         done = {line["name"] for line in folder.read_log() if line["kind"] == "eval"}
         for kind, tasks, samples, temperature in wanted:

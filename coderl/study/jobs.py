@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from coderl.runfolder.layout import CONTROL, WARM
 from coderl.study.config import StudyConfig, policy_name
-
-HELD_OUT, BEST, TRAINING = "held-out", "held-out-best-temperature", "training-tasks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class Shard:
         return self.record(folder).exists()
 
     def record(self, folder: Path) -> Path:
-        return (folder if self.kind == "warm" else folder / "evals") / self.name / "done.json"
+        return (folder if self.kind == WARM else folder / "evals") / self.name / "done.json"
 
 
 def plan(config: StudyConfig) -> list[list[Shard]]:
@@ -49,14 +48,14 @@ def plan(config: StudyConfig) -> list[list[Shard]]:
         for arm in config.arms
         if seed == config.seeds[0] or arm not in config.once
     ]
-    return [[Shard("warm", "warm")], [Shard("warm", "evaluate"), Shard("control", "evaluate")], arms]
+    return [[Shard(WARM, WARM)], [Shard(WARM, "evaluate"), Shard(CONTROL, "evaluate")], arms]
 
 
 def cost(config: StudyConfig, shard: Shard) -> int:
     """Roughly how much work a shard is: completions that are sampled or learned from."""
     shared, final = config.shared(), config.final
     train, evaluation = shared.train, shared.eval
-    if shard.kind == "warm":
+    if shard.kind == WARM:
         return (shared.warmup.steps + train.steps * shared.learner.minibatches) * shared.warmup.batch_size
     work = final.tasks * (final.samples + final.best_samples) + final.train_tasks * final.train_samples
     work += final.calibration_tasks * final.calibration_samples * len(final.temperatures)
@@ -77,7 +76,7 @@ def work(config: StudyConfig, shard: Shard, threads: int) -> float:
         import torch
 
         torch.set_num_threads(threads)
-        outcome = {"warm": _warm, "evaluate": _evaluate, "arm": _train}[shard.kind](config, shard)
+        outcome = {WARM: _warm, "evaluate": _evaluate, "arm": _train}[shard.kind](config, shard)
     seconds = time.monotonic() - started
     record = shard.record(config.folder)
     record.parent.mkdir(parents=True, exist_ok=True)
@@ -95,11 +94,11 @@ def _warm(config: StudyConfig, shard: Shard) -> dict[str, Any]:
     state = warmup.start(shared.warmup, shared.seed)
     with display.warming(shared.warmup.steps) as on_step:
         warmup.train(state, shared.warmup.steps, on_step=on_step)
-    state.policy.save(config.folder / "warm")
+    state.policy.save(config.folder / WARM)
     updates = shared.train.steps * shared.learner.minibatches
     with display.warming(updates, "control: warm-up continued") as on_step:
         warmup.train(state, updates, on_step=on_step)
-    state.policy.save(config.folder / "control")
+    state.policy.save(config.folder / CONTROL)
     return {}
 
 

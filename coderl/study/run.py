@@ -16,7 +16,8 @@ from rich.console import Console
 from coderl.config.settings import RunConfig
 from coderl.errors import ConfigError, StudyError
 from coderl.runfolder.files import make_folder
-from coderl.sampling.sampler import require_sampler
+from coderl.runfolder.layout import STUDY_SCHEMA
+from coderl.sampling.opening import require_sampler
 from coderl.study import simulate
 from coderl.study.config import StudyConfig, to_toml
 from coderl.study.jobs import Shard, cost, plan, work
@@ -131,7 +132,7 @@ def _outcome(config: StudyConfig, shard: Shard, future: Future[float], console: 
 def _description(config: StudyConfig) -> dict[str, object]:
     """What analysis has to know of the design."""
     return {
-        "schema": 1,
+        "schema": STUDY_SCHEMA,
         "name": config.name,
         "seeds": config.seeds,
         "jobs": config.jobs,

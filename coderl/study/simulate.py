@@ -24,7 +24,8 @@ UNSEEN = 1e-6  # the rare solution's share where none of the warm model's sample
 
 def write(config: StudyConfig) -> None:
     """Simulate every arm but those with shuffled advantages, and write `simulation.json` into the study's folder."""
-    from analysis.study.data import HELD_OUT, LEVELS, SIMULATION, WARM, class_shares, read_policy
+    from analysis.study.data import LEVELS, class_shares, read_policy
+    from coderl.runfolder.layout import HELD_OUT, SIMULATION, WARM
 
     warm = read_policy(config.folder, WARM).evaluations[HELD_OUT]
     runs: dict[str, Any] = {}

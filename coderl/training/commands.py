@@ -17,8 +17,9 @@ from coderl.model import warmup
 from coderl.model.policy import load_policy
 from coderl.rollouts.collect import Collector
 from coderl.runfolder.files import make_folder
+from coderl.runfolder.layout import CONTROL, HELD_OUT
 from coderl.runfolder.write import RunFolder
-from coderl.sampling.sampler import open_sampler, require_sampler
+from coderl.sampling.opening import open_sampler, require_sampler
 from coderl.training.display import Display
 from coderl.training.dryrun import dry_run
 from coderl.training.evaluate import Evaluation, evaluate
@@ -91,9 +92,9 @@ def run_dry(config: RunConfig, *, resume: bool) -> None:
 def outcome(folder: RunFolder) -> str:
     """Held-out pass@1 before and after training, and the control's, as a few lines of text."""
     evaluations = [line for line in folder.read_log() if line["kind"] == "eval"]
-    held_out = [e for e in evaluations if e["name"] == "held-out"]
+    held_out = [e for e in evaluations if e["name"] == HELD_OUT]
     rows = [("warm model", held_out[0]), ("trained", held_out[-1])]
-    rows += [("control: warm-up continued", e) for e in evaluations if e["name"] == "control"]
+    rows += [("control: warm-up continued", e) for e in evaluations if e["name"] == CONTROL]
     lines = [f"held-out tasks: {held_out[0]['tasks']}, samples a task: {held_out[0]['samples']}"]
     for name, e in rows:
         curve = "  ".join(f"pass@{k} {v:.3f}" for k, v in e["pass_at_k"].items())

@@ -22,6 +22,7 @@ from coderl.errors import CollapseError, NonFiniteError, SamplerError, SandboxOu
 from coderl.learning.rows import credited
 from coderl.rollouts.batch import Batch
 from coderl.runfolder import checkpoint
+from coderl.runfolder.layout import HELD_OUT
 from coderl.training import record
 from coderl.training.evaluate import Evaluation, entropy, evaluate
 from coderl.training.mismatch import check_mismatch
@@ -149,7 +150,7 @@ def collect(run: Run, step: int, on_progress: Callable[[int, int], None] | None 
     return batch
 
 
-def evaluate_held_out(run: Run, samples: int, name: str = "held-out") -> Evaluation:
+def evaluate_held_out(run: Run, samples: int, name: str = HELD_OUT) -> Evaluation:
     result = evaluate(
         run.collector,
         run.data.evaluation,
@@ -162,7 +163,7 @@ def evaluate_held_out(run: Run, samples: int, name: str = "held-out") -> Evaluat
     )
     run.display.evaluation(result)
     run.metrics.add(f"eval/{name}", run.step, {f"pass@{k}": v for k, v in result.pass_at_k.items()})
-    if name == "held-out":
+    if name == HELD_OUT:
         run.evaluated_step = run.step
         run.monitor.evaluation(result.pass_at_k.get(1, 0.0))
         # Evaluations on the way draw fewer samples than the first: the largest k that all of them have.

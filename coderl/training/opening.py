@@ -23,8 +23,9 @@ from coderl.rollouts.collect import Collector
 from coderl.rollouts.prompts import Data, fitting, load_data, passable, within
 from coderl.runfolder import checkpoint
 from coderl.runfolder.dashboards import Metrics, require_wandb
+from coderl.runfolder.layout import CONTROL, WARM
 from coderl.runfolder.write import RunFolder
-from coderl.sampling.sampler import open_sampler, require_sampler
+from coderl.sampling.opening import open_sampler, require_sampler
 from coderl.training.collapse import CollapseMonitor
 from coderl.training.display import Display
 from coderl.training.evaluate import pass_rate
@@ -121,7 +122,7 @@ def _warm_model(config: RunConfig, folder: RunFolder, display: Display, *, rebui
     """The model that training starts from: the user's folder, or the built-in one, warmed up."""
     if config.model.path is not None:
         return Path(config.model.path)
-    warm = folder.path / "warm"
+    warm = folder.path / WARM
     if rebuild:
         state = warmup.start(config.warmup, config.seed)
         with display.warming(config.warmup.steps) as on_step:
@@ -131,7 +132,7 @@ def _warm_model(config: RunConfig, folder: RunFolder, display: Display, *, rebui
             updates = config.train.steps * config.learner.minibatches
             with display.warming(updates, "control: warm-up continued") as on_step:
                 warmup.train(state, updates, on_step=on_step)
-            state.policy.save(folder.path / "control")
+            state.policy.save(folder.path / CONTROL)
     return warm
 
 
@@ -145,11 +146,11 @@ def _hold_back(config: RunConfig, data: Data, display: Display) -> HoldBack | No
 
 def _begin(run: Run) -> None:
     run.folder.rewind(-1)
-    control = run.folder.path / "control"
+    control = run.folder.path / CONTROL
     if control.is_dir():
         model = load_policy(control, run.config.model).model
         run.sampler.publish(model.state_dict().items(), version=-1)
-        evaluate_held_out(run, run.config.eval.final_samples, name="control")
+        evaluate_held_out(run, run.config.eval.final_samples, name=CONTROL)
         run.sampler.publish(run.learner.named_weights(), version=0)
 
 

@@ -11,7 +11,7 @@ from coderl.rollouts.collect import Collector
 from coderl.rollouts.prompts import Data
 from coderl.runfolder.dashboards import Metrics
 from coderl.runfolder.write import RunFolder
-from coderl.sampling.sampler import Sampler
+from coderl.sampling.types import Sampler
 from coderl.training.ahead import Ahead
 from coderl.training.collapse import CollapseMonitor
 from coderl.training.display import Display

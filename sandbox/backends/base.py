@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from sandbox import inside
 from sandbox.backends.cell import Cell, Role
 from sandbox.backends.leftovers import remove_orphans, this_process
 from sandbox.errors import BackendError
@@ -35,7 +36,7 @@ ENVIRONMENT = {
 }
 # -P and -s keep the working directory and user packages out; not -I, which would drop the fixed hash seed.
 PYTHON_FLAGS = ("-s", "-P", "-X", "utf8")
-_BOOT = f"import sys; sys.path.insert(0, {STAGE!r}); from sandbox.inside.supervisor.supervisor import main; main(sys.argv[1:])"
+_BOOT = f"import sys; sys.path.insert(0, {STAGE!r}); from sandbox.inside.boot import main; main(sys.argv[1:])"
 BOOT = ("-c", _BOOT)
 
 
@@ -79,10 +80,10 @@ class Stage:
     def _fill(self) -> None:
         try:
             (self.folder / _OWNER).write_text(this_process())
-            inside = self.code / "sandbox" / "inside"
-            inside.mkdir(parents=True)
-            for source in (Path(__file__).parent.parent / "inside").glob("*.py"):
-                shutil.copyfile(source, inside / source.name)
+            only_source = shutil.ignore_patterns("__pycache__", "*.md")
+            shutil.copytree(
+                Path(inside.__file__).parent, self.code / "sandbox" / "inside", ignore=only_source
+            )
             (self.code / "sandbox" / "__init__.py").touch()
             for path in [self.code, *self.code.rglob("*")]:
                 path.chmod(0o755 if path.is_dir() else 0o644)

@@ -30,7 +30,7 @@ _PREFIX = "coderl-cell-"
 _DEVICES = ("/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _DATA = ("/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo", "/usr/lib/locale")
 _PACKAGES = ("site-packages", "dist-packages")  # may hold anything, a benchmark's tests among it
-_BOOT = "import sys; sys.path += {folders}; from sandbox.inside.supervisor.supervisor import main; main(sys.argv[1:])"
+_BOOT = "import sys; sys.path += {folders}; from sandbox.inside.boot import main; main(sys.argv[1:])"
 
 
 class ConfinedKeeper(ProcessKeeper):

@@ -96,7 +96,7 @@ def _refuse(constant: str) -> None:
 
 
 def install(app: FastAPI) -> None:
-    """Make every fault of a request an `Error` (see models.py)."""
+    """Make every fault of a request an `Error` (see schema.py)."""
     app.add_exception_handler(AnyHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _failed)

@@ -25,7 +25,7 @@ from sandbox.backends.packages import USUAL
 from sandbox.errors import ImageError
 
 REPOSITORY = "coderl-sandbox"
-BUILD_COMMAND = "python -m sandbox.image build"
+BUILD_COMMAND = "coderl sandbox image"
 _FOLDER = Path(__file__).parent
 _SUITE = "trixie"  # as in the Dockerfile, whatever this system is: programs meet the same interpreter
 _LEFT_OUT = tuple(

@@ -23,6 +23,8 @@ SETUP_FAILED = 125
 # How a `calls` process says that all its results are sent. One that says so too early forfeits what is missing.
 DONE = 124
 
+OWN_FILE = "program.py"  # what a program's `__file__` names, in the scratch folder
+
 MAINS = ("calls", "stdio", "serve", "judge", "build", "execute", "together", "check")
 
 # Messages begin with a letter and, all but `HELLO` (whose rest is JSON), the run's number.

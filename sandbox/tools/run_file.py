@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import sandbox
-from coderl.errors import CoderlError
+from sandbox.errors import InputError
 from sandbox.inside.candidate.languages import LANGUAGES
 from sandbox.protocol import Job, Limits, Outcome, Status, Stdio
 
@@ -33,7 +33,7 @@ def _text_of(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError as error:
-        raise CoderlError(
+        raise InputError(
             f"{path} cannot be read: {error.strerror}. Name a program that you may read."
         ) from None
 
@@ -45,7 +45,7 @@ def _stdin() -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        raise CoderlError(
+        raise InputError(
             f"standard input is not UTF-8 text (byte {error.start} is {data[error.start]:#04x}): programs in the "
             "sandbox are given text. Convert it first, with iconv for example."
         ) from None

@@ -5,7 +5,7 @@ A completion is read in steps, each linear in its length; docs/grading.md has th
 1. *answer*: what stands outside chat template headers, other turns, channels and reasoning (tasks/extraction/turns.py);
    unclosed reasoning leaves no answer;
 2. *blocks*, by the first of `_FORMATS` that finds a program: tags around the answer, Markdown fences
-   (tasks/extraction/fences.py), the continuation of the prompt, runs of lines that look like code (tasks/extraction/unfenced.py);
+   (fences.py), the continuation of the prompt, runs of lines that look like code (unfenced.py);
 3. *program*: the last block that is one counts, behind the task's context, and behind earlier blocks that define
    what it uses.
 

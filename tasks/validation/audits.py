@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from coderl.errors import ConfigError
 from tasks.errors import TaskError
 from tasks.rows import read_rows
 from tasks.types import Task
@@ -54,9 +53,9 @@ def without_weak(tasks: Sequence[Task], audits: Audits) -> list[Task]:
 
 
 def require_known(tasks: Sequence[Task], audits: Audits, paths: Sequence[str]) -> None:
-    """Raises `ConfigError` where `paths` were given and say nothing of any of `tasks`."""
+    """Raises `TaskError` where `paths` were given and say nothing of any of `tasks`."""
     if paths and tasks and all(audits.holes_of(task) is None for task in tasks):
-        raise ConfigError(
+        raise TaskError(
             f"audit: {', '.join(paths)} holds none of these tasks (such as {tasks[0].id!r} of {tasks[0].source}); "
             f"audit them with `{COMMAND}`"
         )

@@ -23,7 +23,8 @@ from coderl.config import settings as configuration
 from coderl.config.settings import RunConfig
 from coderl.model.policy import Policy, load_policy
 from coderl.rollouts.prompts import load_data
-from coderl.sampling.sampler import Request, completion_seed, start_engine
+from coderl.sampling.local import start_engine
+from coderl.sampling.types import Request, completion_seed
 from tests.bench import warm_model
 from tests.bench.trl_step import WRONG_RATE
 

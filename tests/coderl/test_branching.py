@@ -15,7 +15,7 @@ from scipy import stats
 
 from coderl.errors import ConfigError
 from coderl.sampling.branching import Branch, Branches, draw
-from coderl.sampling.sampler import Completion, Request, completion_seed
+from coderl.sampling.types import Completion, Request, completion_seed
 from tests.coderl.batches import run_config
 
 STOP = 0

@@ -19,7 +19,7 @@ from coderl.rollouts import collect
 from coderl.rollouts.batch import Batch, Group, Rollout
 from coderl.rollouts.prompts import Data
 from coderl.runfolder.dashboards import Metrics, require_wandb
-from coderl.sampling.sampler import Completion, Request
+from coderl.sampling.types import Completion, Request
 from coderl.training import loop
 from coderl.training.display import Display, printable
 from coderl.training.stages import ObjectiveSchedule

@@ -12,8 +12,9 @@ import pytest
 from coderl.config.settings import ModelConfig, SamplerConfig
 from coderl.errors import ConfigError, ModelError, PublishError, SamplerError
 from coderl.model.policy import Policy, load_policy
+from coderl.sampling.opening import open_sampler
 from coderl.sampling.processes import ProcessSampler
-from coderl.sampling.sampler import Request, open_sampler
+from coderl.sampling.types import Request
 from tests.coderl.batches import run_config
 from tests.coderl.tiny import save_tiny_qwen2
 

@@ -22,7 +22,7 @@ from coderl.learning.rows import Rows, rows_of
 from coderl.rollouts import collect
 from coderl.rollouts.batch import Batch
 from coderl.runfolder import checkpoint
-from coderl.sampling.sampler import EngineSampler
+from coderl.sampling.engine import EngineSampler
 from coderl.training import loop
 from coderl.training.commands import explained
 from coderl.training.display import Display

@@ -16,7 +16,7 @@ from coderl.config.settings import RunConfig
 from coderl.rollouts import collect
 from coderl.rollouts.batch import Batch, Group
 from coderl.runfolder.write import RunFolder, _record
-from coderl.sampling.sampler import Completion, Request
+from coderl.sampling.types import Completion, Request
 from coderl.training.evaluate import evaluate
 from coderl.training.record import _held_back
 from sandbox.protocol import Runner, Status

@@ -17,7 +17,8 @@ from coderl.learning.probe import Probe
 from coderl.learning.rows import rows_of
 from coderl.model.policy import load_policy
 from coderl.rollouts.batch import Batch, Group, Rollout
-from coderl.sampling.sampler import EngineSampler, Request
+from coderl.sampling.engine import EngineSampler
+from coderl.sampling.types import Request
 from coderl.training.mismatch import REDUCED_MISMATCH, STALE, check_mismatch
 from tasks.types import StdioTest, Task
 from tests.coderl.batches import run_config, sampled_batch, tiny_learner

@@ -72,8 +72,8 @@ def overrides(folder: Path, stub: Stub) -> Iterator[list[str]]:
 
 
 def on_one(overrides: list[str], resume: Path | None = None) -> None:
-    settings = settings.load(resume / "config.toml" if resume else None, overrides)
-    with open_run(settings, resume=resume is not None, display=Display(quiet=True)) as run:
+    config = settings.load(resume / "config.toml" if resume else None, overrides)
+    with open_run(config, resume=resume is not None, display=Display(quiet=True)) as run:
         loop.train(run)
 
 

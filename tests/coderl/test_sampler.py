@@ -16,15 +16,9 @@ from coderl.errors import ModelError, SamplerError
 from coderl.model.policy import Policy, load_policy
 from coderl.model.scoring import TokenRow, score
 from coderl.sampling.branching import BranchingSampler
-from coderl.sampling.sampler import (
-    Completion,
-    EngineSampler,
-    Request,
-    Sampler,
-    completion_seed,
-    open_sampler,
-    require_sampler,
-)
+from coderl.sampling.engine import EngineSampler
+from coderl.sampling.opening import open_sampler, require_sampler
+from coderl.sampling.types import Completion, Request, Sampler, completion_seed
 from coderl.training.display import Display
 from coderl.training.opening import open_run
 from tasks.types import StdioTest, Task

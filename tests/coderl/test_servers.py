@@ -24,8 +24,8 @@ from coderl.errors import MismatchError, ModelError, SamplerError
 from coderl.model.policy import Policy, load_policy
 from coderl.model.scoring import TokenRow, score
 from coderl.sampling.publish import FolderTransfer, NcclTransfer, Servers
-from coderl.sampling.sampler import Completion, Request, completion_seed
 from coderl.sampling.servers import ServerSampler, _Work
+from coderl.sampling.types import Completion, Request, completion_seed
 from coderl.training import loop
 from coderl.training.display import Display
 from coderl.training.opening import open_run

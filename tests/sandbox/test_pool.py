@@ -67,7 +67,7 @@ def leftovers() -> tuple[set[str], set[str]]:
         child
         for children in Path("/proc/self/task").glob("*/children")
         for child in children.read_text().split()
-        if b"sandbox.inside.supervisor.supervisor" in Path(f"/proc/{child}/cmdline").read_bytes()
+        if b"sandbox.inside.boot" in Path(f"/proc/{child}/cmdline").read_bytes()
     }
     return set(containers_of(os.getpid(), process_start_time(os.getpid()))), wrapped
 

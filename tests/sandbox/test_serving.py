@@ -12,11 +12,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-import typer
 
 import sandbox
-from coderl.cli import sandbox_commands
-from sandbox.daemon import __main__ as command_line
 from sandbox.daemon.routes import create_app
 from sandbox.daemon.server import JsonLines, Place, ServeError
 from sandbox.daemon.tokens import Caller, Tokens
@@ -120,10 +117,3 @@ def test_an_exception_is_one_line_of_the_log(log: io.StringIO) -> None:
     told = json.loads(line)
     assert (told["level"], told["message"]) == ("error", "it broke: c\nd")
     assert "KeyError" in told["exception"]
-
-
-def test_both_commands_take_the_same_options() -> None:
-    serve = typer.main.get_command(sandbox_commands.app).commands["serve"]  # type: ignore[attr-defined]
-    theirs = {option.name: option.default or None for option in serve.params}
-    ours = vars(command_line.parser().parse_args([]))
-    assert {name: value or None for name, value in ours.items()} == theirs

@@ -15,8 +15,8 @@ import sys
 from typing import Any, Protocol
 
 from sandbox.inside.bridge.shared_files import SCRATCH, Files, TooMuch, UnsafeFile
-from sandbox.inside.candidate.program import OWN_FILE
 from sandbox.inside.values.plain import CodecError
+from sandbox.inside.wire import OWN_FILE
 
 
 class Part(Protocol):

@@ -20,7 +20,6 @@ from sandbox.inside.bridge.peer import LIKE_COMPARISONS
 from sandbox.inside.values.plain import CodecError
 
 if TYPE_CHECKING:
-    from sandbox.inside.judge.descriptions import Descriptions
     from sandbox.inside.values.encoder import Encoder
 
 _Methods = dict[str, Callable[..., Any]]
@@ -128,13 +127,13 @@ def make(cls: Any, held: object) -> Any:
 
 
 def namespace(
-    base: type, own: Iterable[str], candidate: Descriptions, special: _Methods, arithmetic: _Methods
+    base: type, own: Iterable[str], has_classes: bool, special: _Methods, arithmetic: _Methods
 ) -> dict[str, Any]:
     """What a class has here that extends `base` there and defines the names `own`.
 
     The methods `special` and `arithmetic` ask the program.
     """
-    overridden = {name for name in own if candidate.has_classes or name in _TEXTS}
+    overridden = {name for name in own if has_classes or name in _TEXTS}
     changing = base.__name__ in CHANGING
     found: dict[str, Any] = {"_coderl_base": base}
     for name in dir(base):

@@ -18,7 +18,6 @@ from sandbox.inside import wire
 from sandbox.inside.values import codec
 
 FILENAME = "<program>"
-OWN_FILE = "program.py"  # what `__file__` names, in the scratch folder
 MESSAGE_CHARS = 2000
 MAX_FRAMES = 20
 
@@ -102,7 +101,7 @@ def run(module: ModuleType, program: str, phase: str, prelude: str) -> dict[str,
     except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
         return describe(error, "compile")
     sys.modules[module.__name__] = module
-    module.__file__ = sys.argv[0] = f"{os.getcwd()}/{OWN_FILE}"
+    module.__file__ = sys.argv[0] = f"{os.getcwd()}/{wire.OWN_FILE}"
     try:
         if "__file__" in program or "argv" in program:
             with open(module.__file__, "w", encoding="utf-8", errors="surrogatepass") as file:

@@ -131,7 +131,9 @@ class Descriptions(Peer):
             raise CodecError("no type that can be extended")
         if type(own) is not list or not all(type(name) is str for name in own):
             raise CodecError("not the names of a class")
-        return valued.namespace(valued.BASES[base], own, self, SPECIAL_METHODS, ARITHMETIC_METHODS)
+        return valued.namespace(
+            valued.BASES[base], own, self.has_classes, SPECIAL_METHODS, ARITHMETIC_METHODS
+        )
 
     def _new_class(self, number: int, description: dict[str, Any]) -> type:
         name, bases, has = (description.get(key) for key in ("name", "bases", "has"))

@@ -126,7 +126,7 @@ class Judge:
 
             guard(self.candidate.known)
         if "Enum" in self.plan["test"] or "Flag" in self.plan["test"]:
-            from sandbox.inside.bridge.extended import let_enums_be_extended
+            from sandbox.inside.judge.extending import let_enums_be_extended
 
             let_enums_be_extended()
         if "json" in self.plan["test"] and self.candidate.has_classes:
@@ -134,7 +134,7 @@ class Judge:
 
             json.encoder.c_make_encoder = None  # type: ignore[attr-defined]
         if "Protocol" in self.plan["test"]:
-            from sandbox.inside.bridge.extended import let_protocols_ask
+            from sandbox.inside.judge.extending import let_protocols_ask
 
             let_protocols_ask()
         if "approx" in self.plan["test"]:

@@ -155,14 +155,12 @@ class LoneSupervisor(Supervisor):
             control,
             uid=None,
             mains=mains,
+            languages=[],  # nothing can be executed
             fork_hooks=fork_hooks,
             oom_score=oom_score,
             counts=self._counts,
             scratch=self._folder,
         )
-
-    def _languages(self) -> list[str]:
-        return []  # nothing can be executed
 
     def _watch(self, child: int) -> tuple[int, int, bool]:
         self._child, self._counts.pid = os.pidfd_open(child), child

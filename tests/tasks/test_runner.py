@@ -51,9 +51,9 @@ def programs(count: int) -> list[Rollout]:
 
 
 def grade(collector: Collector, rollouts: list[Rollout]) -> list[float | None]:
-    collector._grade_again(collect)
-    collector._outlast_outage(collect, step=1)
-    return [r.reward for r in collect]
+    collector._grade_again(rollouts)
+    collector._outlast_outage(rollouts, step=1)
+    return [r.reward for r in rollouts]
 
 
 def test_programs_are_graded_by_all_daemons_and_an_outage_is_waited_out(

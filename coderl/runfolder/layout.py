@@ -1,0 +1,10 @@
+"""The names that writer and reader of a run folder and of a study's folder share (docs/run-folder.md)."""
+
+from __future__ import annotations
+
+SCHEMA = 1  # of a run folder
+WARM, CONTROL = "warm", "control"  # the model that training starts from; the same, its warm-up continued
+
+STUDY_SCHEMA = 1
+SIMULATION = "simulation.json"
+HELD_OUT, BEST, TRAINING_TASKS = "held-out", "held-out-best-temperature", "training-tasks"  # evaluations

@@ -1,0 +1,51 @@
+"""What is asked of a sampler, and what comes back.
+
+Every completion has its own seed, derived from (run seed, step, task, sample): a resumed run
+samples exactly what the uninterrupted one would have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from coderl.sampling.publish import Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One completion to sample. `key` comes back with it."""
+
+    key: int
+    prompt_tokens: list[int]
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """`logprobs[t]`, nats, under the distribution sampled from; `truncated`: cut by max_tokens."""
+
+    key: int
+    tokens: list[int]
+    logprobs: list[float]
+    truncated: bool
+
+
+def completion_seed(*parts: object) -> int:
+    """A seed that depends on all `parts` and on nothing else, in [0, 2^62)."""
+    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 2
+
+
+class Sampler(Protocol):
+    """Samples from the version of the policy that was published last."""
+
+    policy_version: int
+
+    def publish(self, weights: Weights, version: int) -> None: ...
+
+    def sample(
+        self, requests: Sequence[Request], *, temperature: float | None = None
+    ) -> Iterator[Completion]: ...
