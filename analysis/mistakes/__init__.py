@@ -1,0 +1,1 @@
+"""What went wrong in a completion: its fingerprint, its label, its cluster."""

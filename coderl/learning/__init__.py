@@ -1,0 +1,1 @@
+"""Graded groups to an update of the policy."""

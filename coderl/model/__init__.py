@@ -1,0 +1,1 @@
+"""The policy: as files, and as log-probabilities."""

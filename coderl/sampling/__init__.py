@@ -1,0 +1,1 @@
+"""Weights to completions: vLLM in this process, in several, or on servers."""

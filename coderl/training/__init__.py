@@ -1,0 +1,1 @@
+"""A run: the loop, what opens and watches it, and the commands over it."""

@@ -1,0 +1,1 @@
+"""What runs in a cell. Standard library only."""

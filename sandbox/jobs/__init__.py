@@ -1,0 +1,1 @@
+"""How each kind of job is carried out in a cell: its processes, its clock, what came of it."""

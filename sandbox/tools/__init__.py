@@ -1,0 +1,1 @@
+"""What the commands `coderl sandbox doctor|bench|run` do."""

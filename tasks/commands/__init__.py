@@ -1,0 +1,1 @@
+"""What `coderl grade`, `coderl tasks audit` and `/v1/grade` do."""

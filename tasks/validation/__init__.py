@@ -1,0 +1,1 @@
+"""Are tasks sound: do references pass, and do trivial programs fail?"""

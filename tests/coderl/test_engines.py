@@ -104,7 +104,7 @@ def test_on_a_gpu_the_engine_is_in_this_process(
     opened_here = []
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr(
-        "coderl.sampling.sampler.EngineSampler", lambda *given, **options: opened_here.append(given)
+        "coderl.sampling.local.EngineSampler", lambda *given, **options: opened_here.append(given)
     )
     open_sampler(folder, policy, CONFIG, seed=0)
     assert opened_here == [(folder, CONFIG)]

@@ -1,0 +1,1 @@
+"""What the judge and the program tell each other."""

@@ -1,0 +1,1 @@
+"""The judge's process: runs the test and drives the program through proxies."""

@@ -1,0 +1,1 @@
+"""Pid 1 of a cell: forks, limits, kills, reaps, wipes."""
