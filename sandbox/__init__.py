@@ -28,9 +28,8 @@ def open_pool(
 
     `backend`: `docker`, `bubblewrap`, `confined`, or `auto` for the first that works. `languages`: what programs are
     written in besides Python (`cpp`). `requirements`: packages beyond the usual ones that programs and tests find, as
-    pip names them; fetched once. `report` is told what takes
-    long (the docker image is built where missing), and where a weaker backend is taken. Raises
-    `sandbox.errors.NoBackendError`, with the remedies.
+    pip names them; fetched once. `report` gets a line before what takes long (building the docker image where it is
+    missing), and where a weaker backend is taken. Raises `sandbox.errors.NoBackendError`, with the remedies.
     """
     from sandbox.pool.opening import open_backend
     from sandbox.pool.pool import Pool

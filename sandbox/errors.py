@@ -8,7 +8,7 @@ SandboxError
 ├── CellLost            a cell died or broke its protocol: try elsewhere (inside the pool only)
 ├── InputError          a file or option that a user gave cannot be used
 ├── PoolClosedError     the pool was closed before the job was done
-└── JobCancelledError   the job was stopped because nobody waits for it any more
+└── JobCancelledError   the job was stopped because its caller gave up
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def _test_to_json(test: TestOutcome) -> dict[str, Any]:
     if test.value is not None:
         try:
             result["value"] = Encoder(max_bytes=2 * CEILING.value_bytes).node(test.value)
-        except Exception as problem:  # noqa: BLE001 - whose value cannot cross is charged
+        except Exception as problem:  # noqa: BLE001 - a value that cannot cross is its program's fault
             error = ErrorInfo(type="ProtocolError", message=type(problem).__name__, phase="call")
             return _test_to_json(TestOutcome(status=Status.KILLED, error=error))
     if test.stdout:

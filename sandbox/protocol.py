@@ -35,7 +35,7 @@ class Status(StrEnum):
     MEMORY = "memory"
     OUTPUT_LIMIT = "output_limit"
     KILLED = "killed"  # died by a signal, exited early, or broke the protocol
-    INFRA = "infra"  # a fault of ours, with evidence that no program can produce
+    INFRA = "infra"  # a fault of ours, with evidence that no program can fake
 
 
 # Where in a program's life an error arose (run folder, error fingerprints).
@@ -134,7 +134,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checks:
-    """Outputs for the job's program, a checker, to decide on: for each case a fresh process where no program comes.
+    """Outputs for the job's program, a checker, to decide on: each case in a fresh process, apart from all candidates.
 
     `function`: `check(input, output, answer)` returns a bool, a float in [0, 1], or either with a message.
     `testlib`: arguments are the files of input, output and answer; exit status 0 (right), 1, 2, 4, 8 (wrong), 7 (in
@@ -165,7 +165,7 @@ class Job:
     work: Calls | Stdio | Judge | Checks | Dialogues
     prelude: str = ""  # Python that runs in the program's module before it does
     limits: Limits = Limits()
-    language: str = "python"  # or one of inside/languages.py, for work that runs whole programs
+    language: str = "python"  # or one of inside/candidate/languages.py, for work that runs whole programs
     image: str = ""  # digest of the image to run in; empty: the runner's own
 
 
@@ -192,8 +192,8 @@ class ErrorInfo:
 class TestOutcome:
     """One call, one standard input, or one static assert of a judge's test.
 
-    `value` is the returned value of a call, decoded to plain builtin types; it is an
-    `inside.codec.Opaque` where the value is not plain. `passed` is set by judges, checkers and interactors only; a
+    `value` is the returned value of a call, decoded to plain builtin types; where it is not plain, a
+    `codec.Opaque`. `passed` is set by judges, checkers and interactors only; a
     judge's entry aggregates every execution of one static assert (or one unittest / pytest test). What a checker or
     interactor decided has its score as `value` and its message as `stderr`; where it failed to, status is `OK`,
     `passed` None and `stderr` says why.

@@ -1,6 +1,6 @@
-"""How values are compared that a data set writes as JSON, which has no tuples and no keys but strings.
+"""Compares values that a data set writes as JSON, which has no tuples and only strings as keys.
 
-Led by the expected value; `tasks.grading.compare.matches` catches what a hostile value makes go wrong.
+Follows the expected value; `tasks.grading.compare.matches` catches the errors that a hostile value causes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from tasks.parsing import integer
 
-FLOAT_TOLERANCE = 1e-9  # absolute below 1, else relative; what another order of additions does, and no more
+FLOAT_TOLERANCE = 1e-9  # absolute below 1, else relative; as much as another order of additions changes
 
 _SEQUENCES = (list, tuple)
 Same = Callable[[Any, Any], bool]

@@ -1,4 +1,4 @@
-"""JSON and Python literals of data sets, whose integers may have more digits than Python converts by itself.
+"""JSON and Python literals of data sets, whose integers may have more digits than Python converts by default.
 
 `int()` and `str()` stop at 4,300 digits, for all of the process. The rows of APPS, TACO and LiveCodeBench hold longer
 integers, so they are converted here, in halves, up to `MAX_DIGITS`; Python's own limit stays as it is.

@@ -267,7 +267,7 @@ def collect(
 
 
 def _read(row: Row | TaskError, parse: Callable[[Row], Task | Skip]) -> Task | Skip | TaskError:
-    """The boundary: whatever is wrong with a row is that row's."""
+    """The boundary: a fault in a row affects that row only."""
     if isinstance(row, TaskError):
         return row
     try:

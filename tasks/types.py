@@ -13,7 +13,7 @@ Trust = Literal["isolated", "in-process"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compare:
-    """How an actual value is held against the expected one (the rules are in tasks/grading/compare.py).
+    """How an actual value is compared with the expected one (the rules are in tasks/grading/compare.py).
 
     `equal`: Python's `==` between plain values. `close`: numbers within `atol + rtol * |expected|`,
     inside containers too. `json`: `==`, but a tuple is as good as the list that JSON makes of it.
@@ -29,7 +29,7 @@ class Compare:
     note: str = ""  # evalplus: see `compare.evalplus_compare`; apps: `wrapped`
 
 
-# How standard output is held against the expected one (tasks/grading/outputs.py): the whole of it, line by line, or
+# How standard output is compared with the expected one (tasks/grading/outputs.py): the whole of it, line by line, or
 # by the rule of a data set's own grader.
 OutputRule = Literal["lines", "stripped", "livecodebench", "apps", "code_contests", "primeintellect"]
 

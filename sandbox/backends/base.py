@@ -32,7 +32,7 @@ ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
-    "LD_BIND_NOW": "1",  # not anew in each process; the supervisor takes it out again
+    "LD_BIND_NOW": "1",  # bind once, not in each process; the supervisor removes it from the environment
 }
 # -P and -s keep the working directory and user packages out; not -I, which would drop the fixed hash seed.
 PYTHON_FLAGS = ("-s", "-P", "-X", "utf8")

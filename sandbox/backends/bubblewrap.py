@@ -1,9 +1,8 @@
 """Cells as bubblewrap sandboxes: the embedded backend, where no container engine answers.
 
-As root the supervisor is root without capabilities but three, and programs get a user id of their own, as in a
-container. Otherwise there is one user id: the supervisor is out of a program's reach as it is pid 1 (no signal gets
-through), not dumpable, and as the seccomp filter keeps its limits and scheduling from others.
-There is no cgroup: the supervisor watches the memory.
+As root, the supervisor is root with three capabilities, and programs get a user id of their own, as in a container.
+Otherwise there is one user id; the supervisor is protected because it is pid 1 (no signal gets through), not dumpable,
+and because the seccomp filter guards its limits and scheduling. There is no cgroup: the supervisor watches the memory.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class BubblewrapBackend:
     )
 
     def __init__(self, requirements: Collection[str] = ()) -> None:
-        """Raises `BackendError`, also where `requirements` cannot be had."""
+        """Raises `BackendError`, also where `requirements` are not available."""
         found = shutil.which("bwrap")
         if found is None:
             raise BackendError("the program bwrap is missing", _REMEDY)
@@ -134,7 +133,7 @@ def _mounts(code: Path, scratch_bytes: int) -> list[str]:
         *Path(prefix, "lib").glob("python*/*-packages"),
         *Path("/usr/lib").glob("python*/*-packages"),
     ):
-        arguments += ["--tmpfs", str(installed)]  # may hold anything, a benchmark's tests among it
+        arguments += ["--tmpfs", str(installed)]  # may hold a benchmark's tests, for instance
     for name in ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime"):
         arguments += ["--ro-bind-try", name, name]
     tmpfs = ["--perms", "1777", "--size", str(scratch_bytes), "--tmpfs"]

@@ -1,4 +1,4 @@
-"""The host's end of a cell: one warm sandbox whose pid 1 is `inside/supervisor.py`."""
+"""The host's end of a cell: one warm sandbox whose pid 1 is `inside/supervisor/supervisor.py`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def like(role: Role) -> Role:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a process ended, by its supervisor's word, and what its whole process tree used."""
+    """How a process ended, as its supervisor reports, and what its whole process tree used."""
 
     code: int | None  # exit status
     signal: int | None
@@ -45,7 +45,7 @@ class Keeper(Protocol):
     """What a backend holds of a cell: the container, or the process."""
 
     def destroy(self) -> None:
-        """Remove it and all that runs in it. Idempotent; raises nothing for what is gone already."""
+        """Remove it and all that runs in it. Idempotent; raises nothing if it is gone already."""
         ...
 
     def autopsy(self) -> tuple[str, bool]:
@@ -108,7 +108,7 @@ class Cell:
         return self.run.end.cpu_seconds if self.run.end else self._usage or 0.0
 
     def read(self) -> None:
-        """Take in what the supervisor has to say; call it when `control` is readable."""
+        """Read the supervisor's messages; call it when `control` is readable."""
         self._take(self._message(0.0))
 
     def destroy(self) -> None:
@@ -116,7 +116,7 @@ class Cell:
         self.keeper.destroy()
 
     def abandon(self) -> None:
-        """Make whoever uses this cell get `CellLost`; from any thread."""
+        """Make the user of this cell get `CellLost`; call it from any thread."""
         try:
             self.control.shutdown(socket.SHUT_RDWR)
         except OSError:

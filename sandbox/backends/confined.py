@@ -1,4 +1,4 @@
-"""Cells as ordinary processes that lock themselves in: where neither an engine nor a namespace may be had.
+"""Cells as ordinary processes that lock themselves in: where neither an engine nor namespaces are available.
 
 Needs no privilege at all, only a kernel with Landlock and seccomp, as pods have. Weaker than the others (see the
 table in `README.md` here), so it is chosen last and announced.
@@ -25,11 +25,11 @@ from sandbox.errors import BackendError, CellLost
 from sandbox.inside.supervisor import landlock
 from sandbox.protocol import Limits
 
-_AMPLE_BYTES = 2 << 30  # a pod's usual 64 MiB of /dev/shm are not
+_AMPLE_BYTES = 2 << 30  # more than a pod's usual 64 MiB of /dev/shm
 _PREFIX = "coderl-cell-"
 _DEVICES = ("/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _DATA = ("/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo", "/usr/lib/locale")
-_PACKAGES = ("site-packages", "dist-packages")  # may hold anything, a benchmark's tests among it
+_PACKAGES = ("site-packages", "dist-packages")  # may hold a benchmark's tests, for instance
 _BOOT = "import sys; sys.path += {folders}; from sandbox.inside.boot import main; main(sys.argv[1:])"
 
 
@@ -53,7 +53,7 @@ class ConfinedBackend:
     )
 
     def __init__(self, requirements: Collection[str] = ()) -> None:
-        """Raises `BackendError`, also where `requirements` cannot be had."""
+        """Raises `BackendError`, also where `requirements` are not available."""
         version = landlock.abi()
         if version < landlock.LEAST_ABI:
             raise BackendError(
@@ -128,7 +128,7 @@ def _owner_of(folder: Path) -> str:
 
 
 def _scratch_place(usual: Path) -> Path:
-    """In memory, as in the other backends, where there is so much of it that cells do not feel each other."""
+    """In memory, as in the other backends, where there is enough of it for all cells."""
     shared = Path("/dev/shm")
     with suppress(OSError):
         found = os.statvfs(shared)

@@ -1,4 +1,4 @@
-"""The Docker engine's client: whatever fails in talking to it is a `BackendError` with a remedy."""
+"""The Docker engine's client: any failure in talking to it is a `BackendError` with a remedy."""
 
 from __future__ import annotations
 

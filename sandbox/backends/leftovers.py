@@ -1,4 +1,4 @@
-"""Folders that a killed owner left behind: told from those in use by the owner's process, and removed."""
+"""Finds and removes folders whose owner, a process named in them, was killed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def remove_orphans(place: Path, prefix: str, owner_of: Callable[[Path], str]) ->
 
 
 def remove(folder: Path) -> None:
-    """However deep it is, and whatever a program did to it."""
+    """Works at any depth, and on folders that a program closed."""
     # In a process of its own: emptying changes the working directory.
     command = [interpreter(), "-I", scratch.__file__, str(folder)]
     try:

@@ -45,7 +45,7 @@ def _with_requirements(names: Sequence[str]) -> list[importlib.metadata.Distribu
         try:
             found[name] = distribution = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
-            continue  # or for another system; who imports it fails, by its name
+            continue  # or for another system; importing it fails with its name
         for text in distribution.requires or ():
             if "extra ==" not in text and (name_of := _NAME.match(text)):
                 waiting.append(name_of[0])

@@ -7,9 +7,9 @@
     async with AsyncClient(["http://10.0.0.5:8000"], token="...") as client:
         outcome = await client.run(job)
 
-Jobs submitted one by one travel in batches. Each goes to the daemon that has the least to do; where that one
-fails, what it has not answered goes to another (or back to it, under the same idempotency key: then it attaches to
-what runs there, or gets what was recorded). A program runs in isolation and leaves nothing behind, so that running it
+Jobs submitted one by one travel in batches. Each goes to the daemon that has the least to do. If that one
+fails, what it has not answered goes to another, or back to it under the same idempotency key, where it attaches to
+what runs or gets what was recorded. A program runs in isolation and leaves nothing behind, so that running it
 again elsewhere is safe; each future is resolved once.
 """
 

@@ -25,9 +25,9 @@ Row = dict[str, Any]
 class AsyncClient:
     """Use it in `async with`, on one event loop.
 
-    `priority` (0 to 9) goes with every request. What has not started `deadline_seconds` after it was asked for, here
-    or there, ends as `infra`. Where no daemon has been heard of for `patience_seconds`, what has waited as long ends
-    so too. `batch` items travel together, in up to `requests` requests to each daemon at once.
+    `priority` (0 to 9) goes with every request. An item that has not started `deadline_seconds` after it was asked
+    for ends as `infra`; so does one that has waited for `patience_seconds` in which no daemon answered.
+    `batch` items travel together, in up to `requests` requests to each daemon at once.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class AsyncClient:
         await self.close()
 
     async def open(self) -> None:
-        """Ask the daemons who they are. Raises `DaemonError` where none answers, or one refuses the token."""
+        """Ask each daemon for its description. Raises `DaemonError` if none answers, or one refuses the token."""
         problems = []
         for daemon in self._dispatcher.daemons:
             try:

@@ -24,7 +24,7 @@ from sandbox.client.errors import DaemonError
 from sandbox.errors import PoolClosedError
 
 _ATTEMPTS = 5  # answers that were a daemon's fault; outages and refusals do not count
-_AGAIN = ("draining", "cancelled")  # faults of an item that are no word on it
+_AGAIN = ("draining", "cancelled")  # faults that say nothing about the item itself
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Route:
 
 @dataclass(eq=False, kw_only=True)
 class Wish:
-    """One item that somebody waits for. `text` is what its route makes a body of.
+    """One item that a caller waits for. `text` is what its route makes a body of.
 
     `read` makes a result of the fields of its line, `lost` of the reason why there is none.
     """
@@ -49,7 +49,7 @@ class Wish:
     lost: Callable[[str], Any]
     asked_at: float = field(default_factory=time.monotonic)
     attempts: int = 0
-    alone: bool = False  # a batch that it was in was refused: whose fault that was is not known
+    alone: bool = False  # a batch with it was refused, and which item was at fault is not known
     reason: str = "it was not sent yet"
 
     def resolve(self, fields: dict[str, Any]) -> None:
@@ -90,7 +90,7 @@ class Dispatcher:
         self._pump()
 
     async def close(self) -> None:
-        """Whoever still waits gets `PoolClosedError`."""
+        """Callers that still wait get `PoolClosedError`."""
         self.closed = True
         if self._wake:
             self._wake.cancel()
@@ -136,7 +136,7 @@ class Dispatcher:
             self._wake = asyncio.get_running_loop().call_later(min(moments) - now + 0.001, self._pump)
 
     def _next_batch(self) -> list[Wish]:
-        """The next items that may travel together, without those that nobody waits for any more."""
+        """The next items that may travel together, without those whose callers gave up."""
         wishes: list[Wish] = []
         while self._queue and len(wishes) < self.batch:
             wish = self._queue[0]
@@ -150,7 +150,7 @@ class Dispatcher:
         return wishes
 
     def _give_up(self, now: float) -> None:
-        """However long the queue: as long as a daemon is at work on it, it is waited in."""
+        """A long queue is no outage: an item is not given up while a daemon works on the queue."""
         if now - self._heard_at < self.patience:
             return
         kept = deque[Wish]()
@@ -162,12 +162,12 @@ class Dispatcher:
         self._queue = kept
 
     def _end_late(self, now: float) -> None:
-        """As the daemon ends what has not started by its deadline. Who asked first stands first, nearly always."""
+        """As the daemon does, ends what has not started by its deadline. The queue is almost in order of arrival."""
         while self._queue and self.deadline is not None and now >= self._queue[0].asked_at + self.deadline:
             self._queue.popleft().give_up("the request's deadline passed before the job started")
 
     def _seconds_left(self, wishes: Sequence[Wish]) -> float | None:
-        """Of those who travel together all have as long as the last one, as a request has one deadline."""
+        """A request has one deadline, that of its last item."""
         if self.deadline is None:
             return None
         left = max(wish.asked_at for wish in wishes) + self.deadline - time.monotonic()
@@ -179,7 +179,7 @@ class Dispatcher:
         assert request is not None
         loop = asyncio.get_running_loop()
 
-        def left(future: object) -> None:  # where nobody waits for any of it, the daemon shall know
+        def left(future: object) -> None:  # tells the daemon when no caller waits for any of it
             if all(wish.future.cancelled() for wish in waiting.values()):
                 loop.call_soon_threadsafe(request.cancel)
 
@@ -249,13 +249,13 @@ class Dispatcher:
             wish.give_up(f"{wish.attempts} attempts: {reason}")
 
     async def _refused(self, daemon: Daemon, response: httpx.Response, wishes: list[Wish]) -> None:
-        """Not one of `wishes` was started; they stay with whoever asked."""
+        """None of `wishes` was started; their callers go on waiting."""
         message, status = await message_of(response), response.status_code
         for wish in wishes:
             wish.reason = daemon.refusal(status, message)
         if status in (429, 503):
             daemon.rest(float(response.headers.get("retry-after", 1)))
-            if status == 429:  # it is there, and busy: no silence until it may be asked again
+            if status == 429:  # it is busy, which is no silence until it may be asked again
                 self._heard_at = max(self._heard_at, daemon.rest_until)
         elif status in (400, 409, 413, 422):
             _alone(wishes, message)
@@ -271,7 +271,7 @@ class Dispatcher:
 
 
 def _alone(wishes: Sequence[Wish], message: str) -> None:
-    """What was refused together is asked again one by one: then it shows whose fault it was."""
+    """Asks again, one by one, what was refused together, to find which item was at fault."""
     for wish in wishes:
         if len(wishes) == 1:
             wish.fail(ValueError(message))

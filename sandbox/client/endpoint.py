@@ -29,7 +29,7 @@ class Daemon:
     max_body_bytes: int = 1 << 62  # of a request; what it says itself, once asked
 
     def refusal(self, status: int, message: str) -> str:
-        """Says of an answer whose it is and, of one about the token, what helps."""
+        """Names the daemon in a message and, if it is about the token, the remedy."""
         if status != 401:
             return f"{self.url}: {status}: {message}"
         given = "authorization" in self.http.headers
@@ -40,7 +40,7 @@ class Daemon:
         )
 
     def rest(self, seconds: float | None = None) -> None:
-        """Leave it alone: as long as it asks, or ever longer where it only fails."""
+        """Pause: for as long as it asks, or longer each time that it fails."""
         if seconds is None:
             self.failures += 1
             first, most = _PAUSE_SECONDS

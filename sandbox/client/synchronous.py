@@ -1,4 +1,4 @@
-"""The client for everyone else: a `protocol.Runner` with an event loop in a thread of its own."""
+"""The client without an event loop: a `protocol.Runner` with an event loop in a thread of its own."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Client:
         self.close()
 
     def _put(self, wishes: Iterable[Wish]) -> None:
-        """Hand over to the loop, once for all that come while it is busy."""
+        """Hand over to the loop, once for all items that come while it is busy."""
         if self._closed.is_set():
             raise PoolClosedError("the client is closed")
         self._waiting.extend(wishes)

@@ -2,9 +2,9 @@
 
     Batch (a connection)  ─listens to─>  Entry (an item that runs, or ran)  ─has─>  Ticket (its jobs)
 
-An entry outlives its connection only by its key: asked again under that key, it is found, done or running. Whoever
-leaves stops listening; an entry that nobody listens to is cancelled. All of this runs on the event loop's
-thread, but for `_Line.finish`, which the thread of a slot calls.
+An entry with a key outlives its connection: a request with the same key finds it, done or running. A batch whose
+client leaves stops listening; an entry without listeners is cancelled. All of this runs on the event loop's
+thread, except `_Line.finish`, which the thread of a slot calls.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from sandbox.errors import JobCancelledError, PoolClosedError
 from sandbox.protocol import Runner
 
 _GATHER_SECONDS = (
-    0.01  # results wait for others of their batch so long: waking the loop costs as much as a small job
+    0.01  # how long a result waits for others of its batch: waking the loop costs as much as a small job
 )
-_ALIVE_SECONDS = 10.0  # an empty line so often, where nothing else is to be said
+_ALIVE_SECONDS = 10.0  # between empty lines while there is nothing to send
 _BEGUN_AT_ONCE = 32  # items of a batch, before other connections have their turn
 
 _log = logging.getLogger(__name__)
 
 
 class Keep(IntEnum):
-    """What an answer is good for, besides the one who waits for it."""
+    """For whom an answer is kept, besides the client that waits for it."""
 
-    NOTHING = 0  # a fault of ours: asked again, it is tried again
+    NOTHING = 0  # a fault of ours: the next request tries again
     KEY = 1  # for its key: true, but another run might differ (the time that a busy machine took)
-    CACHE = 2  # for whoever asks the same
+    CACHE = 2  # for any equal question
 
 
 @dataclass(frozen=True)
@@ -249,9 +249,9 @@ class Batch:
             self._timer = self._loop.call_later(deadline_seconds, self._expire)
 
     async def lines(self) -> AsyncIterator[bytes]:
-        """Begins the items; their lines, in as few pieces as there is time for, then one that says that it is whole.
+        """Begins the items; yields their lines, several at a time where they come fast, then the one that ends it.
 
-        Whoever iterates calls `close` afterwards, also where it was never begun.
+        The caller that iterates calls `close` afterwards, even if it never began.
         """
         for number, entry in enumerate(self._new):
             if number % _BEGUN_AT_ONCE == _BEGUN_AT_ONCE - 1:
@@ -274,7 +274,7 @@ class Batch:
             yield b"".join(lines)
 
     def close(self) -> None:
-        """Nobody reads on."""
+        """The client has gone, or the answer is complete."""
         if self._timer:
             self._timer.cancel()
         for entry in reversed(self._entries):  # those that wait before those that run: else they would begin
@@ -289,7 +289,7 @@ class Batch:
         entry.begun = True
         try:
             future = entry.item.start(entry.ticket)
-        except Exception as error:  # noqa: BLE001 - delivered to whoever asked, and logged
+        except Exception as error:  # noqa: BLE001 - delivered to the client, and logged
             self._batches.finish(entry, _fault_of(error), Keep.NOTHING)
             return
         with self._lock:
@@ -297,11 +297,11 @@ class Batch:
         future.add_done_callback(lambda done: self._done(entry, done))
 
     def _done(self, entry: Entry, done: Future[Any]) -> None:
-        """In the thread of a slot (or of whoever cancels): render there, hand over to the loop, once for many."""
+        """Runs in a slot's thread, or in the one that cancels: renders there, and wakes the loop once for many."""
         try:
             fields, keep = entry.item.render(done.result())
             text = json.dumps(fields, separators=(",", ":")).encode()[1:-1]
-        except Exception as error:  # noqa: BLE001 - delivered to whoever asked, and logged
+        except Exception as error:  # noqa: BLE001 - delivered to the client, and logged
             text, keep = _fault_of(error), Keep.NOTHING
         self._finished.append((entry, text, keep))
         with self._lock:

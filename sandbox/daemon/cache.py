@@ -1,4 +1,4 @@
-"""What was answered, to be answered again."""
+"""Keeps answers, for equal questions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Memory:
         return self._texts.get(key)
 
     def put(self, key: Any, digest: bytes, text: bytes) -> None:
-        """What is known already stays: the first answer is the answer."""
+        """Does not replace a known answer: the first one stands."""
         if key in self._texts:
             return
         self._texts[key] = (digest, text)

@@ -1,4 +1,4 @@
-"""How requests are read and refused: bounded bodies, one form of fault, no stack trace to anyone."""
+"""How requests are read and refused: bounded bodies, one form of fault, no stack trace in an answer."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class RequestError(HTTPException):
 
 
 class GuardedRoute(APIRoute):
-    """Lets in who has a token, before the body is read, and reads it through `BoundedRequest`."""
+    """Checks the token before the body is read, and reads the body through `BoundedRequest`."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()

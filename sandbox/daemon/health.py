@@ -22,7 +22,7 @@ class Health:
         self._probing: asyncio.Task[str] | None = None
 
     async def problem(self) -> str:
-        """Why not, or nothing. Asks a program only where there is a suspicion, one at a time."""
+        """Why not, or nothing. Runs a program only on suspicion, one at a time."""
         if self._batches.draining:
             return "draining"
         if self._scheduler.faults_in_a_row < _SUSPICIOUS:

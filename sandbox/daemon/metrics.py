@@ -1,4 +1,4 @@
-"""What Prometheus sees. Each daemon has a registry of its own, so that several can live in one process."""
+"""Metrics for Prometheus. Each daemon has its own registry, so that several can live in one process."""
 
 from __future__ import annotations
 

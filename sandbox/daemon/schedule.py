@@ -1,4 +1,4 @@
-"""Which job runs next. Keeps each pool just busy enough that order is decided here, as late as possible."""
+"""Decides which job runs next. Gives each pool just enough to be busy, so that the order is decided late."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sandbox.errors import JobCancelledError
 from sandbox.protocol import Job, Outcome, Status
 
 MAX_PRIORITY = 9
-_AHEAD = 1.0  # jobs that a pool holds beyond those that run, a slot: none of its slots ever waits for us
-_OLDEST_EVERY = 8  # one job in so many is the one that waited longest, so that no priority starves
+_AHEAD = 1.0  # jobs a slot that a pool holds beyond those that run, so that no slot waits for us
+_OLDEST_EVERY = 8  # every so many jobs, the one that waited longest runs, so that no priority starves
 
 
 class SlotPool(Protocol):
@@ -93,7 +93,7 @@ class Lane:
             self._waited(time.monotonic() - waiting.since)
             try:
                 waiting.running = self.pool.submit(waiting.job)
-            except BaseException as error:  # noqa: BLE001 - whoever waits has to learn of it
+            except BaseException as error:  # noqa: BLE001 - the waiting caller has to learn of it
                 with self._lock:
                     self._held -= 1
                 waiting.future.set_exception(error)

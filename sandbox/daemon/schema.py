@@ -1,4 +1,4 @@
-"""What a request may hold. Bounds are here, so that they stand on the OpenAPI page too."""
+"""What a request may hold. Bounds are declared here, so that the OpenAPI page has them too."""
 
 from __future__ import annotations
 
@@ -196,8 +196,7 @@ class Ordering(Model):
 
 
 class Each:
-    """Marks items of a list that are `model`s, or a `RequestError` in the place of each that is none: a wrong item
-    does not take the others along."""
+    """Marks a list whose items are `model`s; a wrong item becomes a `RequestError`, and the others stand."""
 
     def __init__(self, model: type[Model]) -> None:
         self._model = model

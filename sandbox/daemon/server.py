@@ -50,7 +50,7 @@ class Place:
 
     @contextmanager
     def sockets(self) -> Iterator[list[socket.socket]]:
-        """Bound sockets, for as long as it lasts. Raises `ServeError`."""
+        """Bound sockets, inside the `with` block. Raises `ServeError`."""
         with ExitStack() as held:
             found = []
             if self.unix is not None:
@@ -84,7 +84,7 @@ def _tcp_socket(host: str, port: int) -> Iterator[socket.socket]:
 
 @contextmanager
 def _unix_socket(path: Path) -> Iterator[socket.socket]:
-    """Only this user and its group may connect. A socket that nobody listens at is replaced."""
+    """Only this user and its group may connect. A socket without a listener is replaced."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         try:
             _bind(listener, path)
@@ -152,7 +152,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         gc.collect()
-        gc.freeze()  # what is there by now stays: the collector does not look through it again and again
+        gc.freeze()  # the objects there are by now stay, so the collector need not look at them again
         self._ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

@@ -78,7 +78,7 @@ class Tokens:
         return bool(self._callers)
 
     def caller(self, authorization: str | None) -> Caller | None:
-        """Whose `Authorization` header this is; None: nobody's."""
+        """The caller with this `Authorization` header; None: no known one."""
         if not self._callers:
             return self._anonymous
         scheme, _, token = (authorization or "").partition(" ")

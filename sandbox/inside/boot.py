@@ -1,4 +1,4 @@
-"""The start of a cell: what its supervisor may run, rehearsed; then the supervisor that its backend asks for."""
+"""Starts a cell: imports and rehearses the mains, then runs the supervisor that its backend asks for."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Runs a cell's mains a few times before the first fork, on a program of ours.
 
-What the interpreter does once (specialising code, filling caches, growing free lists) is then done, and is not
-done anew in each process, in pages that have to be copied for it. Nothing of a payload is in it: there was none yet.
+What the interpreter does once (specialising code, filling caches, growing free lists) is then done before the fork,
+and not in each process, in pages that would be copied. No payload is involved: there is none yet.
 """
 
 from __future__ import annotations

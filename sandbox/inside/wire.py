@@ -1,7 +1,7 @@
 """Descriptor numbers, messages and frames: what the host and a cell's supervisor and processes agree on.
 
-Messages between host and supervisor are datagrams of fixed fields: for JSON the supervisor would write to 30 pages more
-a process, and after a fork each costs a fault.
+Messages between host and supervisor are datagrams of fixed fields: with JSON the supervisor would write to 30 more
+pages a process, each of which costs a fault after a fork.
 
 A frame is `<u32 big-endian length><JSON text>`. The receiver bounds the length before it reads on.
 """
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 STDIN, STDOUT, STDERR, PAYLOAD, RESULTS, RPC, EXECUTABLE = range(7)
 
 # How a child says that it never reached its main. A program can say so too: then its job is tried again
-# elsewhere and finally `killed`, never excused.
+# elsewhere and finally `killed`.
 SETUP_FAILED = 125
 # How a `calls` process says that all its results are sent. One that says so too early forfeits what is missing.
 DONE = 124
@@ -60,7 +60,7 @@ class WireError(ValueError):
     """A frame is oversized, malformed or cut off."""
 
 
-# `json.dumps` and `json.loads` with these options, without what they do anew for each text.
+# `json.dumps` and `json.loads` with these options, without what they repeat for each text.
 _encode = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
     None, json.JSONEncoder().default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True
 )

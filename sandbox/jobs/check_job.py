@@ -1,7 +1,7 @@
-"""Checkers and interactors: programs of a task's author, run in the judge's cell, where no program ever comes.
+"""Checkers and interactors: programs of a task's author, run in the judge's cell, apart from all candidates.
 
-What an author's program says is believed, but it must not fail. Where it does (it raises, breaks a limit, ends with
-a status that means nothing) there is no decision, and the reason instead; whose fault that is, the caller finds out.
+An author's program is believed, unless it fails: it raises, breaks a limit, or ends with a status that means nothing.
+Then there is no decision but a reason; the caller finds out whose fault it is.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Decision:
 
 
 def run(job: Job, work: Checks, cells: Cells, builds: Builds) -> Outcome:
-    """As `runs.run`. Raises `CellLost`."""
+    """As `program_job.run`. Raises `CellLost`."""
     ledger = program_job.Ledger(job.limits)
     built = builds.of(job.language, job.program, cells, job.limits.scratch_bytes)
     if built and built.error:

@@ -1,7 +1,7 @@
 """Jobs in a language that is compiled: once, in a process of its own; then a process for each input.
 
-The executable leaves the cell as bytes and comes back as a sealed descriptor: nothing of the build is there when the
-program runs, and one run cannot change it for the next.
+The executable leaves the cell as bytes and comes back as a sealed descriptor, so nothing of the build is left when
+the program runs, and a run cannot change it for the next.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def build(language: str, source: str, cell: Callable[[Limits], Cell], scratch_by
 
 
 def run(job: Job, work: Stdio, cell: Callable[[Limits], Cell]) -> Outcome:
-    """As `runs.run`; `cell` as for `build`. Raises `CellLost`."""
+    """As `program_job.run`; `cell` as for `build`. Raises `CellLost`."""
     built = build(job.language, job.program, cell, job.limits.scratch_bytes)
     if built.error:
         return refused(job, built, len(work.inputs))
@@ -104,7 +104,7 @@ def _error(process: Process, frames: list[dict[str, Any]]) -> ErrorInfo | None:
 
 
 def _sealed(executable: bytes) -> int:
-    """A descriptor of these bytes that can be executed: nobody can write to it, or has it open for that."""
+    """A descriptor of these bytes that can be executed, which no process has open for writing."""
     writable = os.memfd_create("program", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         view = memoryview(executable)

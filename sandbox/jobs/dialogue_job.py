@@ -1,7 +1,7 @@
 """Dialogues: a program and an interactor in two cells, their standard streams joined crosswise by two pipes.
 
-Whatever one closes, by closing or by ending, the other sees; a program's children end with it, so none keeps a
-pipe open. But an interactor may still write for a while to a program that has said its last and ended.
+Each side sees when the other closes a stream or ends. A program's children end with it, so none keeps a pipe open.
+An interactor may still write for a while to a program that has ended.
 docs/grading.md has the table of whom to blame; `_blame` is that table.
 """
 
@@ -44,7 +44,7 @@ class _Side:
 
 
 def run(job: Job, work: Dialogues, cells: Cells, builds: Builds) -> Outcome:
-    """As `runs.run`. Raises `CellLost`."""
+    """As `program_job.run`. Raises `CellLost`."""
     scratch = job.limits.scratch_bytes
     interactor = builds.of(work.language, work.interactor, cells, scratch)
     if interactor and interactor.error:
@@ -174,7 +174,7 @@ def _met_nobody(own: TestOutcome, process: Process) -> bool:
 
 
 def _blame(job: Job, program: _Side, interactor: _Side, first: _Side | None) -> TestOutcome:
-    """Whose word counts. What a program can do to an interactor (fall silent, flood, leave) never excuses it."""
+    """Which side decides. What a program can do to an interactor (fall silent, flood, leave) never excuses it."""
     assert program.process.end is not None and interactor.process.end is not None
     own = results.script(job, program.process, program.process.end, program.frames)
     decision = check_job.exited(job, interactor.process, interactor.frames)

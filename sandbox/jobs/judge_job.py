@@ -1,7 +1,7 @@
 """The host's side of judge jobs: the two payloads, and the outcome from the judge's one result frame.
 
 Only the judge's payload holds the test. Only the judge's frame, from a descriptor that the program's
-process does not have, makes a pass; whatever is missing or cut short is the program's failure.
+process does not have, makes a pass; anything missing or cut short is the program's failure.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def judge_payload(job: Job, work: Judge) -> bytes:
 
 
 def keep_code(work: Judge, frames: Sequence[Mapping[str, Any]]) -> None:
-    """Spares later judges of this test to compile it: they get what the one that sent `frames` made of it.
+    """Keeps the compiled test that a judge sent in `frames`, for later judges of the same test.
 
-    A judge's very first frame holds it, sent before the program or the test could have had a say in it.
+    It is in a judge's very first frame, sent before the program or the test could influence it.
     Only judges of the same test read it, in their cells, and only with the same interpreter.
     """
     prepared = _prepared(work)

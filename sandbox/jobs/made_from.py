@@ -1,4 +1,4 @@
-"""What in a test is made from what, told from its text: what a name is bound to, whatever the scope."""
+"""Reads from a test's text what is made from what: what each name is bound to, in any scope."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _names(node: ast.AST) -> set[str]:
 
 
 def gives(node: ast.AST, part: ast.AST) -> bool:
-    """What an index finds is as much the test's as what it looks in, whoever gave the index."""
+    """What an index finds is as much the test's as what it looks in, also if the program gave the index."""
     return not isinstance(node, ast.Subscript) or part is not node.slice
 
 

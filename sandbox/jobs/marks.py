@@ -1,10 +1,10 @@
 """Marks in a test where a program that gives too little could leave its asserts out.
 
 `zip(f(x), wanted)` ends with the shorter, a loop over what the program returned runs as often as that allows, and a
-test function that came to its end may not have carried out a single assert. So the judge's `Record` is told: of
+test function may end without a single assert carried out. So the marks tell the judge's `Record`: of
 `zip` and `map`, which operands are the program's; of a loop with asserts, that one goes on; of each assert; and of
 what the program gave and the test evaluates.
-What is the program's is told from the text: what a name is made from, whatever the scope.
+The text shows what is the program's: what a name is made from, in any scope.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One process in a cell, seen from the host: feeds it, takes in what it sends, bounds that."""
+"""One process in a cell, seen from the host: feeds it, reads what it sends, and bounds that."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _PENDING_FRAMES = 50_000
 # Between two looks at what processes send, which their pipes hold meanwhile. Waking up for each frame takes the
 # processor from the program; most have ended before the first look.
 _LOOK_SECONDS = 0.02
-_MUCH = 1 << 15  # bytes in a pipe: whoever sends so much is waited for
+_MUCH = 1 << 15  # bytes in a pipe: a sender of so much is read without pause
 MAX_SLOWDOWN = 4.0  # a job may take so many times its CPU seconds by the wall clock, on a busy machine
 
 
 class Process:
     """A running process. `pump` moves its data; `frames` and `stdout` hold what came.
 
-    `verdict` says why we killed it, if we did. Whatever arrives is data from a liar: bounded, then parsed.
+    `verdict` says why we killed it, if we did. What arrives is untrusted: it is bounded, then parsed.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ class Process:
                 return
             try:
                 self.frames.append(wire.unpack(partial[wire.HEADER_BYTES : size], max_values=_FRAME_VALUES))
-            except Exception as error:  # noqa: BLE001 - whoever sent it is charged
+            except Exception as error:  # noqa: BLE001 - the sender is charged
                 self._refuse(
                     Status.KILLED, str(error) if isinstance(error, wire.WireError) else "malformed frame"
                 )
@@ -218,8 +218,8 @@ def pump(processes: Sequence[Process], timeout_seconds: float) -> None:
 class Clock:
     """Watches the time of a process's current test; CPU time first, wall time as the backstop.
 
-    CPU time is the supervisor's count of the whole process tree, never the program's own word. A test ends where the
-    host says so: frames that a program writes by itself move nothing.
+    CPU time is the supervisor's count of the whole process tree, never the program's claim. The host decides when a
+    test ends: frames that a program writes itself change nothing.
     """
 
     _SLACK_SECONDS = 0.05  # how old the count at a test's beginning may be
@@ -277,7 +277,7 @@ class Clock:
 
 
 def _sealed(payload: bytes) -> int:
-    """A descriptor that reads `payload` to end-of-file, without anyone having to feed it."""
+    """A descriptor that reads `payload` to end-of-file, with nothing to feed it."""
     descriptor = os.memfd_create("payload", os.MFD_CLOEXEC)
     view, offset = memoryview(payload), 0
     while offset < len(view):

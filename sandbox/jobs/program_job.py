@@ -1,7 +1,7 @@
-"""How a job becomes processes in cells, and what comes of them an `Outcome`.
+"""Turns a job into processes in cells, and their results into an `Outcome`.
 
-A process that crashes or runs out of time costs its job one test: a new process goes on with the next. What
-would only repeat itself (a program that cannot be imported, a job out of its total time) is not repeated.
+A process that crashes or runs out of time costs its job one test: a new process goes on with the next. Failures that
+would only repeat (a program that cannot be imported, a job out of its total time) end the job.
 
 A job tells when it has no more use for its cells, before its last results are taken in, so that the next one's
 processes can `begin` meanwhile.
@@ -24,7 +24,7 @@ from sandbox.jobs import judge_job, results
 from sandbox.jobs.process import MAX_SLOWDOWN, Clock, Process, pump
 from sandbox.protocol import Calls, ErrorInfo, Job, Judge, Limits, Outcome, Status, Stdio, TestOutcome
 
-# After so many tests that ran out of time, of loopers and of sleepers, the rest of the job's is not tried.
+# After so many tests that ran out of CPU or wall-clock time, the job's other tests are not tried.
 _MAX_TIMEOUTS = {Status.CPU_TIMEOUT: 15, Status.WALL_TIMEOUT: 2}
 _MAX_IDLE = 8.0  # a job may do nothing for so many times its wall seconds, all tests together
 _GRACE_SECONDS = 0.5  # to exit, once all results are in

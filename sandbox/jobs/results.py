@@ -1,7 +1,7 @@
 """What a process sent, and how it ended, as outcomes of tests.
 
-Whatever a program's process sends comes from a possible liar: it is bounded, parsed and taken as the program's
-own claim. No claim can make a fault look like ours: what goes wrong while one is taken in is the program's, too.
+What a program's process sends is untrusted: it is bounded, parsed and taken as the program's own claim. No claim can
+make a fault look like ours: what goes wrong while we read one is the program's fault, too.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def claimed(job: Job, frame: dict[str, Any], failure: Any, cpu_seconds: float = 
     """
     try:
         return _claimed(job, frame, failure, cpu_seconds)
-    except Exception as problem:  # noqa: BLE001 - whoever sent it is charged
+    except Exception as problem:  # noqa: BLE001 - the sender is charged
         return _malformed(problem)
 
 

@@ -1,7 +1,7 @@
 """The host's side of judge jobs in one process: program and test in a cell of their own.
 
-The frame comes from a process that the program shares, so it is parsed as the program's word: nothing in it can
-raise here, move a limit, or look like a fault of ours.
+The frame comes from a process that the program shares, so it is parsed as the program's claim: nothing in it can
+raise here, change a limit, or look like a fault of ours.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MAX_UNITS = 10_000
 
 
 def run(job: Job, work: Judge, cell: Cell) -> Outcome:
-    """As `runs.run`. Raises `CellLost`."""
+    """As `program_job.run`. Raises `CellLost`."""
     number = secrets.token_hex(16)
     own = wire.to_json({"run": number}).encode()[:-1] + b"," + judge_job.program_payload(job, work)[1:]
     payload = own[:-1] + b"," + judge_job.judge_payload(job, work)[1:]
@@ -53,7 +53,7 @@ def run(job: Job, work: Judge, cell: Cell) -> Outcome:
 
 
 def _limits(job: Job, work: Judge) -> Limits:
-    """The time of all its tests, as nobody but the program could say when one is over."""
+    """The time of all its tests, as only the program's own process could say when one is over."""
     count = max(1, work.test.count("assert"), work.test.count("def test"))
     seconds = min(job.limits.total_cpu_seconds, count * job.limits.cpu_seconds)
     return replace(job.limits, cpu_seconds=seconds)

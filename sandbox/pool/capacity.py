@@ -1,4 +1,4 @@
-"""How many programs this machine can be asked to run at once: a bound on mistakes, no advice (docs/serving.md)."""
+"""How many programs this machine may run at once: a bound that catches mistakes (docs/serving.md has advice)."""
 
 from __future__ import annotations
 

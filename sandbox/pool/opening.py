@@ -69,7 +69,7 @@ def open_backend(
 ) -> Backend:
     """The backend `name`, or with `auto` the first that works; proved by running a program in it.
 
-    It can run programs in Python and in `languages` (names of `inside.languages`); programs and tests find
+    It can run programs in Python and in `languages` (names in `inside.candidate.languages`); programs and tests find
     `requirements`, packages as pip names them.
 
     Raises `NoBackendError`, which says for each one tried what is wrong and what would help; `BackendError` for

@@ -1,4 +1,4 @@
-"""Opens cells for all slots of a pool. An outage (no cell can be opened) is waited out once, not by each job anew."""
+"""Opens cells for all slots of a pool. An outage (no cell can be opened) is waited out once, not by each job."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sandbox.backends.cell import Cell, Role
 from sandbox.errors import BackendError
 from sandbox.protocol import Limits
 
-PATIENCE_SECONDS = 30.0  # of an outage, for whoever needs a cell meanwhile; afterwards jobs fail at once
+PATIENCE_SECONDS = 30.0  # for which jobs that need a cell wait in an outage; later ones fail at once
 RETRY_SECONDS = 0.5  # between attempts, at first by each slot, after the patience by one of them
 
 _log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Opener:
             raise host_failure(error) from error
 
     def _raise_if_hopeless(self, role: Role) -> None:
-        """Of those who come after the patience, one tries now and then, for all."""
+        """After the patience, one of the waiting slots tries now and then, for all."""
         with self._lock:
             outage = self._outages.get(role)
             if outage is None or not _is_long(outage):

@@ -117,7 +117,7 @@ class Pool:
         return self.submit(job).result()
 
     def cancel(self, future: Future[Outcome]) -> None:
-        """Nobody waits for `future`: a queued job is dropped, a running one stopped (`JobCancelledError`)."""
+        """The caller gave `future` up: a queued job is dropped, a running one stopped (`JobCancelledError`)."""
         if not future.cancel():
             for slot in self._slots:
                 slot.cancel(future)
@@ -152,7 +152,7 @@ class Pool:
         try:
             try:
                 slot.warm()
-            except BaseException as error:  # noqa: BLE001 - whoever opens the pool waits for it
+            except BaseException as error:  # noqa: BLE001 - the opener of the pool waits for it
                 ready.set_exception(error)
                 return
             ready.set_result(None)
@@ -161,7 +161,7 @@ class Pool:
             slot.close()
 
     def _run_all(self, slot: Slot) -> None:
-        """A job's last results are taken in while the next one runs already, if there is one."""
+        """Reads a job's last results while the next job, if there is one, already runs."""
         ahead: list[_Item | None] = []
 
         def begin_next() -> None:
@@ -174,12 +174,12 @@ class Pool:
             job, future = item
             try:
                 future.set_result(slot.run(job, future, begin_next))
-            except BaseException as error:  # noqa: BLE001 - ours: whoever waits has to learn of it
+            except BaseException as error:  # noqa: BLE001 - ours: the waiting caller has to learn of it
                 future.set_exception(error)
 
     @staticmethod
     def _next(get: Callable[[], _Item | None]) -> _Item | None:
-        """A job that nobody has cancelled, from now on running; None: the pool was closed."""
+        """The next job that is not cancelled, from now on running; None: the pool was closed."""
         while (item := get()) and not item[1].set_running_or_notify_cancel():
             continue
         return item

@@ -1,7 +1,7 @@
 """What of a job's prelude its program needs.
 
-Data sets' graders put a page of imports before a program, and each costs a process time. So an import whose names the
-program's text does not hold is left out; all else stays, in its order.
+Data sets' graders put a page of imports before a program, and each costs time in every process. So imports whose names
+the program's text does not hold are left out; all else stays, in its order.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _WORD = re.compile(r"\w+")
 @dataclass(frozen=True, slots=True)
 class _Statement:
     text: str
-    binds: frozenset[str] | None  # None: it is needed whatever the program holds
+    binds: frozenset[str] | None  # None: it is always needed
 
 
 def needed(prelude: str, program: str) -> str:

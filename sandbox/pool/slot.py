@@ -209,7 +209,7 @@ class Slot:
 
 
 def _is_worn_out(cell: Cell) -> bool:
-    """Whether no job may use it any more: also where something still runs that nobody waits for."""
+    """Whether no job may use it any more; also true while a cancelled run has not ended."""
     return cell.doubtful or cell.busy or cell.run.number >= RUNS_PER_CELL
 
 

@@ -1,6 +1,6 @@
 """Whether this machine can run programs safely: each check says what it found, and what would help.
 
-Nothing here is believed because it is configured: where a backend works, programs that go over their limits run in it.
+It does not trust configuration: where a backend works, it runs programs there that go over each limit.
 """
 
 from __future__ import annotations

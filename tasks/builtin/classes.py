@@ -1,4 +1,4 @@
-"""Which solution a program for a shortcut task is, told by the tests that it passed."""
+"""Which solution a program for a shortcut task is, by the tests that it passed."""
 
 from __future__ import annotations
 

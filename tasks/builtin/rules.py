@@ -36,7 +36,7 @@ class RuleReport:
 
 
 def check_rules(tasks: Sequence[Task]) -> RuleReport:
-    """Hold built-in tasks against the rules; tasks of both splits may be given together.
+    """Check built-in tasks against the rules; tasks of both splits may be given together.
 
     Rules: `reference` (passes its tests), `constant`, `echo`, `omission` (a mutant passes all tests), `split`
     (its name does not follow from the behaviour), `duplicate` (a behaviour occurs twice).

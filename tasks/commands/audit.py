@@ -69,7 +69,7 @@ def main(
 
 @contextmanager
 def _writer(path: Path | None, option: str) -> Iterator[Callable[[str], None]]:
-    """Opened before hours of audit, so that a place that cannot be written is said at once."""
+    """Opens it before hours of audit, so that a path that cannot be written fails at once."""
     if path is None:
         yield lambda text: None
         return

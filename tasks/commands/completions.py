@@ -33,7 +33,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A row, or one of its samples, that holds nothing to grade: what could be read of it, and why."""
+    """A row, or one of its samples, that cannot be graded: what could be read of it, and why."""
 
     row: dict[str, Any]
     reason: str
@@ -52,8 +52,8 @@ def reference_items(tasks: Sequence[Task]) -> list[Item]:
 
 
 def read_completions(path: Path, tasks: Sequence[Task]) -> list[Item | Unreadable]:
-    """Reads completion rows and takes the program out of each. A row that makes no sense stands for itself alone, with
-    line, field and remedy. Raises `TaskError` for a file that cannot be read, or is empty."""
+    """Reads completion rows and takes the program out of each. A row that makes no sense
+    is returned with its line, field and remedy. Raises `TaskError` for a file that cannot be read, or is empty."""
     named = _Names(tasks)
     items = [item for number, line in _lines(path) for item in _items(line, named, f"{path}, line {number}")]
     if not items:
@@ -94,7 +94,7 @@ class _Names:
         return task
 
     def _most_alike(self, prompt: str) -> Task | None:
-        """Of the tasks whose entry point `prompt` defines last: data sets are passed on with edited prompts."""
+        """Of the tasks whose entry point `prompt` defines last, since data sets circulate with edited prompts."""
         names = re.findall(r"^def (\w+)\(", prompt, re.MULTILINE)
         alike = self.by_entry_point.get(names[-1], []) if names else []
 
@@ -121,7 +121,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _items(line: bytes, named: _Names, where: str) -> Iterator[Item | Unreadable]:
-    """What the line asks for; whatever is wrong with it is said of it alone."""
+    """What the line asks for; a fault in it does not affect other lines."""
     row: dict[str, Any] = {}
     try:
         row = _object(line, where)

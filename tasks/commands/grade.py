@@ -1,7 +1,7 @@
 """`coderl grade`: grades a file of completions, or a dataset's references, and writes verdict rows.
 
-A completion row is a JSON object with `task_id` (or the `prompt`) and `completion` (or several `samples`); whatever
-else it holds is carried through. A verdict row is one completion's, and adds the fields of `verdict_row` (they win over
+A completion row is a JSON object with `task_id` (or the `prompt`) and `completion` (or several `samples`); other
+fields are carried through. A verdict row is one completion's, and adds the fields of `verdict_row` (they win over
 carried ones of the same name). Rows keep the order of the input. Of a completion with several code blocks the last is
 the answer; the earlier ones are graded too, for the analysis of self-correction.
 """
@@ -193,8 +193,8 @@ def summarize(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 @contextmanager
 def atomic_writer(path: Path, option: str = "--out") -> Iterator[Callable[[str], None]]:
-    """Writes text to what becomes `path`, which the user gave as `option`, once it is whole; through a link to what it
-    names. Raises `TaskError` where it cannot be written: then, and wherever its user fails, nothing is left of it."""
+    """Writes text to `path`, which the user gave as `option`, and which appears when it is complete; follows links.
+    Raises `TaskError` where it cannot be written. Then, and when the caller fails, nothing is left of it."""
     if path.is_dir():
         raise TaskError(f"{option} {path}: is a folder; name a file in it")
     path = path.resolve() if path.is_symlink() else path

@@ -77,10 +77,7 @@ class GradeRequest(Ordering):
 
 
 class Tasks:
-    """Rows to tasks; those of late are kept, as a trainer sends the same ones again and again.
-
-    So is what grading makes of them, once for all requests.
-    """
+    """Rows to tasks. Keeps recent ones, and what grading prepares of them, as a trainer sends the same ones often."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[bytes, Task] = OrderedDict()
@@ -118,7 +115,7 @@ def make_router(service: Service) -> APIRouter:
 
 
 class Modes:
-    """What the references of late tasks showed of how they can be run, by the rows' digests."""
+    """How recent tasks can be run, as their references showed, by the rows' digests."""
 
     def __init__(self, grader: Grader) -> None:
         self._grader = grader
@@ -126,7 +123,7 @@ class Modes:
         self._lock = Lock()
 
     def of(self, digest: bytes, task: Task) -> Future[Found]:
-        """A fault of ours is tried again by the next one that asks."""
+        """After a fault of ours the next request tries again."""
         with self._lock:
             if digest in self._kept:
                 return self._kept[digest]
@@ -146,7 +143,7 @@ class Modes:
 def _items(
     service: Service, tasks: Tasks, references: References, modes: Modes, batch: GradeRequest
 ) -> list[Item | RequestError]:
-    """What is to be graded; in the place of a completion that cannot be, or whose task cannot, why."""
+    """What is to be graded; a completion that cannot be read, or whose task cannot, is replaced by the reason."""
     known: dict[str, _Known | RequestError] = {}
     for number, row in enumerate(batch.tasks):
         name = str(row.get("id"))
@@ -171,7 +168,7 @@ def _items(
 
 @dataclass(frozen=True)
 class _Known:
-    """A task of a request. `mode` says how it can be run; None: there is no doubt."""
+    """A task of a request. `mode` says how it can be run; None: as its tests say."""
 
     digest: bytes
     task: Task
@@ -215,7 +212,7 @@ def _start(
     programs: Sequence[str | None],
     runner: Runner,
 ) -> Future[list[Verdict]]:
-    """The verdicts, once the task's reference has shown how it can be run (`mode`; None: there is no doubt)."""
+    """The verdicts, once the task's reference has shown how it can be run (`mode`; None: as its tests say)."""
     if mode is None:
         return graders(runner).submit_each(task, programs)
     verdicts: Future[list[Verdict]] = Future()
@@ -227,7 +224,7 @@ def _start(
                 verdicts.set_result([left_out(task.id, reason)] * len(programs))
                 return
             graders(runner).submit_each(how, programs).add_done_callback(deliver)
-        except Exception as error:  # noqa: BLE001  # delivered to whoever waits
+        except Exception as error:  # noqa: BLE001  # delivered to the caller
             verdicts.set_exception(error)
 
     def deliver(done: Future[list[Verdict]]) -> None:

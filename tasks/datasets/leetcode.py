@@ -1,4 +1,4 @@
-"""LeetCodeDataset (arXiv 2504.14655): methods of `Solution`, held against `check(candidate)`.
+"""LeetCodeDataset (arXiv 2504.14655): methods of `Solution`, tested by `check(candidate)`.
 
 Its `prompt` is code that stands before a program, with the imports and the classes (`ListNode`) that it may use; what
 a model is asked is its `query`. The entry point is written `Solution().f`.

@@ -121,7 +121,7 @@ _ALL = (
     ),
     Dataset(
         name="livecodebench",
-        summary="dated contest problems, to be held against a model's cutoff",
+        summary="dated contest problems, to compare with a model's cutoff",
         parse=livecodebench,
         hub=Hub("livecodebench/code_generation_lite", held_out="test", files={"test": "test*.jsonl"}),
         tests=_COMPETITION,

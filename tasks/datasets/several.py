@@ -1,4 +1,4 @@
-"""Tasks of which several answers are right, though the data set keeps one: told only by what the data set says.
+"""Tasks with several right answers of which the data set keeps one, by what the data set itself says.
 
 Either a field says that a special judge decides, or the statement says plainly that any of several answers may be
 printed (or that their order is free). What a statement leaves to the reader is not guessed.
@@ -65,5 +65,5 @@ def single(parse: Callable[[Row], Task | Skip]) -> Callable[[Row], Task | Skip]:
 
 
 def _compared(task: Task) -> bool:
-    """Whether answers are held against the one that the data set keeps."""
+    """Whether answers are compared with the one that the data set keeps."""
     return isinstance(task.tests, tuple) and isinstance(task.tests[0], (StdioTest, CallTest))

@@ -1,8 +1,8 @@
-"""The candidate's program in a model's completion, for whatever model wrote it.
+"""Finds the candidate's program in a completion of any model.
 
 A completion is read in steps, each linear in its length; docs/grading.md has the table of formats:
 
-1. *answer*: what stands outside chat template headers, other turns, channels and reasoning (tasks/extraction/turns.py);
+1. *answer*: what is outside chat template headers, other turns, channels and reasoning (tasks/extraction/turns.py);
    unclosed reasoning leaves no answer;
 2. *blocks*, by the first of `_FORMATS` that finds a program: tags around the answer, Markdown fences
    (fences.py), the continuation of the prompt, runs of lines that look like code (unfenced.py);
@@ -10,7 +10,7 @@ A completion is read in steps, each linear in its length; docs/grading.md has th
    what it uses.
 
 A completion of a `complete` task continues the prompt verbatim, as evalplus reads it, unless a block defines the
-entry point; what follows the continuation is cut off only where the whole is no Python.
+entry point; what follows the continuation is cut off only where the whole is not Python.
 """
 
 from __future__ import annotations

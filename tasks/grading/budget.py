@@ -1,4 +1,4 @@
-"""How much of a test the host evaluates: whoever sends one must not cost the host more than a fixed time."""
+"""Bounds the time that the host spends on evaluating a test, whose sender is not trusted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class NotLiteral(Exception):
 class Budget:
     """Counts what the evaluation of one test has taken, and the size of the values that it made.
 
-    A value's size is what it unfolds to: `(x, x)` counts `x` twice, as whoever hashes, compares or prints it will.
+    A value's size is what it unfolds to: `(x, x)` counts `x` twice, as hashing, comparing or printing it does.
     """
 
     def __init__(self) -> None:

@@ -1,11 +1,11 @@
-"""Several right answers, and dialogues: a task's own checker or interactor decides, never near the program's process.
+"""Several right answers, and dialogues: the task's own checker or interactor decides, in another cell.
 
     program -> Stdio, Calls -> outputs -> Checks (the checker, in a judge's cell) -> verdict
     program -> Dialogues (program and interactor, joined by pipes)                -> verdict
 
-Where it fails to decide on a program's output it is shown what it must be able to decide on: the expected output, or
-the reference's dialogue. If it fails on that too it is broken, and the verdict is INFRA; if not, the program broke it,
-which is the program's failure: else a policy would learn to crash checkers.
+If it fails to decide on a program's output, it is shown the expected output, or the reference's dialogue. If it fails
+on that too it is broken, and the verdict is INFRA. If not, the program broke it, which is the program's failure;
+otherwise a policy would learn to crash checkers.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def _decide(task_id: str, checker: Checker, cases: Mapping[int, Case], runner: R
                 last = not waiting
             if last and not found.done():
                 found.set_result(decisions)
-        except Exception as error:  # noqa: BLE001  # delivered to whoever waits
+        except Exception as error:  # noqa: BLE001  # delivered to the caller
             with lock:
                 if not found.done():
                     found.set_exception(error)
@@ -207,7 +207,7 @@ def _then(done: Future[T], to: Future[Any], function: Callable[[T], Any]) -> Non
     def go_on(finished: Future[T]) -> None:
         try:
             result = function(finished.result())
-        except Exception as error:  # noqa: BLE001  # delivered to whoever waits
+        except Exception as error:  # noqa: BLE001  # delivered to the caller
             to.set_exception(error)
         else:
             if result is not None:

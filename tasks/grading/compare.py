@@ -1,8 +1,8 @@
-"""How an actual value is held against the expected one, on the host (printed output: tasks/grading/outputs.py).
+"""Compares an actual value with the expected one, on the host (printed output: tasks/grading/outputs.py).
 
 The actual value comes from a hostile program. The codec made it of plain builtin types and bounded it, but it may
-still be large, deep or full of colliding hashes, so every walk is led by the *expected* value: it ends where that
-ends, and whatever goes wrong on the way is the program's failure. `matches` never raises.
+still be large, deep or full of colliding hashes. So every walk follows the *expected* value and ends where that ends;
+an error on the way is the program's failure. `matches` never raises.
 
 evalplus's rules (facts learnt from evalplus 0.3.1, `evalplus/eval/`, Apache-2.0; no code is copied):
 exact `==`, else `numpy.allclose` with rtol 1e-7 and the task's `atol` between values of the same type;
@@ -85,7 +85,7 @@ def matches(actual: object, expected: object, compare: Compare, args: Sequence[o
                 return actual is expected
             case "evalplus":
                 return _evalplus(actual, expected, compare, args)
-    except Exception:  # noqa: BLE001 - whatever the value of a program leads to, is the program's
+    except Exception:  # noqa: BLE001 - an error that a program's value causes is the program's failure
         return False
 
 

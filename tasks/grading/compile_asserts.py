@@ -3,7 +3,7 @@
 `assert f(1, 2) == 3`, `assert 3 == f(1, 2)`, `assert f(x) is None`, `assert [not] f(x)`,
 `assert abs(f(x) - 1.5) < 1e-6`; straight, in loops over literals, at the top of a script or in `check(candidate)`.
 The calls are those that Python would make, in its order, with fresh arguments. Where anything else occurs (a helper,
-a method, an argument that is used twice and so could be seen changed) the whole test is left to the judge.
+a method, an argument that is used twice, whose change could be seen) the whole test is left to the judge.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def compile_asserts(
             warnings.simplefilter("ignore")  # "\d" in a test is no concern of ours
             module = ast.parse(test.source)
         calls = _Compiler(module, entry_point, prompt).run(test.kind == "check")
-    except Exception:  # noqa: BLE001 - whatever it is, a judge can still run the test
+    except Exception:  # noqa: BLE001 - a judge can still run the test
         return None
     return tuple(calls) or None
 

@@ -93,8 +93,8 @@ class Grader:
         """Starts grading `program`, the whole program taken from a completion; None or blank: no code.
 
         `limits` replace the grader's and the task's. The future raises only `SandboxError`: the sandbox is closed, or
-        refuses everybody. Whatever else goes wrong is `INFRA`, and this one program's alone: a task whose arguments
-        the sandbox cannot carry, a job that a daemon does not take, a bug of ours.
+        refuses everybody. Any other fault is `INFRA`, for this program alone: a task whose arguments the sandbox cannot
+        carry, a job that a daemon does not take, a bug of ours.
         """
         verdict: Future[Verdict] = Future()
 
@@ -168,7 +168,7 @@ class Grader:
                     tests: Sequence[CallTest | StdioTest] = calls or _only(task.tests, StdioTest)
                     decided = checking.check(task, tests, done.result(), self._runner)
                 decided.add_done_callback(deliver)
-            except Exception as error:  # noqa: BLE001  # delivered to whoever waits
+            except Exception as error:  # noqa: BLE001  # delivered to the caller
                 verdict.set_exception(error)
 
         outcome.add_done_callback(decide)
@@ -188,7 +188,7 @@ class Grader:
                 outcome = self._runner.submit(job)
             except ReferenceFailed as error:
                 verdict.set_result(infra(task.id, str(error)))
-            except Exception as error:  # noqa: BLE001  # delivered to whoever waits
+            except Exception as error:  # noqa: BLE001  # delivered to the caller
                 verdict.set_exception(error)
             else:
                 answers = _answers(tests, expected)
@@ -332,7 +332,7 @@ def _when_done(futures: Sequence[Future[Any]], function: Callable[[], T], result
                 return
         try:
             result.set_result(function())
-        except Exception as error:  # noqa: BLE001  # delivered to whoever waits
+        except Exception as error:  # noqa: BLE001  # delivered to the caller
             result.set_exception(error)
 
     for future in futures:

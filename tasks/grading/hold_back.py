@@ -1,4 +1,4 @@
-"""Holding tests back from the reward: programs that pass the rest are graded again on these, unseen by training.
+"""Holds tests back from the reward: programs that pass the others are graded again on these.
 
 A unit (a call or, of literal asserts, an assert; an input; a judge's test) is held back whole. Which ones depends on
 the task's id, the seed and the share only, so a resumed run, and another run of the same seed, hold back the same.

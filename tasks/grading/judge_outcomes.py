@@ -1,4 +1,4 @@
-"""From what happened in the sandbox (`Outcome`) to what is said of the program (`Verdict`).
+"""Turns what happened in the sandbox (`Outcome`) into a `Verdict` on the program.
 
 Every comparison with an expected value is made here, on the host. Pure functions.
 """
@@ -61,7 +61,7 @@ def why(verdict: Verdict) -> str:
 
 
 def call_verdict(task_id: str, tests: Sequence[CallTest], outcome: Outcome) -> Verdict:
-    """Holds returned values against expected ones. Tests of one name are one unit (a static assert)."""
+    """Compares returned values with expected ones. Tests of one name are one unit (a static assert)."""
     graded = [
         _graded_call(test, test.name or f"call {number}", got)
         for number, (test, got) in enumerate(zip(tests, _padded(outcome, len(tests)), strict=True), start=1)
@@ -70,7 +70,7 @@ def call_verdict(task_id: str, tests: Sequence[CallTest], outcome: Outcome) -> V
 
 
 def stdio_verdict(task_id: str, tests: Sequence[StdioTest], outcome: Outcome) -> Verdict:
-    """Holds printed output against the expected one."""
+    """Compares printed output with the expected one."""
     graded = [
         _graded_output(test, test.name or f"input {number}", got)
         for number, (test, got) in enumerate(zip(tests, _padded(outcome, len(tests)), strict=True), start=1)
@@ -79,11 +79,11 @@ def stdio_verdict(task_id: str, tests: Sequence[StdioTest], outcome: Outcome) ->
 
 
 def judge_verdict(task_id: str, outcomes: Sequence[Outcome]) -> Verdict:
-    """Takes over what judges say; a test that never reached its end is a failed unit of its own."""
+    """Takes over judges' results; a test that never reached its end is a failed unit of its own."""
     graded: list[_Graded] = []
     for outcome in outcomes:
         parts = [_graded_assert(f"test {n}", got, outcome) for n, got in enumerate(outcome.tests, start=1)]
-        if outcome.passed:  # the unmodified test decides: it may try an assert and live with its failure
+        if outcome.passed:  # the unmodified test decides: it may catch a failed assert
             parts = [_passed(part.result.name) for part in parts] or [_passed("test")]
         elif all(part.result.passed for part in parts):
             parts.append(_failed("end of test", _status(outcome), outcome.error))

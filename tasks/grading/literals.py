@@ -1,8 +1,7 @@
 """Evaluates literal Python expressions on the host: displays, bounded arithmetic, a few pure builtins.
 
-Only what surely gives the value that Python would give, whatever the process: no names but those bound to
-literals, nothing whose order or text depends on hashing, nothing that takes long (budget.py). All else is
-`NotLiteral`.
+Only what gives Python's value in any process: no names but those bound to literals, nothing whose order or text
+depends on hashing, nothing that takes long (budget.py). All else is `NotLiteral`.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
     only where test and program are one process `trust = "in-process"`, where the user allows it; else left out
     nowhere                                     left out of training: every program may get 0 there
 
-Tasks that need neither, and those without a reference, are taken as they are. Where somebody brings programs of their
-own, a reference that fails everywhere decides nothing (`failing = "graded"`): it may be the reference that is wrong.
+Tasks that need neither, and those without a reference, are taken as they are. Where programs are brought to be graded,
+a reference that fails everywhere decides nothing (`failing = "graded"`): the reference may be wrong.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def find(task: Task, grader: Grader) -> Future[Found]:
             grader.submit(together, task.reference).add_done_callback(
                 lambda last: _finish(apart, last, found)
             )
-        except Exception as error:  # noqa: BLE001  # delivered to whoever waits
+        except Exception as error:  # noqa: BLE001  # delivered to the caller
             found.set_exception(error)
 
     grader.submit(task, task.reference).add_done_callback(judged)
@@ -100,7 +100,7 @@ def find(task: Task, grader: Grader) -> Future[Found]:
 def _finish(apart: Verdict, done: Future[Verdict], found: Future[Found]) -> None:
     try:
         together = done.result()
-    except Exception as error:  # noqa: BLE001  # delivered to whoever waits
+    except Exception as error:  # noqa: BLE001  # delivered to the caller
         found.set_exception(error)
         return
     if together.passed:
@@ -205,7 +205,7 @@ def left_out(task_id: str, reason: str) -> Verdict:
 
 
 def _broken(task: Task) -> str:
-    """Why no program can pass, whatever a reference shows."""
+    """Why no program can pass, independent of any reference."""
     if not _has_judge_tests(task):
         return ""
     for test in task.tests if isinstance(task.tests, tuple) else ():

@@ -1,4 +1,4 @@
-"""How a program's standard output is held against the expected one, on the host: one rule for each data set's grader.
+"""Compares a program's standard output with the expected one, on the host: one rule for each data set's grader.
 
 The output comes from a hostile program and may be as long as its limit: every walk ends where the expected
 output ends, and nothing raises. Sources, and where we differ on purpose: docs/grading.md.

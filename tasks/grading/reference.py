@@ -83,7 +83,7 @@ class References:
                 if outcome.status is Status.INFRA:
                     self._forget(task.id)  # a later program tries again
                 expected = _write(file, _values(task.id, tests, outcome))
-            except Exception as error:  # noqa: BLE001  # delivered to whoever waits
+            except Exception as error:  # noqa: BLE001  # delivered to the caller
                 future.set_exception(error)
             else:
                 future.set_result(expected)

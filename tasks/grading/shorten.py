@@ -42,7 +42,7 @@ def short(value: object, limit: int = LIMIT) -> str:
         return repr(value)
     try:
         text = f"<{value.type_name} object>" if isinstance(value, Opaque) else _short.repr(value)
-    except Exception as error:  # noqa: BLE001 - whatever a value is made of, a verdict can be written
+    except Exception as error:  # noqa: BLE001 - a verdict must be written for any value
         text = f"<no text: {type(error).__name__}>"
     return shortened(text, limit)
 

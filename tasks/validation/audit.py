@@ -1,4 +1,4 @@
-"""Whether a task's tests let programs through that solve nothing (tasks/validation/trivial.py), or a changed reference.
+"""Whether a task's tests pass programs that solve nothing (tasks/validation/trivial.py), or a changed reference.
 
 A *hole* is such a program that passes. A trivial program may be the right answer, and a mutant may be its reference's
 equal: both are listed for a person, and only trivial programs and known wrong ones make a task `weak`.

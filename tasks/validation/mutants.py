@@ -4,7 +4,7 @@ One operator, comparison, constant, condition or statement is changed; the rest 
 Deterministic: the same program and seed give the same mutants in the same order.
 
 Equivalent mutants (no input can show the change) cannot be told from weak tests in general. Those known before are not
-made: docstrings, annotations, texts of f-strings, and whatever compiles to the reference's own bytecode. The rest
+made: docstrings, annotations, texts of f-strings, and changes that leave the bytecode the same. The rest
 count as survivors, and are listed for a person to judge.
 """
 

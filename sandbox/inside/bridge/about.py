@@ -1,7 +1,7 @@
 """What a function or class says of itself (its signature, its text, its fields), as data between the two sides.
 
-One side tells, the other makes a real `inspect.Signature` or `dataclasses.Field` of it. Nothing told is code, and
-nothing is evaluated: annotations that are text stay text.
+One side sends it, the other makes a real `inspect.Signature` or `dataclasses.Field` of it. Nothing of it is code or
+is evaluated: annotations that are text stay text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FIELD = ("init", "repr", "hash", "compare", "kw_only")
 _NAMES_ONLY = re.compile(r"[\w\s.,|\[\]]*")
 
 
-# To tell.
+# To send.
 
 
 def signature(function: Any) -> list[Any]:
@@ -76,7 +76,7 @@ def of_function(function: Any) -> dict[str, Any]:
     return {name: text for name, text in found.items() if type(text) is str}
 
 
-# To make of what was told; `CodecError` where it makes no sense.
+# To receive; `CodecError` for what makes no sense.
 
 
 def made_signature(told: Any) -> Any:

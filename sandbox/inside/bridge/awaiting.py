@@ -1,7 +1,7 @@
 """Coroutines that cross: what one side awaits, the other side's event loop runs.
 
-A coroutine of the program's runs as a task of a loop of the program's process. Whoever awaits it in the judge
-lets that loop run a little, then gives way to what else the test waits for; so `gather` and `wait_for` work.
+A coroutine of the program's runs as a task of a loop in the program's process. Code that awaits it in the judge
+lets that loop run a little, then yields to what else the test waits for; so `gather` and `wait_for` work.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The environment that test and program share in ordinary testing, where a test names any of it.
 
-Each side keeps the parts that the test names; every message carries what changed in them since the last one, so
-that they agree whenever one side's code runs, however calls nest. Nothing of it exists for other tests.
+Each side keeps the parts that the test names. Every message carries what changed in them since the last one, so
+that they agree whenever code of either side runs, however calls nest. Other tests have none of this.
 
     message["shared"], judge to program: <node of {part: change}>; the first holds every part, None for no change
     program to judge: <node of {part: change}> of those parts; what makes no sense is the program's failure
@@ -85,7 +85,7 @@ class JudgeSide:
                 self._parts[name].apply(change)
         except (CodecError, UnsafeFile):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the program's data brought it about
+        except Exception as error:  # noqa: BLE001 - the program's data caused it
             raise CodecError(f"{type(error).__name__}: {error}") from None
 
     def warned(self) -> Warning | None:
@@ -142,7 +142,7 @@ def _collect(parts: dict[str, Part]) -> dict[str, Any]:
 
 
 class Stream(io.TextIOBase):
-    """One that is read here, whoever reads; a `StringIO` would cross as a copy."""
+    """One that is read here, also by the program; a `StringIO` would cross as a copy."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream

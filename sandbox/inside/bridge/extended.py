@@ -1,7 +1,7 @@
 """The standard library's abstract containers and Enums, as classes of the program's extend them.
 
-`isinstance(bag, Mapping)` and `issubclass(Color, Enum)` hold in the judge, too. No more than that: what such a class
-can do is what the program's can.
+So `isinstance(bag, Mapping)` and `issubclass(Color, Enum)` hold in the judge, too. Nothing else does: only the
+program's class says what its objects can do.
 """
 
 from __future__ import annotations

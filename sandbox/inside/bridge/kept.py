@@ -2,8 +2,8 @@
 
 Where a test is about classes, what it handed to an object may be changed by a later call, and what an object gave it
 may be the object's own (`stack.items.append(1)`). So both sides keep the containers of their messages, in one order;
-each message begins with what the sender did to them since the last one. The latest are kept, as many as are cheap to
-look through each time. Both sides count alike: one that does not has only itself to blame.
+each message begins with what the sender did to them since the last one. Only the latest are kept, as many as are cheap
+to compare each time. Both sides count alike; a program that does not harms only itself.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
     {"tuple": [name, node]}      a named tuple
     {"made": [number, node, name, field names]}   one of a class that only the judge has: the program makes one
 
-Each side makes them of its own class of that name. None of its code runs, and nothing but data is put into one.
+Each side uses its own class of that name. No code of the class runs, and only data is put into an instance.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a test replaces in standard modules is replaced in the program's process too, until the test undoes it.
 
-It makes no difference how the test does it (`mock.patch`, `monkeypatch`, an assignment): the attributes that its
-text names, of the modules that its text names, are looked at before each message to the program. The program gets
-a replacement by value where that is plain, else a handle (see `lent.py`).
+How the test does it (`mock.patch`, `monkeypatch`, an assignment) does not matter: before each message to the program
+we look at the attributes that the test's text names, of the modules that it names. The program gets a replacement by
+value where that is plain, else a handle (see `lent.py`).
 
     judge to program: [[module, class or "", attribute, state, value]...]     state: "set", "gone", "original"
 """

@@ -35,7 +35,7 @@ class Logging:
     def apply(self, records: Any) -> None:
         if type(records) is not list or len(records) > _MAX_REPORTS:
             raise CodecError("malformed log records")
-        # What nobody listens to has been printed there, as it would be here.
+        # Without a handler it was printed there, as it would be here.
         last_resort, logging.lastResort = logging.lastResort, None
         try:
             for name, level, text, function, line, trace in records:
@@ -131,7 +131,7 @@ class Warnings:
 
 
 class WarningsHere:
-    """The program's side: whatever is not filtered here by the program itself goes over."""
+    """The program's side: sends every warning that the program itself does not filter."""
 
     def __init__(self) -> None:
         self._found: list[tuple[Warning, int]] = []

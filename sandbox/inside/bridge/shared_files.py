@@ -1,11 +1,11 @@
 """The scratch folder that test and program both name: each side tells the other what changed in it.
 
-Program and judge have a folder each, under one path, and no mount in common. What crosses are entries
+Program and judge each have a folder of the same path, and no mount in common. What crosses are entries
 
     [path, kind, mode, mtime_ns, content]     kind: "file" (content: bytes), "folder", "link" (content: its target),
                                               "gone"
 
-and from the program only such as the judge's process can never take for code or follow elsewhere.
+and from the program none that the judge's process could take for code or follow elsewhere.
 """
 
 from __future__ import annotations

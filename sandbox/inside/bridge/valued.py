@@ -1,12 +1,12 @@
-"""Objects of the program's classes that extend a builtin type: the value is a value here, the rest is asked for.
+"""Objects of program classes that extend a builtin type: the judge has their value, and asks for the rest.
 
-Such an object is an instance of that type here, too, so its comparisons with plain values, its length, its items
-are worked out here, from what it holds there. What its class adds to the type is the program's: attributes and
-methods by name, and, where the test is about classes, also what it overrides, but never a comparison with a plain
-value, nor arithmetic that could stand for one (see `Candidate.operate`).
+In the judge, too, such an object is an instance of that type, so comparisons with plain values, its length and its
+items are computed in the judge. What its class adds is asked of the program: attributes and methods by name and,
+where the test is about classes, also what it overrides; but never a comparison with a plain value, nor arithmetic
+that could stand for one (see `Candidate.operate`).
 
-One that cannot change crosses with its value. One that can is asked for what it holds when that is used after the
-program has run again.
+An immutable one crosses with its value. A mutable one is asked for its content when that is used after the program
+has run again.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Languages besides Python. One is an entry here: its programs are compiled in a cell, then run on standard inputs.
 
-Known on the host and in cells, which say at their start for which of these they have the compiler.
+The host and cells know them; a cell says at its start which compilers it has.
 """
 
 from __future__ import annotations

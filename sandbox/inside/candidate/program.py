@@ -1,7 +1,7 @@
 """The candidate's process: runs the program as a module, and makes calls.
 
-Everything here shares its memory with a program that may be hostile. So nothing here is secret, and what this
-process reports is data that the host checks.
+All of it shares memory with a program that may be hostile. So nothing here is secret, and the host checks what
+this process reports.
 """
 
 from __future__ import annotations

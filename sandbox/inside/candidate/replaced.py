@@ -1,7 +1,7 @@
 """What a test replaces in the program's own module and classes.
 
-Seen from the test those are objects without a `__dict__` of their own: to undo a replacement, pytest and mock
-delete it, and rely on the original to show again. So it does.
+To the test these are objects without a `__dict__`: to undo a replacement, pytest and mock delete it and expect the
+original to reappear.
 """
 
 from __future__ import annotations

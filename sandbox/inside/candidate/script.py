@@ -1,7 +1,7 @@
 """The candidate's process, where it runs the program as `python FILE` does: streams, `__main__`, the interpreter's end.
 
-The process itself ends by `os._exit`: taking a whole interpreter down costs ten times what the program does.
-So what CPython does then is done here for what is the program's: threads, atexit, streams, objects that are let go.
+The process ends by `os._exit`, since finalizing a whole interpreter costs ten times what the program does. So
+this file does what CPython does at its end, for the program's threads, atexit functions, streams and objects.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _flush() -> int:
 
 
 def _ignoring(function: Callable[[], object]) -> None:
-    """As CPython does where nobody is left to tell of an exception."""
+    """As CPython does with an exception that nothing can handle."""
     try:
         function()
     except BaseException:  # noqa: BLE001

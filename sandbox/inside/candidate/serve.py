@@ -1,7 +1,7 @@
 """The candidate's process under a judge: loads the program, then does what the judge asks of it.
 
-Nothing here is trusted: the program shares this process and may replace any of it. It can then answer the
-judge whatever it likes, which is no more than its functions could have returned.
+Nothing here is trusted: the program shares this process and may replace any of it. It can then give the judge any
+answer, but no more than its functions could have returned.
 
     describe(value), program to judge                                 the judge gets
     {"mine": n}                                                       its own n-th handle's object

@@ -1,4 +1,4 @@
-"""The program's process, as the judge asks it; what it is told of the judge's own objects."""
+"""The program's process as the judge uses it: requests, and what is sent of the judge's own objects."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _MADE: dict[str, Callable[[Any], Any]] = {
 
 
 class Candidate(Descriptions):
-    """The program's process. Every description that it sends may be a lie; none may break the judge."""
+    """The program's process. Any description that it sends may be false; none may break the judge."""
 
     def __init__(self, descriptor: int, record: Record) -> None:
         super().__init__(descriptor, record)
@@ -153,7 +153,7 @@ class Candidate(Descriptions):
         """What the program's function or class says of itself (see about.py); it has no such attribute otherwise."""
         try:
             answer = self.ask(what, of)
-        except Exception as problem:  # noqa: BLE001 - whatever: it cannot be told
+        except Exception as problem:  # noqa: BLE001 - it cannot be described
             raise AttributeError(f"its {what} cannot be told: {problem}") from None
         return self._checked(_MADE[what], answer)
 
@@ -262,7 +262,7 @@ class Candidate(Descriptions):
         return self._driven[number]
 
     def _check_swallowed(self, error: Exception | None) -> None:
-        """A failed assert in a function that the test passed to the program is not the program's to catch."""
+        """The program may not catch a failed assert in a function that the test passed to it."""
         failed, self._failed_assert = self._failed_assert, None
         if failed is not None and failed is not error:
             self.record.spoil("AssertionError", str(failed), "wrong")

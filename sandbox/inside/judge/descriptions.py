@@ -1,6 +1,6 @@
-"""What the program's process says its objects, classes and exceptions are, made into proxies.
+"""Makes proxies of the program's descriptions of its objects, classes and exceptions.
 
-Every description may be a lie; none may break the judge, or make it run or import anything.
+Any description may be false; none may break the judge, or make it run or import anything.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Descriptions(Peer):
         return self._objects[number]
 
     def error(self, description: Any) -> BaseException:
-        """What the program raised; some of it is the program's failure whatever the test expects."""
+        """What the program raised; some exceptions are its failure even if the test expects them."""
         if type(description) is not dict:
             raise CodecError("not a description")
         if "mine" in description:

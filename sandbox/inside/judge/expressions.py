@@ -1,6 +1,6 @@
-"""Whether a text that the program returned is no more than a value, so that a test may evaluate it in the judge.
+"""Whether a text that the program returned is only a value, so that a test may evaluate it in the judge.
 
-Anything else would be the program's code in the process that decides: an object equal to everything, to begin with.
+Anything else would be program code in the process that decides: an object equal to everything, for instance.
 """
 
 from __future__ import annotations

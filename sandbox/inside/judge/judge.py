@@ -1,8 +1,8 @@
 """The judge's process: runs a test that drives the program through proxies, and says what came of it.
 
-The program is in another process; nothing of it runs here. A test passes when it reached its end as it
-stands, with at least one assert (or test function) carried out and the program asked at least once. The one
-result frame says so explicitly: an end without it, however it comes about, is no pass.
+The program is in another process; nothing of it runs here. A test passes when it reached its end unmodified, with
+at least one assert (or test function) carried out and the program asked at least once. The one result frame says so
+explicitly: without that frame there is no pass.
 
     {"passed": bool, "requests": int, "units": [{"name", "passed", "error", "value"}...],
      "error": ErrorInfo data or null, "unsupported": str or null}
@@ -239,7 +239,7 @@ class Judge:
         }
 
     def _unused(self, failed: dict[str, Any] | None) -> str | None:
-        """A test that never used the program says nothing of it, unless it is the program that fell short."""
+        """A test that never used the program says nothing about it, unless the program failed to provide something."""
         if self.record.requests > self._requests_before or self.record.failure is not None:
             return None
         if failed is not None and failed["phase"] != "wrong":

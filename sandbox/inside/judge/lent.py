@@ -1,8 +1,8 @@
 """Objects of the test's that the program may use: mocks, streams, database connections, awaitables.
 
-The program gets a handle on which it can do what such an object is for, and no more: each use is a request, which
-the judge carries out where the object's kind has it. A mock's own interface to its test (`return_value`,
-`call_args`, `assert_called_once`, ...) is no part of what it stands for, so the program sees none of it.
+The program gets a handle that can do what such an object is for, and no more: each use is a request, which the
+judge carries out if objects of that kind have the operation. A mock's own interface to its test (`return_value`,
+`call_args`, `assert_called_once`, ...) is not part of what it stands for, so the program does not see it.
 
     description, judge to program: {"h": number, "can": [special method, ...]}
     request "use": object, operation, arguments

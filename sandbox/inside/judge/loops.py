@@ -14,7 +14,7 @@ _END = object()
 
 
 def paired(theirs: tuple[bool, ...], operands: tuple[Iterable[Any], ...]) -> Iterator[tuple[Any, ...]]:
-    """`zip`, but what the program gave must not end before what the test holds against it."""
+    """`zip`, but what the program gave must not end before what the test compares it with."""
     if len(theirs) != len(operands):  # of `zip(*several)`, which grew
         return zip(*operands, strict=False)
     held = [

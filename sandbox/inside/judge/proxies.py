@@ -1,8 +1,8 @@
 """The program as the judge sees it: proxies, all of whose answers are rebuilt from plain data.
 
-What a proxy may be used for follows from one rule: no verdict is left to the program. Calling it, its
-attributes, items and iteration yield values that the test then compares itself. A comparison would hand the program
-the other operand, and take its word for the result; so the program compares only two objects of its own, and that,
+What a proxy may be used for follows from one rule: the program decides no verdict. Calls, attributes, items and
+iteration yield values that the test then compares itself. A comparison would give the program the other operand
+and believe its result; so the program compares only two objects of its own, and that,
 and `in` by its own `__contains__`, only where the test is about classes. There an object of the program's is also
 different from every plain value. Arithmetic with a plain value is a call like any other there, save that what could
 stand for a comparison (`abs(x - 3.5) < 1e-6`) must give an object, of which no operator makes a number. Any other

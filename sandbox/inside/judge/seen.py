@@ -1,4 +1,4 @@
-"""What the judge has seen: its asserts' fates, and the first thing that no test may excuse."""
+"""Records how the test's asserts ended, and the first thing that no test may excuse."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _REPORT_SECONDS = 0.1
 
 
 class ProgramFailure(BaseException):
-    """The program did what fails every test. A test that swallows this fails all the same."""
+    """The program did what fails every test, even one that swallows this."""
 
 
 class UnitFailure(ProgramFailure):
-    """The program did what fails the unit in which it happened, whatever that does about it; the others go on."""
+    """The program did what fails the unit in which it happened, even if that swallows this; the others go on."""
 
 
 class UnsupportedTest(BaseException):
@@ -31,7 +31,7 @@ class UnsupportedTest(BaseException):
 
 
 class NotAsked(Exception):
-    """Whoever reports a failure wanted to ask the program something: its text, say."""
+    """Code that reports a failure tried to ask the program something, such as its text."""
 
 
 class Unit:
@@ -96,7 +96,7 @@ class Record:
         return self.requests - self.looked_up
 
     def spoil(self, type_name: str, message: str, phase: str = "call", frames: object = ()) -> NoReturn:
-        """Fails the whole test, whatever the test does about it."""
+        """Fails the whole test, even if the test swallows it."""
         if self.failure is None:
             self.failure = error_data(type_name, message, phase, frames)
         raise ProgramFailure(message)
@@ -108,7 +108,7 @@ class Record:
         raise UnitFailure(message)
 
     def end_unit(self) -> dict[str, Any] | None:
-        """How the unit that ends here failed, if it did so by `fail_unit`, also where it lived with that."""
+        """How the unit that ends here failed by `fail_unit`, if it did, even if it swallowed that."""
         failure, self.unit_failure = self.unit_failure, None
         self.resumed |= failure is not None
         return failure

@@ -1,7 +1,7 @@
 """numpy's comparisons, where the program gave one side: too few values are no answer.
 
 numpy compares what it can stretch: no value with one, one with many. So `allclose([], [1.5])` holds, and all of nothing
-is true. The program's array may hold more values than the test holds against it (each is compared with one), never
+is true. The program's array may hold more values than the test compares with it (each with one), never
 fewer, and none where some are expected. A single number is compared with many where the test asks for any of them
 (`(a == f(a)).any()`), and by `<` and its like (`(f(a) >= a).all()`).
 """

@@ -1,7 +1,7 @@
 """Program and test in one process, as data sets' own graders run them: for tests that cannot be run apart.
 
-Nothing here can be kept from a program that looks for it. What it cannot do by accident or with its first
-idea: end the process, raise, print or write frames, and count as right. The one result frame bears a number that
+Nothing here is hidden from a program that looks for it. But simple attempts do not count as right: ending the
+process, raising, printing or writing frames. The one result frame bears a number that
 the host made for this run:
 
     {"run": number, "passed": bool, "units": [{"name", "passed", "error"}...], "error": ErrorInfo data or null}

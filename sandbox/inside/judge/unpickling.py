@@ -1,4 +1,4 @@
-"""Keeps a test that unpickles what the program wrote from running what the program put there."""
+"""Lets a test unpickle what the program wrote, without running code that the program put there."""
 
 from __future__ import annotations
 

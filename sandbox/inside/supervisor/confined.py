@@ -1,9 +1,9 @@
 """The supervisor of a `confined` cell: no container, no namespace, no privilege.
 
-Supervisor and programs are ordinary processes of one user id, that of whoever runs the pool. So each program locks
-itself in before it is read: Landlock leaves it the interpreter's files and one folder, a seccomp filter leaves it one
-process with threads, which can neither signal nor trace nor renice nor limit another. One process is all there
-is to kill, and it dies with its supervisor, as that does with its host.
+Supervisor and programs are ordinary processes with the user id of the pool. So each process locks itself in before it
+reads the program: Landlock leaves it the interpreter's files and one folder, a seccomp filter leaves it one process
+with threads, which cannot signal, trace, renice or limit another. There is only that process to kill, and it dies with
+its supervisor, as the supervisor does with its host.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ _SOCKETPAIR: Numbers = (53, 199)
 
 
 def lock(pid: int) -> None:
-    """Leave this process, whose number is `pid`, nothing that reaches beyond itself."""
+    """Deny this process, whose number is `pid`, all that reaches beyond itself."""
     rules = Filter()
     for numbers in _DENIED.values():
         rules.deny(numbers)

@@ -1,7 +1,7 @@
 """Objects whose references are no longer counted (PEP 683).
 
-A count is a write, and a page that a forked process writes to has to be copied for it: without this a short program
-writes to some 330 pages and its supervisor meanwhile to 130, with it to 250 and 85.
+Counting a reference is a write, and the kernel copies each page that a forked process writes to. A short program
+writes to some 330 pages and its supervisor meanwhile to 130; with this, to 250 and 85.
 
 Before CPython 3.12 there are no such objects, and nothing is done.
 """
@@ -17,7 +17,7 @@ _CODE = "co_consts co_names co_filename co_name co_qualname co_linetable co_exce
 
 
 def make_all() -> None:
-    """All objects that there are now stay for good: call it where nothing that is there will be let go."""
+    """Makes all objects that exist now immortal: call it where none of them has to be freed."""
     if sys.version_info < (3, 12):
         return
     count = ctypes.c_uint32.from_address

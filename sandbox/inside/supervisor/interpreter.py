@@ -1,8 +1,8 @@
 """Makes the interpreter of a cell the one that programs were written for: plain CPython 3.11, started as a script is.
 
 Recursion through C (`@cache`, `sum(map(f, ...))`, `__call__`, `sorted(key=f)`) is bounded by `sys.setrecursionlimit`
-and by the stack, as it was until 3.11. CPython 3.12 and 3.13 count it apart, stop at some 3,300 levels, and let nobody
-raise that: the count is a field of the thread's state, which lies behind the recursion limit there.
+and by the stack, as it was until 3.11. CPython 3.12 and 3.13 count it separately and stop at some 3,300 levels, with no
+way to raise that. The count is a field of the thread's state, behind the recursion limit.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import stat
 import struct
 from collections.abc import Iterable
 
-LEAST_ABI = 3  # Linux 6.2: before, a file could be truncated by whoever may read it
+LEAST_ABI = 3  # Linux 6.2: before, whatever process may read a file could truncate it
 SCOPES_ABI = 6  # Linux 6.12: signals and abstract sockets of other domains are out of reach
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same numbers on all architectures

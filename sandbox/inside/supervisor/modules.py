@@ -1,8 +1,8 @@
 """Which modules a supervisor imports ahead, so that the processes that it forks find them.
 
-Each costs every fork its pages; so at the start only those that most programs use. The rest, and what is large and
-only in a judge's image, is imported once a program or test names it: the host sends the names, never the text. Not
-`hashlib` and what needs it: OpenSSL's library would cost all later forks more than it costs the few programs.
+Each module costs every fork its pages, so at the start there are only those that most programs use. The rest, and
+large ones that only a judge's image has, are imported once a program or test names them: the host sends the names,
+never the text. Not `hashlib` and what needs it: OpenSSL's library would cost all later forks more than it saves.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import sys
 def empty(folder: str) -> None:
     """Delete all in `folder`, as the user who made it: closed folders, and trees of any depth.
 
-    Changes the working directory. Nobody may write there meanwhile; raises `OSError` where something resists.
+    Changes the working directory. No process may write there meanwhile. Raises `OSError` where something is left.
     """
     os.chdir(folder)
     left = [_clear_here()]  # for each folder from the top down to here: folders in it still to be emptied

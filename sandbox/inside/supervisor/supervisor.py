@@ -1,4 +1,4 @@
-"""Pid 1 of a cell: forks one process at a time, bounds it, and afterwards clears away all it left.
+"""Pid 1 of a cell: forks one process at a time, bounds it, and afterwards removes all that it left.
 
 It reads headers and descriptors only, never a payload: no process forked from it can hold another's secret.
 Being pid 1 of its pid namespace it cannot be killed from inside, and its `kill(-1)` reaches every other process.
@@ -125,7 +125,7 @@ class Supervisor:
         self._tried.update(names)
         with without_fork_hooks() as fork_hooks:
             for name in names:
-                with suppress(ModuleNotFoundError):  # whoever named it gets the same error
+                with suppress(ModuleNotFoundError):  # the program that names it gets the same error
                     importlib.import_module(name)
         self._fork_hooks += fork_hooks
         settle()
@@ -304,7 +304,7 @@ def _enter(
     limits: list[ResourceLimit],
     files: int = OWN_FILES,
 ) -> None:
-    """A new process makes itself at home: `descriptors` at the numbers `targets`, all others below `files` closed.
+    """Sets up a new process: `descriptors` at the numbers `targets`, all others below `files` closed.
 
     They were received in the order of their places, from 3 on, with those for 0 to 2 in between: once these are placed,
     none takes the place of another. Of our own 0 to 2 those stay that none replaces: they are /dev/null.
@@ -335,7 +335,7 @@ def same(kind: int, soft_and_hard: int) -> ResourceLimit:
 
 
 def settle() -> None:
-    """Leave as little as possible for each process to write to: what it writes to has to be copied for it."""
+    """Leave as little as possible for each process to write to: the kernel copies each page that it writes to."""
     gc.collect()
     immortal.make_all()
     seccomp.return_free_memory()
@@ -348,8 +348,8 @@ def settle() -> None:
 def without_fork_hooks() -> Iterator[list[dict[str, Any]]]:
     """Modules imported here do not register fork hooks with the interpreter; the list holds what they asked for.
 
-    The hooks of `threading` and `random` write to a hundred pages in each child, to no use: we have one thread,
-    and the same random numbers for each program make verdicts repeat. Programs register them for their own forks.
+    The hooks of `threading` and `random` write to a hundred pages in each child, for nothing: we have one thread, and
+    the same random numbers for each program make verdicts repeatable. Programs register them for their own forks.
     """
     hooks: list[dict[str, Any]] = []
     register = os.register_at_fork

@@ -2,7 +2,7 @@
 
 Plain are: None, bool, int of any size, float, complex, str, bytes, bytearray, list, tuple, dict, set,
 frozenset, range, Ellipsis and the builtin types by name (`int`, `ValueError`). An instance of a subclass is
-stripped to its plain base by the base's own methods, so that nothing the program overrides has a say.
+stripped to its plain base by the base's own methods, so that nothing the program overrides matters.
 Values of the standard library, and numpy's and pandas' where both sides ask for it (`wide`), cross by tags of
 their own (see extensions.py). Whatever else crosses as an `Opaque`. Identity of lists, dicts, sets and bytearrays is
 kept within one message: the n-th such container, counted in the order of the text, is referred to as `{"ref": n}`.

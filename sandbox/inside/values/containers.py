@@ -66,7 +66,7 @@ CONTENTS: dict[type, Callable[[Encoder, Any, int], list[Any]]] = {
 _ENCODERS_BY_ID = {id(kind): _container(kind.__name__) for kind in CONTENTS}
 
 
-# Nodes to values: all that a liar may send is refused by CodecError, ValueError, TypeError or OverflowError.
+# Nodes to values: bad input is refused by CodecError, ValueError, TypeError or OverflowError.
 
 
 def _new(decoder: Decoder, value: Any, node: object, depth: int) -> Any:

@@ -1,4 +1,4 @@
-"""The half of the codec that faces a liar: JSON nodes to values (see `codec.py`)."""
+"""The half of the codec that reads untrusted text: JSON nodes to values (see `codec.py`)."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Decoder:
             return self._value(node, depth)
         except CodecError:
             raise
-        except Exception as error:  # noqa: BLE001 - of whatever is made of a liar's parts
+        except Exception as error:  # noqa: BLE001 - values made of untrusted parts may raise anything
             raise CodecError(f"malformed value: {type(error).__name__}: {error}") from None
 
     def refill(self, container: Container, node: object) -> None:

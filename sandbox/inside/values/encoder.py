@@ -235,7 +235,7 @@ def _base64(data: bytes) -> str:
 
 
 def _type_name(kind: type) -> str:
-    """Module and qualified name, past any metaclass's own idea of them."""
+    """Module and qualified name, whatever a metaclass says."""
     name = type.__dict__["__qualname__"].__get__(kind)
     module = type.__dict__["__module__"].__get__(kind)
     return f"{module}.{name}"[:200] if type(module) is str and module != "builtins" else str(name)[:200]

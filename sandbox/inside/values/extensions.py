@@ -1,6 +1,6 @@
-"""Which file of ours knows how values of another module's types cross; loaded once such a value or text is met.
+"""Which file knows how values of another module's types cross; it is loaded when the first such value or text comes.
 
-The list is fixed: nothing that a text says makes its receiver import anything else.
+The list is fixed: no text can make its receiver import anything else.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FILE_OF_TAG = {
 }
 _BUILTINS = (memoryview, slice)
 _NARROW = ("standard", "arrays")  # numpy's numbers are plain ones then
-_module = type.__dict__["__module__"].__get__  # past any metaclass's own idea of it
+_module = type.__dict__["__module__"].__get__  # whatever a metaclass says
 
 
 def of_type(kind: type, wide: bool) -> ModuleType | None:

@@ -1,4 +1,4 @@
-"""Instances of plain classes: what they hold, read and written past any code of their classes.
+"""Instances of plain classes: reads and writes what they hold without running code of their classes.
 
 A class that the task's own code defines (`ListNode`) is there on both sides; its instances cross field by field.
 """

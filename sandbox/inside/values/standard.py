@@ -1,7 +1,7 @@
 """Dates, decimals, paths and the like, by value: their exact types only, rebuilt from plain parts.
 
-Loaded once a value or a text needs it. What a text says is checked for its size before anything is made of it: an
-exponent, say, could make a short number cost the receiver all its memory once it is used.
+Loaded when a value or a text needs it. Sizes in a text are checked before anything is made of it: an exponent, for
+instance, could make a short number cost the receiver all its memory once it is used.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def encoder(kind: type) -> Callable[[Encoder, Any, int], object] | None:
 _ENCODERS_BY_ID = {id(kind): encode for kind, encode in ENCODERS.items()}
 
 
-# Nodes to values: all that a liar may send is refused by CodecError, ValueError, TypeError or OverflowError.
+# Nodes to values: bad input is refused by CodecError, ValueError, TypeError or OverflowError.
 
 
 def _ints(node: object, count: int) -> list[int]:
