@@ -1,4 +1,4 @@
-"""Runs held against each other: a baseline and one or more candidates, on the tasks they share."""
+"""Compares a baseline run with one or more candidates, on the tasks that they share."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def error_entropy(failures: Counter[str]) -> float | None:
 def rarefied_distinct(failures: Counter[str], draws: int) -> float | None:
     """Expected number of distinct errors among `draws` of a task's failures.
 
-    So that a task that failed often can be held against one that failed seldom. None where the task has
+    So that a task that failed often can be compared with one that failed seldom. None where the task has
     fewer failures than that.
     """
     return rarefied(failures, failures.total(), draws)

@@ -1,4 +1,4 @@
-"""Columns held against each other: every measure with its interval, and paired against the first column."""
+"""Every measure for every column, with its interval, and its paired difference from the first column."""
 
 from __future__ import annotations
 

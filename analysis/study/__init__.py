@@ -1,4 +1,4 @@
-"""The report of a study (`coderl reproduce`): claims against what was seen, with figures. From files alone."""
+"""The report of a study (`coderl reproduce`): each claim with its difference and verdict, and figures."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def reproduce(
     ] = False,
     runs: Annotated[str | None, typer.Option(help="folder that holds the study's folder")] = None,
 ) -> None:
-    """Train the paper's arms and controls from one warm model, evaluate them, and hold its claims against that."""
+    """Train the paper's arms and controls from one warm model, evaluate them, and test its claims."""
     from coderl.study.config import load
     from coderl.study.run import reproduce as run
 

@@ -80,7 +80,7 @@ class SamplerConfig(Section):
     share_prefixes: bool = Field(
         False,
         description="CPU only: the completions of a prompt are one sequence for as long as they draw the same tokens; "
-        "faster the more they have in common, and as random as otherwise",
+        "faster the more they have in common, and just as random",
     )
     gpu_memory_fraction: float = Field(0.35, gt=0, lt=1, description="GPU only")
     urls: list[str] = Field(

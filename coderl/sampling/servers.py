@@ -67,7 +67,7 @@ class ServerSampler:
     def sample(
         self, requests: Sequence[Request], *, temperature: float | None = None
     ) -> Iterator[Completion]:
-        """Yield completions as they finish, in whatever order that is.
+        """Yield completions in the order in which they finish.
 
         Raises:
             SamplerError: a server failed.

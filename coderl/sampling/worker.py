@@ -35,7 +35,7 @@ def main(descriptor: int) -> None:
             _follow(sampler, connection, *connection.recv())
     except CoderlError as error:  # of its start
         connection.send(error)
-    except (EOFError, OSError):  # whoever started it is gone
+    except (EOFError, OSError):  # the process that started it is gone
         return
 
 
@@ -58,7 +58,7 @@ def _sample(
 ) -> None:
     for completion in sampler.sample(requests, temperature=temperature):
         connection.send(completion)
-        if connection.poll():  # told to stop, or nobody is there
+        if connection.poll():  # told to stop, or the other end is gone
             return
 
 

@@ -1,4 +1,4 @@
-"""Runs a study's shards, some at a time, each in a process of its own, then writes its report."""
+"""Runs a study's shards, some at a time, each in its own process, then writes the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The paper's toy example with a study's own settings, to be held against the shares of the real model.
+"""The paper's toy example with a study's own settings, to compare with the real model's shares.
 
 Taken from the study: the warm model's shares of the popular and the rare solution on shortcut tasks, the rewards, the
 objective, group size, groups a step, and steps. The simulation's learning rate is the one with which GRPO's

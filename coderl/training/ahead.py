@@ -51,7 +51,7 @@ class Ahead:
 
 
 class Abandoned(Exception):
-    """The run ends; nobody waits for this batch."""
+    """The run ends without this batch."""
 
 
 def _on_its_own_stream(collect: Callable[[], Batch]) -> Batch:

@@ -16,8 +16,8 @@ STALE = 6.0  # standard errors: by chance once in a thousand million steps
 def check_mismatch(run: Run, probe: Probe) -> None:
     """Stop when sampler and learner disagree on the same tokens: a stale or wrong weight publish.
 
-    In bfloat16 one missed update hides in their rounding, but not from a comparison with the policy before it, whatever
-    limit is set. Merging an adapter there rounds small updates away, which would look the same.
+    In bfloat16 one missed update hides in their rounding, at any limit, but a comparison with the policy before it
+    shows it. Merging an adapter there rounds small updates away, which would look the same.
     """
     exact = run.policy.model.dtype == torch.float32
     limit = run.config.learner.max_logprob_difference
