@@ -52,7 +52,7 @@ class CapacityError(SandboxError):
 
 
 class CellLost(SandboxError):
-    """`memory`: its engine says that memory ran out, there or on the whole host. `ours`: no program can cause this."""
+    """`memory`: the engine says that memory ran out, in the cell or on the host. `ours`: no program can cause this."""
 
     def __init__(self, evidence: str, *, memory: bool = False, ours: bool = False) -> None:
         self.evidence = evidence

@@ -1,6 +1,6 @@
 """coderl's own format: one problem a line, as documented in tasks/README.md and `task.schema.json`.
 
-Values of call tests and reference inputs are JSON. What JSON has no word for is an object of one key, a tag
+Values of call tests and reference inputs are JSON. What JSON cannot express is an object of one key, a tag
 of the sandbox's codec: `{"t": [1, 2]}` is a tuple. Any other object is a dict with string keys.
 """
 

@@ -123,7 +123,7 @@ def read_rows(path: Path, dataset: str) -> Iterator[Row | TaskError]:
 
 
 def read_text(path: Path) -> str:
-    """The text of a local file, unzipped where it is gzipped; bytes that are no UTF-8 as lone surrogates.
+    """The text of a local file, unzipped where it is gzipped; bytes that are not UTF-8 as lone surrogates.
 
     Raises `TaskError`.
     """
@@ -212,7 +212,7 @@ def _row(value: Any, where: str) -> dict[str, Any] | TaskError:
 
 
 def _undecodable(source: str, where: str) -> TaskError | None:
-    """The error of a row with bytes that are no UTF-8, which `read_text` let pass as lone surrogates."""
+    """The error of a row with bytes that are not UTF-8, which `read_text` let pass as lone surrogates."""
     try:
         source.encode()
     except UnicodeEncodeError as error:

@@ -115,7 +115,7 @@ class Task:
     `prompt` is shown to the model. `style` says what a completion is: `complete` continues
     `prompt` (itself the head of a program, as in HumanEval); `instruct` answers it with a program.
     `context` is code that stands before the program (imports, starter code, prompt helpers). `prelude` is what the
-    data set's grader runs in the program's module before it; it is no part of the program.
+    data set's grader runs in the program's module before it; it is not part of the program.
     """
 
     id: str

@@ -56,7 +56,7 @@ class Keeper(Protocol):
 class Cell:
     """Runs one process at a time.
 
-    Raises `CellLost` when the supervisor is gone or makes no sense, or the host killed a process for its own memory.
+    Raises `CellLost` when the supervisor is gone or makes no sense, or the host ran out of memory and killed a process.
     """
 
     def __init__(self, role: Role, control: socket.socket, keeper: Keeper) -> None:

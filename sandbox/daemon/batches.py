@@ -102,7 +102,7 @@ class Batches:
         priority: int,
         deadline_seconds: float | None,
     ) -> Batch:
-        """Admits `items`, save those that are refused: each has its own fault, as has one whose key stands for
+        """Admits `items`, except those that are refused: each has its own fault, as has one whose key stands for
         something else. Raises `RequestError`: busy, over quota, all of them refused."""
         if self.draining:
             raise RequestError(

@@ -103,7 +103,7 @@ def install(app: FastAPI) -> None:
 
 
 def _answer(status: int, code: str, message: str, headers: Any = None) -> Response:
-    message = message.encode(errors="backslashreplace").decode()  # it may quote lone surrogates: no UTF-8
+    message = message.encode(errors="backslashreplace").decode()  # it may quote lone surrogates
     return JSONResponse({"error": {"code": code, "message": message}}, status_code=status, headers=headers)
 
 

@@ -14,7 +14,7 @@ _SUSPICIOUS = 3  # faults of ours in a row
 
 
 class Health:
-    """Ready, unless it drains, or its last jobs all ended as `infra` and a program known to be good does too."""
+    """Ready, unless it drains, or its last jobs all ended as `infra` and a known good program does too."""
 
     def __init__(self, scheduler: Scheduler, batches: Batches) -> None:
         self._scheduler = scheduler

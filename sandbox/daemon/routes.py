@@ -200,7 +200,7 @@ def _digest(image: str, model: JobModel) -> bytes:
     rest = {"id", "key", "image"}
     try:
         text = model.model_dump_json(exclude=rest)
-    except PydanticSerializationError:  # lone surrogates: no UTF-8
+    except PydanticSerializationError:  # lone surrogates, which UTF-8 lacks
         text = json.dumps(model.model_dump(exclude=rest))
     return b"run" + hashlib.sha256(f"{image} {text}".encode()).digest()
 

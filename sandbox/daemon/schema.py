@@ -136,7 +136,7 @@ class JobModel(Model):
     key: Name = Field("", description="Idempotency key: what has it was asked before is not run again.")
 
     def job(self) -> Job:
-        """Raises `CodecError` for arguments that are no values."""
+        """Raises `CodecError` for arguments that are not values."""
         return Job(
             id=self.id,
             program=self.program,

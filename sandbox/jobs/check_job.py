@@ -27,7 +27,7 @@ INPUT, OUTPUT, ANSWER = "input.txt", "output.txt", "answer.txt"
 _WRONG = {1: "wrong answer", 2: "presentation error", 4: "wrong output format", 8: "unexpected end of output"}
 _POINTS = 7
 _MESSAGE_CHARS = 2000
-_MAX_LATE = 2  # times that a checker may run out of time; it is not given that for each case anew
+_MAX_LATE = 2  # times that a checker may run out of time; not for each case
 _KEPT = 64  # executables of checkers, in each slot
 
 

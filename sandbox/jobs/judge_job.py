@@ -111,7 +111,7 @@ def _test(job: Job, unit: Mapping[str, Any]) -> TestOutcome:
     error = _error(job, unit["error"])
     try:
         value = decode(unit["value"]) if unit["value"] is not None else None
-    except CodecError:  # a cycle, say: nothing that could be shown
+    except CodecError:  # for instance a cycle, which cannot be shown
         value = None
     return TestOutcome(
         status=status_of(error), name=unit["name"], value=value, passed=unit["passed"], error=error

@@ -52,7 +52,7 @@ def always_runs(node: ast.AST, part: ast.AST) -> bool:
 def holding(
     tree: ast.AST, asked: Callable[[ast.AST], bool], through: Callable[[ast.AST, ast.AST], bool]
 ) -> set[ast.AST]:
-    """The nodes that are, or hold, one of those asked for, by those of their parts that count."""
+    """The nodes that are `asked` for, or hold such a node in a part that `through` lets count."""
     found = set()
 
     def look(node: ast.AST) -> bool:

@@ -225,8 +225,8 @@ class Clock:
     _SLACK_SECONDS = 0.05  # how old the count at a test's beginning may be
 
     def __init__(self, cell: Cell, limits: Limits, *, spent_cpu_seconds: float, deadline: float) -> None:
-        """`spent_cpu_seconds`: by the job's earlier processes. `deadline`: of the job, by the monotonic clock, were
-        it to use no more CPU: what it uses moves it by `MAX_SLOWDOWN` times that."""
+        """`spent_cpu_seconds`: by the job's earlier processes. `deadline`: of the job, by the monotonic clock, if it
+        used no more CPU: what it uses moves it by `MAX_SLOWDOWN` times that."""
         self._cell = cell
         self.limits = limits
         self._spent = spent_cpu_seconds

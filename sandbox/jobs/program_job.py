@@ -3,8 +3,8 @@
 A process that crashes or runs out of time costs its job one test: a new process goes on with the next. Failures that
 would only repeat (a program that cannot be imported, a job out of its total time) end the job.
 
-A job tells when it has no more use for its cells, before its last results are taken in, so that the next one's
-processes can `begin` meanwhile.
+A job says when it no longer needs its cells, before its last results are read, so that the next one's processes can
+`begin` in the meantime.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Ledger:
 
     @property
     def deadline(self) -> float:
-        """By the monotonic clock, were it to use no more CPU."""
+        """By the monotonic clock, if it used no more CPU."""
         return self.started + _MAX_IDLE * self.limits.wall_seconds + MAX_SLOWDOWN * self.cpu_seconds
 
     def clock(self, cell: Cell) -> Clock:
@@ -327,7 +327,7 @@ def _interruption(served: Process, judge: Process) -> TestOutcome | None:
 def frames_of(process: Process, clock: Clock, results_expected: int = 0) -> Iterator[dict[str, Any]]:
     """The process's frames as they come, until it has ended; it is killed where it is out of time.
 
-    So many results begin a test each, and with it the clock anew. No other frame does: one process is one test.
+    Each of the first `results_expected` results begins a test and restarts the clock. No other frame does.
     """
     while process.end is None:
         pump([process], clock.remaining_seconds())

@@ -134,7 +134,7 @@ class Slot:
         return _failed(job, status, "; ".join([*evidence, finding]), _ATTEMPTS)
 
     def _whose_fault(self, lost: Sequence[CellLost]) -> tuple[Status, str]:
-        """Of a job that lost its cells again and again: ours, if a program known to be good fails too."""
+        """The outcome of a job that lost its cells in every attempt: our fault if a known good program fails too."""
         if any(each.ours for each in lost):
             return Status.INFRA, "no program can cause that"
         try:
@@ -168,7 +168,7 @@ class Slot:
             raise CellLost(f"this host failed: {as_text(error)}", ours=True) from error
         except SandboxError:
             raise
-        except Exception as error:  # whose fault it is shows where a program known to be good fails, too
+        except Exception as error:  # our fault if a known good program fails, too
             _log.exception("job %s could not be taken in", job.id)
             raise CellLost(f"what it sent could not be taken in: {type(error).__name__}") from error
         finally:

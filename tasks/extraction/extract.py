@@ -78,7 +78,7 @@ def program_of(block: str, task: Task) -> str:
 
 
 def _tagged(text: str, task: Task) -> list[Block]:
-    """What tags enclose, where that is a program: the last such."""
+    """The last program that tags enclose."""
     for inner, closed in _inside_tags(text, task.language):
         if blocks := _fenced(inner, task):
             return blocks

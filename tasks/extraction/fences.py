@@ -14,9 +14,9 @@ _FENCE_AFTER_PROSE = {
     "python": re.compile(r"[^`]*(```)(python|py)[ \t]*$", re.IGNORECASE),
     "cpp": re.compile(r"[^`]*(```)(cpp|c\+\+)[ \t]*$", re.IGNORECASE),
 }
-_MAX_FENCE_LINE = 300  # a longer line is no fence
+_MAX_FENCE_LINE = 300  # a longer line is not a fence
 _MAX_EXTRA_INDENT = 3  # a fence further to the right belongs to the block's own text (a docstring)
-_EXAMPLE = re.compile(r"\b(?:example|usage|output|demo|run)\b", re.IGNORECASE)  # of a block that is no answer
+_EXAMPLE = re.compile(r"\b(?:example|usage|output|demo|run)\b", re.IGNORECASE)  # a block that is no answer
 _CODE = re.compile(r"(?:def|class|import|from) +\w")  # on an opening fence's own line
 _MAX_QUOTED_LINES = 40  # that a string of a program, which holds a fence, may go on after it
 

@@ -1,4 +1,4 @@
-"""Programs that stand in no fence: runs of lines that look like code, sessions of the interpreter, bodies."""
+"""Programs outside fences: runs of lines that look like code, sessions of the interpreter, bodies."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def starts_code(line: str) -> bool:
 
 
 def is_prose(line: str) -> bool:
-    """Whether a line at the left margin, in no string, is no code."""
+    """Whether a line at the left margin, outside strings, is not code."""
     return bool(_PROSE.match(line)) and not (_KEYWORD.match(line) or _START.match(line))
 
 
@@ -74,7 +74,7 @@ def quote_after(line: str, quote: str | None) -> str | None:
 
 
 def typed(text: str) -> str:
-    """What was typed in a session of the interpreter, without prompts and answers; empty where it is none."""
+    """What was typed in a session of the interpreter, without prompts and answers; empty where it is not a session."""
     lines = [line[found.end() :] for line in text.split("\n") if (found := _PROMPT.match(line))]
     return "\n".join(lines) + "\n" if lines and text.lstrip().startswith(">>>") else ""
 
@@ -86,7 +86,7 @@ def without_what_follows(prompt: str, body: str) -> str:
 
 
 def _ends(body: str) -> Iterator[str]:
-    """`body`, then the part of it before the first line that is no code."""
+    """`body`, then the part of it before the first line that is not code."""
     quote, position = None, 0
     for line in body.splitlines(keepends=True):
         if quote is None and position and is_prose(line[:_LINE_HEAD]):

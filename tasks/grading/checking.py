@@ -136,7 +136,7 @@ def _decide(task_id: str, checker: Checker, cases: Mapping[int, Case], runner: R
                     status=Status.INFRA, stderr=f"the checker could not be run: {outcome.detail}"
                 )
                 got: Sequence[TestOutcome] = [fault] * len(numbers)
-            elif outcome.status is not Status.OK:  # it took its cell along, again and again
+            elif outcome.status is not Status.OK:  # it lost its cell in every attempt
                 lost = TestOutcome(
                     status=Status.OK, stderr=f"it failed: {outcome.detail or outcome.status.value}"
                 )

@@ -251,7 +251,7 @@ def works_of(task: Task) -> tuple[Work, ...]:
 
 
 def limits_of(task: Task, limits: Limits) -> Limits:
-    """`limits`, save what the task's data set states or needs; never more than `CEILING`, wherever programs run."""
+    """`limits`, with what the task's data set states or needs; never more than `CEILING`."""
     limits = _with_room(task, limits)
     if task.memory_bytes is not None:
         limits = replace(limits, memory_bytes=min(task.memory_bytes, CEILING.memory_bytes))

@@ -22,7 +22,7 @@ class _Graded:
 
     result: TestResult
     error: ErrorInfo | None = None
-    part: float = 0.0  # of a test that did not pass: what a checker gives it all the same
+    part: float = 0.0  # what a checker gives a test that did not pass
 
 
 def no_code(task_id: str) -> Verdict:

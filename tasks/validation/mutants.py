@@ -206,7 +206,7 @@ def _replaced(tree: ast.Module, site: _Site) -> ast.Module:
 
 
 def _bytecode(tree: ast.Module) -> tuple[object, ...] | None:
-    """What `tree` compiles to, positions aside; None where it does not (`break` outside a loop, say)."""
+    """What `tree` compiles to, positions aside; None where it does not (for instance `break` outside a loop)."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

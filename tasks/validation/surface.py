@@ -233,7 +233,7 @@ def _is_literal(node: ast.expr) -> bool:
 
 
 def _parameters(text: str, start: int) -> str:
-    """What stands between the parenthesis at `start` and its partner; empty where there is none near."""
+    """The text between the parenthesis at `start` and its partner; empty where that is not near."""
     depth = 0
     for position in range(start, min(len(text), start + _LONGEST_HEAD)):
         depth += {"(": 1, ")": -1}.get(text[position], 0)

@@ -181,7 +181,7 @@ class Candidate(Descriptions):
         return isinstance(value, Proxy)
 
     def is_named(self, value: object) -> bool:
-        """Whether this is of a class, or is one, that the test is about: only such a one's word counts."""
+        """Whether this is, or is of, a class that the test is about: only such an object is believed."""
         cls = value if isinstance(value, CandidateClass) else type(value)
         return not self._named.isdisjoint(cls.__mro__)
 

@@ -25,7 +25,7 @@ _MODULES = frozenset("math cmath datetime decimal fractions collections pathlib 
 
 
 def is_value(text: str, names: Mapping[str, Any]) -> bool:
-    """`names`: what the text's names mean. A text that is no Python evaluates to nothing."""
+    """`names`: what the text's names mean. A text that is not Python evaluates to nothing."""
     try:
         tree = ast.parse(text.strip(" \t"), mode="eval")
     except SyntaxError:

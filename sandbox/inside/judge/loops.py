@@ -25,7 +25,7 @@ def paired(theirs: tuple[bool, ...], operands: tuple[Iterable[Any], ...]) -> Ite
 
 
 def _is_finite(of_test: Any) -> bool:
-    """Whether it will end, as far as can be told: what holds its items says so, and what is made from such."""
+    """Whether it will end, as far as we know: containers do, and iterators that are made from them."""
     if isinstance(of_test, _ADAPTORS):
         return any(map(_is_finite, of_test.__reduce__()[1]))
     if isinstance(of_test, GeneratorType):

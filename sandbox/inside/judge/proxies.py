@@ -4,7 +4,7 @@ What a proxy may be used for follows from one rule: the program decides no verdi
 iteration yield values that the test then compares itself. A comparison would give the program the other operand
 and believe its result; so the program compares only two objects of its own, and that,
 and `in` by its own `__contains__`, only where the test is about classes. There an object of the program's is also
-different from every plain value. Arithmetic with a plain value is a call like any other there, save that what could
+different from every plain value. Arithmetic with a plain value is a call like any other there, except that what could
 stand for a comparison (`abs(x - 3.5) < 1e-6`) must give an object, of which no operator makes a number. Any other
 use fails the unit that tries it.
 

@@ -107,9 +107,9 @@ def _function_name(item: pytest.Item) -> str:
 def run_pytest(
     test: str, namespace: dict[str, Any], record: Record, environment: JudgeSide | None = None
 ) -> bool:
-    """Whether every test function of `test` passed, but for those that it leaves out itself.
+    """Whether every test function of `test` passed, except those that it leaves out itself.
 
-    A test's own folder has a name that does not say its parameters, of which the program shall not know all.
+    The name of a test's folder does not contain its parameters, which the program must not learn.
     What the file reads without defining it (the prompt's helpers, the program's names) are builtins to it.
     """
     for name, value in namespace.items():

@@ -11,7 +11,7 @@ from sandbox.inside.judge.seen import Record, Unit, error_data
 
 
 def run_unittest(module: ModuleType, record: Record) -> bool:
-    """Whether all tests of `module` passed, but for those that it leaves out itself."""
+    """Whether all tests of `module` passed, except those that it leaves out itself."""
     result = UnitTestResult(record, module.__name__)
     unittest.defaultTestLoader.loadTestsFromModule(module).run(result)
     record.check_asserted()

@@ -1,6 +1,6 @@
 """Fills the holes that freed objects left, so that what a process allocates lies close together.
 
-A block in a hole is a write to a page that was there before the fork, which has to be copied for it. Without this a
+A block in a hole is a write to a page from before the fork, which the kernel then copies. Without this a
 short program writes to 70 pages more, and its supervisor meanwhile to 20.
 
 What fills them is never used. Both allocators take a hole of the right size first: once blocks come from past all of

@@ -66,7 +66,7 @@ def _words() -> ctypes.Array[ctypes.c_int]:
 
 
 def _c_recursion_place() -> int | None:
-    """Which word of a thread's state is what C may recurse still; None where there is none."""
+    """Which word of a thread's state counts how far C may still recurse; None where there is none."""
     if not (3, 12) <= sys.version_info < (3, 14):
         return None
     usual = sys.getrecursionlimit()

@@ -20,7 +20,7 @@ import struct
 import sys
 import time
 
-# Past the wrapper in `signal`, which makes enumeration members of its arguments, in each process anew.
+# Past the wrapper in `signal`, which makes enumeration members of its arguments in each process.
 from _signal import signal as _set_handler  # type: ignore
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress

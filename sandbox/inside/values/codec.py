@@ -62,7 +62,7 @@ def decode(
 ) -> object:
     """The value of `text`, built from exact builtin types and `Opaque`. Raises only `CodecError`.
 
-    Without `cyclic` the value is finite: no cycle, and no sharing that unfolds (in `repr`, say) to more than
+    Without `cyclic` the value is finite: no cycle, and no sharing that unfolds (in `repr`, for instance) to more than
     `MAX_BYTES` or deeper than `max_depth`.
     """
     return Decoder(max_depth=max_depth, cyclic=cyclic).value(load(text, max_bytes))
