@@ -27,7 +27,7 @@ SECTIONS = {  # without `sandbox`, which is a package, too
     if isinstance(kind := field.annotation, type) and name != "sandbox"
 }
 SETTING = re.compile(r"(?<![\w./])(\w+)\.(?!py\b)(\w+)(?:`| ?=)")
-NAMED_FILE = re.compile(r"`([\w.-]+)(/[\w./-]+\.(?:json|md|py|slurm|toml|txt))(?:::\w+)?`")
+NAMED_FILE = re.compile(r"`([\w.-]+/[\w./-]+\.(?:json|md|py|slurm|toml|txt))(?:::\w+)?`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -35,6 +35,13 @@ def anchors(page: Path) -> set[str]:
     """Those that GitHub gives a page's headings."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def is_missing(page: Path, name: str) -> bool:
+    """Whether `name` is to be a file of ours and is none. Other projects' begin with no folder of ours; NAME is any."""
+    first = name.partition("/")[0]
+    ours = [folder / name for folder in (REPOSITORY, page.parent) if (folder / first).is_dir()]
+    return bool(ours) and "NAME" not in name and not any(path.exists() for path in ours)
 
 
 def each(pages: list[Path]) -> pytest.MarkDecorator:
@@ -54,17 +61,10 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert not wrong
 
 
-@each([page for page in PAGES if page.name != "CHANGELOG.md" and "sandbox" not in page.parts])
+@each([page for page in PAGES if page.name != "CHANGELOG.md"])
 def test_files_and_benchmarks_that_are_named_exist(page: Path) -> None:
     text = page.read_text()
-    missing = [
-        first + rest
-        for first, rest in NAMED_FILE.findall(text)
-        if (
-            at := [folder for folder in (REPOSITORY, page.parent) if (folder / first).is_dir()]
-        )  # else another project's
-        and not any((folder / (first + rest)).exists() for folder in at)
-    ]
+    missing = [name for name in NAMED_FILE.findall(text) if is_missing(page, name)]
     modules = re.findall(r"python -m (tests[\w.]+)", text)
     missing += [name for name in modules if not (REPOSITORY / f"{name.replace('.', '/')}.py").exists()]
     assert not missing
