@@ -23,10 +23,10 @@ def each(target: ast.AST, value: ast.AST) -> Bindings:
             yield target, value
 
 
-def held(tree: ast.AST) -> Held:
+def held(nodes: Iterable[ast.AST]) -> Held:
     """By name, the iterables whose items it holds: what is assigned to it, or appended; unless that is a lot."""
     found: dict[str, list[ast.AST]] = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Assign(targets=[ast.Name(name)], value=value):
                 found.setdefault(name, []).append(value)

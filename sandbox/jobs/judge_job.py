@@ -52,6 +52,9 @@ def judge_modules(work: Judge) -> tuple[str, ...]:
     return (*named, work.kind) if work.kind in ("pytest", "unittest") else tuple(named)
 
 
+MAX_CHARACTERS = 1 << 20  # of a test: reading so many costs the host some ten seconds
+
+
 @dataclass(slots=True)
 class _Prepared:
     payload: bytes
@@ -60,13 +63,21 @@ class _Prepared:
 
 @lru_cache(maxsize=4096)
 def _prepared(work: Judge) -> _Prepared:
-    try:
-        plan = asdict(instrument.plan(work.kind, work.test, work.entry_point, work.prompt))
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        plan = {"broken": f"the test or its prompt is not Python: {type(error).__name__}: {error}"}
+    plan = _plan(work)
     owner, entry_point = instrument.split_entry_point(work.entry_point)
     fields = {"kind": work.kind, "owner": owner, "entry_point": entry_point, "plan": plan}
     return _Prepared(wire.to_json(fields).encode())
+
+
+def _plan(work: Judge) -> dict[str, Any]:
+    if len(work.test) + len(work.prompt) > MAX_CHARACTERS:
+        return {
+            "broken": f"a test is judged up to {MAX_CHARACTERS:,} characters: split it, or give `call` tests"
+        }
+    try:
+        return asdict(instrument.plan(work.kind, work.test, work.entry_point, work.prompt))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return {"broken": f"the test or its prompt is not Python: {type(error).__name__}: {error}"}
 
 
 def outcome(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from sandbox.jobs import bound
 
@@ -16,9 +16,9 @@ def name_of(node: ast.Name) -> str:
     return getattr(node, "apart", node.id)
 
 
-def tell_apart(tree: ast.AST) -> None:
+def tell_apart(nodes: Sequence[ast.AST]) -> None:
     """Gives the names that a comprehension binds, which are its own, names of their own."""
-    for number, node in enumerate(ast.walk(tree)):
+    for number, node in enumerate(nodes):
         if isinstance(node, _COMPREHENSIONS):
             own = {name for each in node.generators for name in targets(each.target)}
             outside = set(ast.walk(node.generators[0].iter))
@@ -77,29 +77,29 @@ def reached(names: set[str], leads: dict[str, set[str]]) -> set[str]:
     return names
 
 
-def leads(tree: ast.Module) -> dict[str, set[str]]:
+def leads(bindings: bound.Bindings) -> dict[str, set[str]]:
     """By name, those that are bound to something made from it."""
     uses: dict[str, set[str]] = {}
-    for target, value in bindings(tree):
+    for target, value in bindings:
         for name in _names(value):
             uses.setdefault(name, set()).update(targets(target))
     return uses
 
 
-def callers(tree: ast.Module) -> dict[str, set[str]]:
-    """By name, the functions that call it."""
+def callers(functions: Iterable[ast.FunctionDef | ast.AsyncFunctionDef]) -> dict[str, set[str]]:
+    """By name, those of `functions` that call it."""
     calls: dict[str, set[str]] = {}
-    for function in ast.walk(tree):
-        for node in ast.walk(function) if isinstance(function, _FUNCTIONS) else ():
+    for function in functions:
+        for node in ast.walk(function):
             for name in own_names(node.func) if isinstance(node, ast.Call) else ():
-                calls.setdefault(name, set()).add(function.name)  # type: ignore[attr-defined]
+                calls.setdefault(name, set()).add(function.name)
     return calls
 
 
-def bindings(tree: ast.Module) -> Iterable[tuple[ast.AST, ast.AST]]:
-    held = bound.held(tree)
-    functions = {node.name: node for node in ast.walk(tree) if isinstance(node, _FUNCTIONS)}
-    for node in ast.walk(tree):
+def bindings(nodes: Sequence[ast.AST]) -> bound.Bindings:
+    held = bound.held(nodes)
+    functions = {node.name: node for node in nodes if isinstance(node, _FUNCTIONS)}
+    for node in nodes:
         if isinstance(node, ast.Call) and (function := functions.get(last_name(node.func))) is not None:
             yield from _passed(function, node)
         match node:
@@ -122,9 +122,7 @@ def bindings(tree: ast.Module) -> Iterable[tuple[ast.AST, ast.AST]]:
                 yield ast.Name(node.name, ast.Store()), ast.Module(node.body, [])
 
 
-def _passed(
-    function: ast.FunctionDef | ast.AsyncFunctionDef, call: ast.Call
-) -> Iterable[tuple[ast.AST, ast.AST]]:
+def _passed(function: ast.FunctionDef | ast.AsyncFunctionDef, call: ast.Call) -> bound.Bindings:
     """What the test's own function is handed, by the names of its parameters."""
     names = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
     if isinstance(call.func, ast.Attribute) and names[:1] in (["self"], ["cls"]):

@@ -40,26 +40,23 @@ class Marks(ast.NodeTransformer):
 
     def __init__(self, tree: ast.Module, programs: Iterable[str], *, asserts: bool) -> None:
         """`programs`: names that the program provides. `asserts`: whether each assert is marked, too."""
-        tell_apart(tree)
-        theirs = reached(set(programs), leads(tree))
+        nodes = list(ast.walk(tree))
+        tell_apart(nodes)
+        bound = list(bindings(nodes))
+        theirs = reached(set(programs), leads(bound))
         self._theirs = holding(tree, lambda node: not theirs.isdisjoint(own_names(node)), gives)
-        own = {
-            node.id
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-        }
-        self._shadowed = own | {node.name for node in ast.walk(tree) if isinstance(node, _FUNCTIONS)}
+        own = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        functions = [node for node in nodes if isinstance(node, _FUNCTIONS)]
+        self._shadowed = own | {node.name for node in functions}
         self._values: dict[str, list[Any]] = {}  # by name, all that it is bound to
-        for target, value in bindings(tree):
+        for target, value in bound:
             for name in targets(target):
                 self._values.setdefault(name, []).append(value if isinstance(target, ast.Name) else None)
         self._sites = holding(tree, _is_site, always_runs)
         self._asserts = asserts
         self._calls = 0  # around the node that is visited
-        self.asserting = sorted(reached(self._named_sites(tree), callers(tree)))
-
-    def _named_sites(self, tree: ast.Module) -> set[str]:
-        return {node.name for node in ast.walk(tree) if isinstance(node, _FUNCTIONS) and node in self._sites}
+        asserting = {node.name for node in functions if node in self._sites}
+        self.asserting = sorted(reached(asserting, callers(functions)))
 
     def visit(self, node: ast.AST) -> Any:
         """What stands in for a node of the program's is the program's."""

@@ -403,6 +403,7 @@ def test_a_failure_says_where_it_arose(
         ("assert 1 == 1", "never used the program"),
         ("f(1)", "holds no assert"),
         ("assert f(1) ==", "not Python: SyntaxError"),
+        ("assert f(1)\n" * 100_000, "judged up to 1,048,576 characters"),
     ],
 )
 def test_a_test_that_a_judge_cannot_run_is_told(pool: Runner, test: str, complaint: str) -> None:
