@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from sandbox.protocol import ErrorInfo, Phase, Status
 
@@ -156,17 +156,27 @@ class TestResult:
     actual: str = ""
     expected: str = ""
 
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "passed": self.passed,
+            "status": self.status.value,
+            "actual": self.actual,
+            "expected": self.expected,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What grading says of one program.
 
-    `score` in [0, 1] is the fraction of tests passed; None, never 0, when `status` is INFRA.
+    `score` in [0, 1] is the fraction of tests passed. Where `status` is INFRA, and only there, `passed` and `score` are
+    None, never False and 0: nothing is known of the program.
     `trust`: `isolated`, or `in-process` where the test had to share the program's process.
     """
 
     task_id: str
-    passed: bool
+    passed: bool | None
     score: float | None
     status: Status
     phase: Phase
@@ -177,3 +187,20 @@ class Verdict:
     backend: str = ""
     image: str = ""
     detail: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Its fields, as all rows and answers that hold a verdict have them."""
+        return {
+            "task_id": self.task_id,
+            "passed": self.passed,
+            "score": self.score,
+            "status": self.status.value,
+            "phase": self.phase,
+            "trust": self.trust,
+            "tests": [test.to_json() for test in self.tests],
+            "error": asdict(self.error) if self.error else None,
+            "cpu_seconds": self.cpu_seconds,
+            "backend": self.backend,
+            "image": self.image,
+            "detail": self.detail,
+        }

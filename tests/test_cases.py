@@ -60,7 +60,7 @@ def wrong_verdicts(name: str, pool: Runner) -> list[str]:
     for number, verdict in grader.grade_all(work):
         row = graded[number]
         said = verdict.error.message if verdict.error else verdict.detail
-        if (None if verdict.score is None else verdict.passed) is not (row["expect"] or name in WEAK):
+        if verdict.passed is not (row["expect"] or name in WEAK):
             wrong.append(
                 f"{row.get('case')} | {row.get('label')}: expected {row['expect']}: {verdict.status}, {verdict.passed}: {said}"
             )

@@ -69,9 +69,9 @@ DOORS = {
         "coderl.errors coderl.config coderl.model coderl.sampling coderl.rollouts.batch tasks tasks.builtin tasks.datasets "
         "tasks.extraction tasks.grading tasks.validation"
     ),
-    "coderl.rollouts.batch": "tasks",
+    "coderl.rollouts.batch": "tasks tasks.extraction",
     "coderl.learning": "coderl.errors coderl.config coderl.model coderl.rollouts.batch",
-    "coderl.runfolder": "coderl.errors coderl.config coderl.runfolder.layout coderl.rollouts.batch tasks",
+    "coderl.runfolder": "coderl.errors coderl.config coderl.runfolder.layout coderl.rollouts.batch",
     "coderl.runfolder.layout": "",
     "coderl.training": (
         "coderl.errors coderl.config coderl.model coderl.sampling coderl.rollouts coderl.rollouts.batch "

@@ -56,7 +56,7 @@ def credited(batch: Batch, objective: ObjectiveConfig, *, seed: int, replaced: b
     """
     for group in batch.groups:
         rollouts = group.rollouts
-        values = advantages(objective, [r.reward for r in rollouts], [r.passed for r in rollouts])
+        values = advantages(objective, [r.reward for r in rollouts], [bool(r.passed) for r in rollouts])
         if objective.shuffle_advantages:
             random.Random(f"{seed}/{batch.step}/{group.task.id}").shuffle(values)
         for rollout, value in zip(rollouts, values, strict=True):

@@ -15,6 +15,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from tasks.extraction.answers import Answer
 from tasks.types import Task, Verdict
 
 
@@ -34,10 +35,8 @@ class Rollout:
     text: str
     truncated: bool
     policy_version: int
-    program: str = ""
-    blocks: tuple[str, ...] = ()
-    verdict: Verdict | None = None
-    block_verdicts: tuple[Verdict, ...] = ()
+    answer: Answer = Answer(None)
+    verdicts: list[Verdict] = field(default_factory=list)  # on `answer.programs`
     reward: float | None = None
     advantage: float | None = None
     solution_class: str | None = None
@@ -47,11 +46,22 @@ class Rollout:
         """On the tests held back from the reward; waits for it. None: none were, the program did not pass the others,
         or the sandbox failed."""
         verdict = self.held_back.result() if self.held_back else None
-        return verdict if verdict and verdict.score is not None else None
+        return verdict if verdict and verdict.passed is not None else None
 
     @property
-    def passed(self) -> bool:
-        return self.verdict is not None and self.verdict.passed
+    def program(self) -> str:
+        """Empty where none was found."""
+        return self.answer.program or ""
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """On `program`; None: it is not graded yet."""
+        return self.verdicts[0] if self.verdicts else None
+
+    @property
+    def passed(self) -> bool | None:
+        """None where nothing is known of the program."""
+        return self.verdict.passed if self.verdict else None
 
 
 @dataclass(slots=True)

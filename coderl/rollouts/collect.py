@@ -24,7 +24,7 @@ from coderl.rollouts.gradings import Gradings
 from coderl.sampling.types import Completion, Request, Sampler, completion_seed
 from tasks.builtin import solution_class
 from tasks.errors import TaskError
-from tasks.extraction.extract import extract
+from tasks.extraction.answers import Answer
 from tasks.grading.grader import Grader
 from tasks.grading.hold_back import HoldBack
 from tasks.grading.rewards import Reward
@@ -97,7 +97,6 @@ class Collector:
 
     def _rollout(self, task: Task, request: Request, completion: Completion, sample: int) -> Rollout:
         text = self.policy.text(completion.tokens)
-        extraction = extract(text, task)
         return Rollout(
             task=task,
             sample=sample,
@@ -107,16 +106,13 @@ class Collector:
             text=text,
             truncated=completion.truncated,
             policy_version=self.sampler.policy_version,
-            program=extraction.program if extraction.found else "",
-            blocks=extraction.blocks if len(extraction.blocks) > 1 else (),
+            answer=Answer.of(text, task),
         )
 
     def _finish(self, rollout: Rollout, verdicts: list[Verdict]) -> None:
-        rollout.verdict = verdicts[0]
-        if rollout.blocks:
-            rollout.block_verdicts = (*verdicts[1:], verdicts[0])
+        rollout.verdicts = verdicts
         rollout.solution_class = solution_class(rollout.task, verdicts[0])
-        rollout.reward = self._rewarded(rollout.verdict)
+        rollout.reward = self._rewarded(verdicts[0])
         reward = self.config.reward
         if rollout.reward is None:
             return
@@ -176,7 +172,7 @@ class Collector:
 
 
 def _ungraded(rollouts: Sequence[Rollout]) -> list[Rollout]:
-    return [r for r in rollouts if r.verdict is not None and r.verdict.score is None]
+    return [r for r in rollouts if r.passed is None]
 
 
 def soft_overlong(length: int, *, max_tokens: int, buffer: int) -> float:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from concurrent.futures import Future
 
 from coderl.rollouts.batch import Rollout
-from tasks.extraction.extract import program_of
 from tasks.grading.grader import Grader
 from tasks.grading.hold_back import HoldBack
 from tasks.types import Task, Verdict
@@ -23,14 +22,14 @@ class Gradings:
 
     def __init__(self, grader: Grader, hold_back: HoldBack | None = None) -> None:
         self._grader, self._hold_back = grader, hold_back
-        self._verdicts: dict[tuple[str, str], Future[Verdict]] = {}
+        self._verdicts: dict[tuple[str, str | None], Future[Verdict]] = {}
         self._again: dict[tuple[str, str], Future[Verdict | None]] = {}
 
     def submit(self, rollout: Rollout) -> list[Future[Verdict]]:
-        """The program's grading, then one for each block before the last (the last is the program)."""
+        """The gradings of the answer's programs."""
         task = rollout.task
         split = self._hold_back.split(task) if self._hold_back else None
-        programs = [rollout.program, *(program_of(block, task) for block in rollout.blocks[:-1])]
+        programs = rollout.answer.programs(task)
         verdicts = [self._submit(split.rewarded if split else task, program) for program in programs]
         if split:
             key = (task.id, rollout.program)
@@ -39,7 +38,7 @@ class Gradings:
             rollout.held_back = self._again[key]
         return verdicts
 
-    def _submit(self, task: Task, program: str) -> Future[Verdict]:
+    def _submit(self, task: Task, program: str | None) -> Future[Verdict]:
         key = (task.id, program)
         if key not in self._verdicts:
             self._verdicts[key] = self._grader.submit(task, program)

@@ -19,7 +19,6 @@ from coderl.config.settings import RunConfig
 from coderl.errors import RunFolderError
 from coderl.rollouts.batch import Batch, Rollout
 from coderl.runfolder.layout import SCHEMA
-from tasks.types import TestResult
 
 _TEST = pa.struct(
     [("name", pa.string()), ("passed", pa.bool_()), ("status", pa.string()), ("actual", pa.string())]
@@ -190,16 +189,17 @@ def _finite(value: Any) -> Any:
 
 
 def _record(step: int, rollout: Rollout) -> dict[str, Any]:
-    verdict = rollout.verdict
+    """A row: what grading says of the completion, and what else `ROLLOUTS` names."""
+    verdict, held_back = rollout.verdict, rollout.held_back_verdict()
     assert verdict is not None, "rollouts are written after grading"
-    infra = verdict.score is None
-    error, held_back = verdict.error, rollout.held_back_verdict()
+    error = verdict.error
     frame = error.frames[-1] if error and error.frames else None
     return {
+        "blocks": [],
+        **rollout.answer.to_json(rollout.verdicts),
         "step": step,
         "policy_version": rollout.policy_version,
         "sample": rollout.sample,
-        "task_id": rollout.task.id,
         "level": rollout.task.level,
         "prompt": rollout.task.prompt,
         "completion": rollout.text,
@@ -210,32 +210,11 @@ def _record(step: int, rollout: Rollout) -> dict[str, Any]:
         "truncated": rollout.truncated,
         "reward": rollout.reward,
         "advantage": rollout.advantage,
-        "score": verdict.score,
-        "passed": None if infra else verdict.passed,
-        "status": verdict.status.value,
-        "phase": verdict.phase,
-        "trust": verdict.trust,
-        "backend": verdict.backend,
         "error_type": error.type if error else None,
         "error_message": error.message if error else None,
         "error_source": frame.source if frame else None,
         "error_line": frame.line if frame else None,
-        "tests": [_test(test) for test in verdict.tests],
-        "blocks": [
-            {"code": code, "passed": None if v.score is None else v.passed}
-            for code, v in zip(rollout.blocks, rollout.block_verdicts, strict=True)
-        ],
         "solution_class": rollout.solution_class,
         "held_back_passed": held_back.passed if held_back else None,
-        "held_back_failed": [_test(t) for t in held_back.tests if not t.passed] if held_back else [],
-    }
-
-
-def _test(test: TestResult) -> dict[str, Any]:
-    return {
-        "name": test.name,
-        "passed": test.passed,
-        "status": test.status.value,
-        "actual": test.actual,
-        "expected": test.expected,
+        "held_back_failed": [t.to_json() for t in held_back.tests if not t.passed] if held_back else [],
     }

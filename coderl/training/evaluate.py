@@ -67,9 +67,8 @@ def evaluate(
 def summarise(batch: Batch, name: str, samples: int) -> Evaluation:
     counts = []
     for group in batch.groups:
-        graded = [r.verdict for r in group.rollouts if r.verdict is not None and r.verdict.score is not None]
-        if graded:
-            counts.append((len(graded), sum(v.passed for v in graded)))
+        if graded := _graded(group):
+            counts.append((len(graded), sum(graded)))
     smallest = min((n for n, _ in counts), default=0)
     ks = [k for k in (2**i for i in range(12)) if k <= smallest]
     rollouts = batch.rollouts
@@ -84,17 +83,20 @@ def summarise(batch: Batch, name: str, samples: int) -> Evaluation:
         pass_at_k=mean_pass_at_k(counts, ks),
         compile_rate=compile_rate(batch),
         entropy=entropy(batch),
-        infra_count=sum(r.verdict is None or r.verdict.score is None for r in rollouts),
+        infra_count=sum(r.passed is None for r in rollouts),
         class_mass={name: count / classes.total() for name, count in sorted(classes.items())},
     )
 
 
 def pass_rate(group: Group) -> float:
     """Share of a group's graded completions that pass; 0 where none could be graded."""
-    graded = [
-        r.verdict.passed for r in group.rollouts if r.verdict is not None and r.verdict.score is not None
-    ]
+    graded = _graded(group)
     return sum(graded) / max(1, len(graded))
+
+
+def _graded(group: Group) -> list[bool]:
+    """Whether each graded completion passes."""
+    return [r.passed for r in group.rollouts if r.passed is not None]
 
 
 def compile_rate(batch: Batch) -> float:

@@ -49,7 +49,7 @@ def write(run: Run, batch: Batch, fields: dict[str, Any]) -> None:
 def _rewards(batch: Batch) -> dict[str, Any]:
     rollouts = batch.rollouts
     rewards = [r.reward for r in rollouts if r.reward is not None]
-    passed = [r.verdict.passed for r in rollouts if r.verdict is not None and r.verdict.score is not None]
+    passed = [r.passed for r in rollouts if r.passed is not None]
     return {
         "reward_mean": sum(rewards) / max(1, len(rewards)),
         "pass_rate": sum(passed) / max(1, len(passed)),
@@ -63,7 +63,7 @@ def _rewards(batch: Batch) -> dict[str, Any]:
 
 def _held_back(batch: Batch) -> dict[str, Any]:
     """Of the passing completions whose task has tests held back, the share that fails those."""
-    passed = [v.passed for r in batch.rollouts if (v := r.held_back_verdict()) is not None]
+    passed = [v.passed is True for r in batch.rollouts if (v := r.held_back_verdict()) is not None]
     return {
         "held_back_count": len(passed),
         "overfit_rate": 1 - sum(passed) / len(passed) if passed else None,

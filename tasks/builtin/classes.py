@@ -18,7 +18,7 @@ def solution_class(task: Task, verdict: Verdict) -> Literal["popular", "rare", "
     None where `task` is no shortcut task, or where grading failed for a fault of ours.
     """
     popular = task.metadata.get("popular")
-    if popular is None or verdict.score is None:
+    if popular is None or verdict.passed is None:
         return None
     if verdict.passed:
         return "rare"

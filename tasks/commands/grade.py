@@ -29,7 +29,6 @@ from sandbox.protocol import Limits, SandboxError
 from tasks.commands.completions import Item, Unreadable, read_completions, reference_items
 from tasks.datasets import load
 from tasks.errors import TaskError
-from tasks.extraction.answers import passed
 from tasks.grading.grader import Grader
 from tasks.grading.modes import LEFT_OUT, Gradable, InProcess, checked, left_out
 from tasks.grading.modes import summary as reasons
@@ -90,8 +89,7 @@ def main(
 
         def line_of(number: int, item: Item) -> str:
             weak_tests = {"weak_tests": audited.holes_of(item.task)} if audits else {}
-            answer, *earlier = graded[number]
-            return _line(verdict_row(item, answer, earlier) | weak_tests)
+            return _line(verdict_row(item, graded[number]) | weak_tests)
 
         try:
             _grade(grader, items, decided, graded)
@@ -111,7 +109,7 @@ def main(
         if mutants:
             summary["mutants"] = _mutants(tasks, grader)
     summary["out"] = out
-    _tell([f"{v.task_id!r}: {v.detail}" for v in verdicts if v.score is None and not _is_left_out(v)])
+    _tell([f"{v.task_id!r}: {v.detail}" for v in verdicts if v.passed is None and not _is_left_out(v)])
     _tell([row.reason for row in rows if isinstance(row, Unreadable)])
     if as_json:
         print(json.dumps(summary))
@@ -120,14 +118,9 @@ def main(
     return EXIT_NOT_GRADED if summary["infra"] or summary["invalid"] else 0
 
 
-def verdict_row(item: Item, verdict: Verdict, earlier: Sequence[Verdict] = ()) -> dict[str, Any]:
-    """The fields of `item`'s row, and the verdict's: `passed` and `score` are null where `status` is infra.
-
-    `blocks` holds every code block with its own verdict where there are several: `earlier` ones, then the answer.
-    """
-    fields = {**dataclasses.asdict(verdict), "passed": passed(verdict)}
-    judged = item.answer.judged([verdict, *earlier])
-    return {**item.row, **fields, **judged, "program": item.answer.program or ""}
+def verdict_row(item: Item, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """The fields of `item`'s row, and of the verdicts on its programs."""
+    return {**item.row, **item.answer.to_json(verdicts), "program": item.answer.program or ""}
 
 
 def _unreadable_row(row: Unreadable) -> dict[str, Any]:
@@ -168,10 +161,10 @@ def _is_left_out(verdict: Verdict) -> bool:
 
 def summarize(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """Counts over all rows; rates leave out what could not be graded."""
-    graded = [verdict for verdict in verdicts if verdict.score is not None]
-    scores = [verdict.score for verdict in graded if verdict.score is not None]
-    right = [verdict for verdict in graded if verdict.passed]
-    ungraded = sum(_is_left_out(verdict) for verdict in verdicts if verdict.score is None)
+    graded = [verdict for verdict in verdicts if verdict.passed is not None]
+    scores = [verdict.score for verdict in verdicts if verdict.score is not None]
+    right = [verdict for verdict in verdicts if verdict.passed]
+    ungraded = sum(_is_left_out(verdict) for verdict in verdicts if verdict.passed is None)
     return {
         "completions": len(verdicts),
         "tasks": len({verdict.task_id for verdict in verdicts}),

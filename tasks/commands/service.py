@@ -241,39 +241,7 @@ def _render(metrics: Metrics, answer: Answer, verdicts: Sequence[Verdict]) -> tu
     """A line's fields; it is kept as long as each of its verdicts may be."""
     for verdict in verdicts:
         metrics.results.labels("verdict", verdict.status.value).inc()
-    fields = {**verdict_to_json(verdicts[0]), **answer.judged(verdicts)}
+    fields = answer.to_json(verdicts)
+    if error := fields["error"]:
+        error["frames"] = [list(frame.values()) for frame in error["frames"]]  # as an outcome's
     return {"verdict": fields}, min(keep(verdict.status) for verdict in verdicts)
-
-
-def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
-    """The fields of a `Verdict`; `passed` and `score` are null where nothing is known of the program."""
-    error = verdict.error
-    return {
-        "task_id": verdict.task_id,
-        "passed": None if verdict.score is None else verdict.passed,
-        "score": verdict.score,
-        "status": verdict.status.value,
-        "phase": verdict.phase,
-        "trust": verdict.trust,
-        "tests": [
-            {
-                "name": test.name,
-                "passed": test.passed,
-                "status": test.status.value,
-                "actual": test.actual,
-                "expected": test.expected,
-            }
-            for test in verdict.tests
-        ],
-        "error": error
-        and {
-            "type": error.type,
-            "message": error.message,
-            "phase": error.phase,
-            "frames": [[frame.line, frame.function, frame.source] for frame in error.frames],
-        },
-        "cpu_seconds": verdict.cpu_seconds,
-        "backend": verdict.backend,
-        "image": verdict.image,
-        "detail": verdict.detail,
-    }

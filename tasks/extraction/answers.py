@@ -30,19 +30,11 @@ class Answer:
         """All that is to be graded: the program, then the earlier blocks as whole programs."""
         return [self.program, *(program_of(block, task) for block in self.blocks[:-1])]
 
-    def judged(self, verdicts: Sequence[Verdict]) -> dict[str, Any]:
-        """`blocks` with what `verdicts`, on `programs`, say of each; nothing where there are none."""
-        if not self.blocks:
-            return {}
+    def to_json(self, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+        """The answer's verdict, and whether each block passed where there are several; `verdicts` are on `programs`."""
         answer, *earlier = verdicts
-        return {
-            "blocks": [
-                {"code": code, "passed": passed(verdict)}
-                for code, verdict in zip(self.blocks, [*earlier, answer], strict=True)
-            ]
-        }
-
-
-def passed(verdict: Verdict) -> bool | None:
-    """None where nothing is known of the program."""
-    return None if verdict.score is None else verdict.passed
+        fields = answer.to_json()
+        if self.blocks:
+            judged = zip(self.blocks, [*earlier, answer], strict=True)
+            fields["blocks"] = [{"code": code, "passed": verdict.passed} for code, verdict in judged]
+        return fields

@@ -40,7 +40,7 @@ def infra(task_id: str, detail: str) -> Verdict:
     """A fault of ours: nothing is known of the program."""
     return Verdict(
         task_id=task_id,
-        passed=False,
+        passed=None,
         score=None,
         status=Status.INFRA,
         phase="infra",

@@ -14,7 +14,7 @@ Reward = Callable[[Verdict], float | None]
 
 def all_passed(verdict: Verdict) -> float | None:
     """1 if every test passed, else 0: partial solutions count as wrong, there is no middle level."""
-    return None if verdict.score is None else float(verdict.passed)
+    return None if verdict.passed is None else float(verdict.passed)
 
 
 def fraction(verdict: Verdict) -> float | None:
@@ -49,7 +49,7 @@ def load_reward(name: str) -> Reward:
 
 def _checked(function: Callable[[Verdict], object], name: str) -> Reward:
     def checked(verdict: Verdict) -> float | None:
-        if verdict.score is None:
+        if verdict.passed is None:
             return None
         value = function(verdict)
         if value is None:

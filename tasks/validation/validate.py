@@ -43,7 +43,7 @@ class ValidationReport:
 
     @property
     def failed(self) -> tuple[Verdict, ...]:
-        return tuple(v for v in self.references if not v.passed and v.status is not Status.INFRA)
+        return tuple(v for v in self.references if v.passed is False)
 
     @property
     def kill_rate(self) -> float | None:
@@ -61,7 +61,7 @@ class ValidationReport:
         )
 
     def __str__(self) -> str:
-        passed = sum(verdict.passed for verdict in self.references)
+        passed = sum(verdict.passed is True for verdict in self.references)
         lines = [f"references: {passed}/{len(self.references)} pass ({self.tasks} tasks)"]
         lines += [f"  {v.task_id}: {v.phase}: {why(v)}" for v in self.failed]
         if self.wrong:

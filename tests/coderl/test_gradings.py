@@ -46,7 +46,14 @@ class FakeGrader:
         tests = tuple(TestResult(name=t.name, passed=passed, status=Status.OK) for t in task.tests)  # type: ignore[union-attr]
         status = Status.INFRA if score is None else Status.OK
         future.set_result(
-            Verdict(task_id=task.id, passed=passed, score=score, status=status, phase="call", tests=tests)
+            Verdict(
+                task_id=task.id,
+                passed=None if score is None else passed,
+                score=score,
+                status=status,
+                phase="call",
+                tests=tests,
+            )
         )
         return future
 

@@ -16,6 +16,7 @@ from coderl.rollouts.batch import Batch, Group, Rollout
 from coderl.runfolder import checkpoint
 from coderl.runfolder.write import RunFolder
 from sandbox.protocol import ErrorInfo, Frame, Status
+from tasks.extraction.answers import Answer
 from tasks.types import CallTest, Task, TestResult, Verdict
 
 
@@ -42,11 +43,11 @@ def batch(step: int) -> Batch:
         error=error,
         tests=(TestResult(name="t", passed=False, status=Status.EXCEPTION, expected="1"),),
     )
-    infra = Verdict(task_id="a", passed=False, score=None, status=Status.INFRA, phase="infra")
+    infra = Verdict(task_id="a", passed=None, score=None, status=Status.INFRA, phase="infra")
     rollouts = [
-        Rollout(task, 0, [1], [5, 6], [-1.0, -0.5], "text", False, step, "prog", (), failed, (), 0.5, -1.0),
+        Rollout(task, 0, [1], [5, 6], [-1.0, -0.5], "text", False, step, Answer("prog"), [failed], 0.5, -1.0),
         Rollout(
-            task, 1, [1], [5], [-1.0], "text", True, step, "prog", ("one", "prog"), infra, (failed, infra)
+            task, 1, [1], [5], [-1.0], "text", True, step, Answer("prog", ("one", "prog")), [infra, failed]
         ),
     ]
     return Batch(step, [Group(task, rollouts)])

@@ -124,7 +124,7 @@ def our_verdicts(
                 failed = next((test for test in verdict.tests if not test.passed), None)
                 why = f"{verdict.phase} {verdict.error or failed or verdict.detail}"
                 found[index] = {
-                    "passed": verdict.passed if verdict.score is not None else None,
+                    "passed": verdict.passed,
                     "why": why[:600],
                 }
                 if len(found) % 100 == 0:

@@ -71,12 +71,12 @@ def grade_references(tasks: Sequence[Task], grader: Grader) -> Result:
     seconds = time.monotonic() - started
     wrong = [(task, program, WRONG_LIMITS) for task in tasks for program in task.wrong]
     return Result(
-        passed=sum(v.passed for v in verdicts),
+        passed=sum(v.passed is True for v in verdicts),
         total=len(verdicts),
         inputs=sum(len(t.tests.inputs) for t in tasks if isinstance(t.tests, ReferenceTests)),
         tests_passed=sum(test.passed for v in verdicts for test in v.tests),
         isolated=sum(v.trust == "isolated" for v in verdicts),
-        buggy_passed=sum(v.passed or v.score is None for _, v in grader.grade_all(wrong)),
+        buggy_passed=sum(v.passed is not False for _, v in grader.grade_all(wrong)),
         seconds=seconds,
         failures=tuple(v for v in verdicts if not v.passed),
     )

@@ -68,7 +68,7 @@ def test_demonstrations_are_extracted_and_graded_as_their_kind_says(pool: Runner
         for demonstration in demonstrations(f"builtin:{level}", count=1500, seed=5):
             if task := tasks.get(demonstration.prompt):
                 (verdict,) = grader.grade(task, [extract(demonstration.completion, task).program])
-                graded[demonstration.kind, verdict.passed] += 1
+                graded[demonstration.kind, bool(verdict.passed)] += 1
     assert not any(graded[kind, False] for kind in passing)
     wrong = sum(count for (kind, _), count in graded.items() if kind not in passing)
     survivors = sum(graded[kind, True] for kind, _ in graded if kind not in passing)

@@ -113,7 +113,7 @@ class TestWork:
 
     def test_a_task_without_tests_never_passes(self) -> None:
         (verdict,) = Grader(Scripted(infra)).grade(Task(id="t", prompt="", tests=()), ["x = 1"])
-        assert (verdict.score, verdict.passed) == (None, False)
+        assert (verdict.score, verdict.passed) == (None, None)
 
     def test_limits_of_the_data_set_hold_for_each_test(self) -> None:
         tests = tuple(StdioTest(stdin="", stdout="") for _ in range(50))

@@ -110,7 +110,7 @@ def test_infra_scores_none_never_zero() -> None:
     one = Outcome(job_id="t", status=OK, tests=(TestOutcome(status=Status.INFRA),) * 3)
     for outcome in (whole, one):
         for verdict in (call_verdict("t", TESTS, outcome), judge_verdict("t", [judged(True), outcome])):
-            assert (verdict.score, verdict.passed, verdict.phase) == (None, False, "infra")
+            assert (verdict.score, verdict.passed, verdict.phase) == (None, None, "infra")
     assert call_verdict("t", TESTS, whole).detail == "container lost"
 
 
@@ -215,7 +215,7 @@ def test_a_pass_needs_every_value_and_no_fault(outcome: Outcome) -> None:
     verdict = call_verdict("t", TESTS, outcome)
     faulty = outcome.status is Status.INFRA or any(t.status is Status.INFRA for t in outcome.tests)
     right = [t.status is OK and t.value == 2 * n for n, t in enumerate(outcome.tests[:3])]
-    assert (verdict.score is None) == faulty
+    assert (verdict.score is None) == (verdict.passed is None) == faulty
     if not faulty:
         assert verdict.score == sum(right) / 3
         assert verdict.passed == (right == [True] * 3) == (verdict.phase == "passed")

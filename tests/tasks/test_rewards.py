@@ -14,7 +14,8 @@ from tasks.types import Verdict
 
 def verdict(score: float | None, passed: bool = False) -> Verdict:
     status = Status.INFRA if score is None else Status.OK
-    return Verdict(task_id="t", passed=passed, score=score, status=status, phase="wrong")
+    known = None if score is None else passed
+    return Verdict(task_id="t", passed=known, score=score, status=status, phase="wrong")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from sandbox.daemon.routes import create_app
 from sandbox.daemon.tokens import Caller, Tokens
 from sandbox.errors import NoBackendError
 from tasks import runner
+from tasks.extraction.answers import Answer
 from tasks.grading.grader import Grader
 from tasks.grading.rewards import load_reward
 from tasks.types import CallTest, Task
@@ -45,7 +46,9 @@ def daemon(port: int) -> Iterator[list[str]]:
 def programs(count: int) -> list[Rollout]:
     """Every other one is right."""
     return [
-        Rollout(TASK, n, [], [], [], "", False, 0, program=f"def f(x):\n    return x + {n % 2}  # {n}\n")
+        Rollout(
+            TASK, n, [], [], [], "", False, 0, answer=Answer(f"def f(x):\n    return x + {n % 2}  # {n}\n")
+        )
         for n in range(count)
     ]
 
