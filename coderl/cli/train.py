@@ -47,7 +47,7 @@ def train(
 
     Under torchrun (`torchrun --nproc-per-node 8 -m coderl train ...`) the learner is sharded: docs/multi-node.md.
     """
-    from coderl.config.settings import load
+    from coderl.config.load import load
 
     extra = list(overrides or [])
     if resume is not None:
@@ -87,7 +87,7 @@ def warmup(
     config: Config = None,
 ) -> None:
     """Train the small built-in model from scratch on imperfect demonstrations."""
-    from coderl.config.settings import load
+    from coderl.config.load import load
     from coderl.training import commands
 
     commands.run_warmup(load(config, overrides or []), out)
@@ -104,7 +104,7 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Sample n completions a task, grade them, print pass@k."""
-    from coderl.config.settings import load
+    from coderl.config.load import load
     from coderl.training import commands
 
     commands.run_evaluation(

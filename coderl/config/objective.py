@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from coderl.config.section import Section
 
 Name = Literal[
     "grpo",
@@ -79,10 +81,8 @@ def _own(description: str, **limits: Any) -> Any:
     return Field(default=None, description=f"{description}; none: the objective's own", **limits)
 
 
-class ObjectiveConfig(BaseModel):
+class ObjectiveConfig(Section):
     """What the learner optimises."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Name = DEFAULT_OBJECTIVE
     eps_low: float = _own("a falling ratio is clipped below 1 - eps_low", gt=0, le=1)
@@ -110,16 +110,13 @@ class ObjectiveConfig(BaseModel):
         default=0.0,
         ge=0,
         description="weight of KL to the warm model, nats a token; 0: off. Training's default is 0.1, over the full "
-        "vocabulary, for grpo_n and gspo_n, and 0 for the others",
+        "vocabulary, where grpo_n or gspo_n is trained, if only in a stage, and 0 for the others",
     )
     kl_kind: Literal["k1", "k2", "k3", "full"] = Field(
         default="k3", description="estimator from the sampled token, or full: over the whole vocabulary"
     )
     kl_reference: Literal["warm", "average"] = Field(
         default="warm", description="what KL is held to: the warm model, or a slow average of the policy"
-    )
-    kl_average_decay: float = Field(
-        default=0.99, gt=0, lt=1, description="share of the average that is kept at each batch"
     )
     entropy_coef: float = Field(
         default=0.0, ge=0, description="weight of the entropy bonus, nats a token; 0: off"
@@ -157,6 +154,27 @@ class ObjectiveConfig(BaseModel):
     def form(self) -> Form:
         return FORMS[self.name]
 
+    def renamed(self, name: Name) -> ObjectiveConfig:
+        """Another objective with these options; it has its own default of each that is left at this one's.
+
+        Raises:
+            ValueError: an option that was chosen for this objective does not fit the other.
+        """
+        own, other = self.form.defaults, FORMS[name].defaults
+        chosen = {key: getattr(self, key) for key in own if getattr(self, key) != own[key]}
+        for key, value in chosen.items():
+            if own[key] != other[key]:
+                raise ValueError(
+                    f"objective.{key} = {value} is chosen for {self.name} and does not fit {name}, which [stages] "
+                    f"names: their defaults are {own[key]} and {other[key]}; leave it out"
+                )
+        shared = self.model_dump(exclude=set(own)) | {"name": name}
+        try:
+            return ObjectiveConfig.model_validate(shared | chosen)
+        except ValidationError as error:
+            reason = "; ".join(str(e["ctx"]["error"]) for e in error.errors())
+            raise ValueError(f"{name}, which [stages] names: {reason}") from error
+
     @property
     def scores_every_row(self) -> bool:
         """Whether a KL or entropy term gives even completions without advantage a gradient.
@@ -165,3 +183,42 @@ class ObjectiveConfig(BaseModel):
         """
         held = self.kl_coef > 0 or self.entropy_coef > 0
         return held and self.denominator == "sampled" and not self.form.negative_only
+
+
+class StagesConfig(Section):
+    """Objectives for the stages of arXiv 2510.04028, with the options of `[objective]`."""
+
+    exploitation: Name | None = Field(
+        None, description="objective once this stage has lasted; none: no other"
+    )
+    exploration: Name | None = Field(None, description="the same")
+    patience: int = Field(10, ge=1, description="steps in a row that the stage monitor must name the stage")
+
+    @field_validator("exploitation", "exploration", mode="before")
+    @classmethod
+    def _only_a_name(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            raise ValueError(
+                "a stage names an objective, such as grpo_n; its options are those of [objective]"
+            )
+        return value
+
+    def objectives(self, start: ObjectiveConfig) -> dict[str, ObjectiveConfig]:
+        """The objectives of the stages that have one. Raises `ValueError`: an option of `start` does not fit one."""
+        names = {"exploitation": self.exploitation, "exploration": self.exploration}
+        return {stage: start.renamed(name) for stage, name in names.items() if name is not None}
+
+
+def steadied(objective: Any, stages: Any, *, lag: bool) -> Any:
+    """The table [objective] with what training adds to the papers' objectives unless told otherwise."""
+    if not isinstance(objective, dict):
+        return objective
+    added: dict[str, Any] = {"sampler_correction": "token"} if lag else {}
+    names = [objective.get("name", DEFAULT_OBJECTIVE)]
+    if isinstance(stages, dict):
+        names += [stages.get("exploitation"), stages.get("exploration")]
+    if any(
+        form.negative_only for name, form in FORMS.items() if name in names
+    ):  # evidence: docs/stability.md
+        added |= {"kl_coef": 0.1, "kl_kind": "full"}
+    return added | objective

@@ -1,26 +1,21 @@
-"""A run's configuration: one TOML file, typed, plus dotted overrides (`learner.learning_rate=1e-4`).
+"""The settings of a run, by section. Reading them from a file: load.py; of the objective: objective.py.
 
-Unknown keys are errors that name the nearest key. The resolved configuration is saved in the run
-folder and loads back to the same object.
+The resolved configuration is saved in the run folder and loads back to the same object.
 """
 
 from __future__ import annotations
 
-import difflib
-import tomllib
-from collections.abc import Sequence
+import math
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from coderl.config.objective import DEFAULT_OBJECTIVE, FORMS, ObjectiveConfig
-from coderl.errors import ConfigError
+from coderl.config.objective import Form, ObjectiveConfig, StagesConfig, steadied
+from coderl.config.section import Section, Share
 
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class ModelConfig(Section):
@@ -43,7 +38,6 @@ class WarmupConfig(Section):
     layers: int = Field(4, ge=1)
     hidden_size: int = Field(192, ge=32, multiple_of=32)
     vocabulary: int = Field(640, ge=300, description="tokens of the byte-level BPE")
-    max_positions: int = Field(512, ge=64)
 
 
 class DataConfig(Section):
@@ -62,8 +56,9 @@ class DataConfig(Section):
         description="tasks whose statement says that several answers are right, though one is known",
     )
     prefilter_samples: int = Field(0, ge=0, description="samples a task to measure its pass rate; 0: off")
-    prefilter_low: float = Field(0.0, ge=0, le=1, description="drop tasks with a pass rate at or below")
-    prefilter_high: float = Field(1.0, ge=0, le=1, description="drop tasks with a pass rate at or above")
+    prefilter_between: tuple[Share, Share] = Field(
+        (0.0, 1.0), description="keep tasks whose pass rate is above the first and below the second"
+    )
 
 
 class SamplerConfig(Section):
@@ -87,36 +82,33 @@ class SamplerConfig(Section):
         [],
         description="vLLM servers to sample from (docs/multi-node.md), http://HOST:PORT; none: in this process",
     )
-    transfer: Literal["folder", "nccl"] = Field(
-        "folder", description="how weights reach servers: files in transfer_folder, or between GPUs"
-    )
-    transfer_folder: str = Field(
-        "/dev/shm", description="folder that the learner and all servers (or processes) see under this name"
+    transfer: str = Field(
+        "/dev/shm",
+        description="how weights reach servers (or processes): files in this folder, which all see under this name; "
+        "nccl: between GPUs",
     )
 
     @model_validator(mode="after")
-    def _check_place(self) -> SamplerConfig:
-        if self.urls and self.processes > 1:
-            raise ValueError("urls and processes are two ways to sample: name one of them")
-        if self.urls and self.share_prefixes:
-            raise ValueError("share_prefixes is not for servers: leave it at false, or name no urls")
+    def _check_transfer(self) -> SamplerConfig:
+        if self.transfer == "nccl":
+            if not self.urls:
+                raise ValueError("transfer = nccl is for vLLM servers: name them in urls, or name a folder")
+        elif not Path(self.transfer).is_absolute():
+            raise ValueError("transfer is nccl, or a folder's absolute path")
         return self
 
 
 class LearnerConfig(Section):
     learning_rate: float = Field(1e-4, gt=0)
-    kl_target: float = Field(
-        3e-4,
-        ge=0,
-        description="nats a token that a batch's update may move the policy, measured on the next batch: the "
-        "learning rate is steered to meet it, within 1/1000 to 10 times learning_rate; 0: off, and the memory of a "
-        "copy of the policy is saved",
+    schedule: str = Field(
+        "kl:3e-4",
+        description="constant, linear or cosine (to zero), or kl:TARGET: steered so that a batch's update moves the "
+        "policy by TARGET nats a token, measured on the next batch; within 1/1000 to 10 times learning_rate, and "
+        "with the memory of a copy of the policy",
     )
     warmup_steps: int = Field(0, ge=0, description="linear ramp of the learning rate, in batches")
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
     weight_decay: float = Field(0.0, ge=0)
-    beta1: float = Field(0.9, ge=0, lt=1)
-    beta2: float = Field(0.95, ge=0, lt=1)
+    betas: tuple[Decay, Decay] = Field((0.9, 0.95), description="AdamW's")
     gradient_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
     minibatches: int = Field(1, ge=1, description="optimizer steps a batch; more than one is off-policy")
     tokens_per_microbatch: int | None = Field(
@@ -141,13 +133,25 @@ class LearnerConfig(Section):
         description="mean |sampler - learner|, nats, that stops the run; none: 1e-3 in float32, else 0.1",
     )
 
-    @model_validator(mode="after")
-    def _check_schedule(self) -> LearnerConfig:
-        if self.kl_target and self.schedule != "constant":
-            raise ValueError(
-                "kl_target sets the learning rate itself: leave schedule at constant, or set kl_target to 0"
-            )
-        return self
+    @field_validator("schedule")
+    @classmethod
+    def _check_schedule(cls, schedule: str) -> str:
+        if schedule not in ("constant", "linear", "cosine") and not 0 < _kl_target(schedule) < math.inf:
+            raise ValueError("a schedule is constant, linear, cosine or kl:TARGET, such as kl:3e-4")
+        return schedule
+
+    @property
+    def kl_target(self) -> float:
+        """Nats a token; 0: the rate is not steered."""
+        return _kl_target(self.schedule)
+
+
+def _kl_target(schedule: str) -> float:
+    kind, _, target = schedule.partition(":")
+    try:
+        return float(target) if kind == "kl" else 0.0
+    except ValueError:
+        return 0.0
 
 
 class LoraConfig(Section):
@@ -203,14 +207,6 @@ class SandboxConfig(Section):
     outage_seconds: float = Field(
         600, ge=0, description="how long to wait for a sandbox that grades nothing before the run stops"
     )
-
-
-class StagesConfig(Section):
-    """Optional objectives for the stages of arXiv 2510.04028, in place of `[objective]` once one has lasted."""
-
-    exploitation: ObjectiveConfig | None = None
-    exploration: ObjectiveConfig | None = None
-    patience: int = Field(10, ge=1, description="steps in a row that the stage monitor must name the stage")
 
 
 class EvalConfig(Section):
@@ -272,31 +268,22 @@ class RunConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _steady_objectives(cls, data: Any) -> Any:
+    def _steady_objective(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        train, stages = data.get("train"), data.get("stages")
+        objective, stages, train = (data.get(key, {}) for key in ("objective", "stages", "train"))
         lag = isinstance(train, dict) and bool(train.get("lag"))
-        data = data | {"objective": _steadied(data.get("objective", {}), lag)}
-        if isinstance(stages, dict):
-            data = data | {"stages": {k: _steadied(v, lag) for k, v in stages.items()}}
-        return data
+        return data | {"objective": steadied(objective, stages, lag=lag)}
 
-    def without_effect(self, *, on_gpu: bool) -> list[str]:
-        """What is set here and changes nothing, each with the reason."""
-        found = []
-        if self.model.path is not None:
-            warmup = WarmupConfig()
-            keys = [f"warmup.{key}" for key, value in self.warmup if value != getattr(warmup, key)]
-            keys += ["train.control"] if self.train.control else []
-            found += [
-                f"{key} has no effect: model.path names a model, which is not warmed up" for key in keys
-            ]
-        if on_gpu:
-            keys = ["processes"] if self.sampler.processes > 1 else []
-            keys += ["share_prefixes"] if self.sampler.share_prefixes else []
-            found += [f"sampler.{key} has no effect on a GPU" for key in keys]
-        return found
+    @model_validator(mode="after")
+    def _check_stages(self) -> RunConfig:
+        self.stages.objectives(self.objective)
+        return self
+
+    @property
+    def forms(self) -> list[Form]:
+        """Of the objective, and of those of stages."""
+        return [o.form for o in (self.objective, *self.stages.objectives(self.objective).values())]
 
     @property
     def folder(self) -> Path:
@@ -304,85 +291,3 @@ class RunConfig(Section):
 
     def to_toml(self) -> str:
         return tomli_w.dumps(self.model_dump(exclude_none=True))
-
-
-def _steadied(objective: Any, lag: bool) -> Any:
-    """An objective's table with what training adds to the papers' objectives unless told otherwise."""
-    if not isinstance(objective, dict):
-        return objective
-    added: dict[str, Any] = {"sampler_correction": "token"} if lag else {}
-    form = FORMS.get(objective.get("name", DEFAULT_OBJECTIVE))
-    if form is not None and form.negative_only:  # evidence: docs/stability.md
-        added |= {"kl_coef": 0.1, "kl_kind": "full"}
-    return added | objective
-
-
-def load(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a TOML file (none: all defaults) and apply `section.key=value` overrides.
-
-    Raises:
-        ConfigError: unreadable file, unknown key, or a value out of range.
-    """
-    data: dict[str, Any] = {}
-    where = "the command line"
-    if path is not None:
-        where = str(path)
-        try:
-            data = tomllib.loads(path.read_text())
-        except FileNotFoundError:
-            raise ConfigError(
-                f"configuration file {path} does not exist; give --config an existing file"
-            ) from None
-        except OSError as error:
-            raise ConfigError(f"configuration file {path} cannot be read: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    for override in overrides:
-        apply_override(data, override)
-    try:
-        return RunConfig.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(f"{where}: " + "; ".join(explain(e) for e in error.errors())) from None
-
-
-def apply_override(data: dict[str, Any], override: str) -> None:
-    """Put one `section.key=value` into `data`. Raises `ConfigError` where it is not of that form."""
-    key, separator, text = override.partition("=")
-    if not separator or not key:
-        raise ConfigError(f"override {override!r} is not of the form section.key=value")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text  # a bare word is a string
-    *sections, last = key.split(".")
-    for section in sections:
-        data = data.setdefault(section, {})
-        if not isinstance(data, dict):
-            raise ConfigError(f"override {override!r}: {section} is a value, not a section")
-    data[last] = value
-
-
-def explain(error: Any, model: type[BaseModel] = RunConfig) -> str:
-    """One of pydantic's errors about `model` as a sentence; an unknown key's names the nearest."""
-    path = [str(part) for part in error["loc"]]
-    key = ".".join(path)
-    if error["type"] != "extra_forbidden":
-        return f"{key} = {error['input']!r}: {error['msg'].lower()}"
-    known = _keys(model)
-    last = {k: k.rpartition(".")[2] for k in known}
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.8)
-    if not near:  # the right word in the wrong section
-        word = difflib.get_close_matches(path[-1], sorted(set(last.values())), n=1, cutoff=0.6)
-        near = [k for k in known if word and last[k] == word[0]]
-    hint = f"; did you mean {' or '.join(near)}?" if near else f"; keys are: {', '.join(sorted(known))}"
-    return f"unknown key {key}{hint}"
-
-
-def _keys(model: type[BaseModel], prefix: str = "") -> list[str]:
-    keys = []
-    for name, field in model.model_fields.items():
-        keys.append(prefix + name)
-        for kind in (field.annotation, *get_args(field.annotation)):  # `Section` or `Section | None`
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                keys += _keys(kind, f"{prefix}{name}.")
-    return keys

@@ -81,7 +81,7 @@ class Learner:
         self.optimizer = torch.optim.AdamW(
             self.masters.tensors,
             lr=learner.learning_rate,
-            betas=(learner.beta1, learner.beta2),
+            betas=learner.betas,
             weight_decay=learner.weight_decay,
         )
         for tensor in self.masters.tensors:  # as its first step would: a checkpoint is read into them
@@ -172,7 +172,7 @@ class Learner:
             norms.append(norm)
             ran += used
         self.batches += 1
-        self.references.move_average(self.named_weights, self.objective.kl_average_decay)
+        self.references.move_average(self.named_weights)
         return Update(
             loss=sum(losses) / len(losses),
             grad_norm=max(norms),

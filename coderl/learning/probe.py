@@ -18,7 +18,7 @@ from coderl.model.scoring import Scores, TokenRow
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Nats a token. `previous` is the policy before the last update: with `learner.kl_target` or `train.lag`.
+    """Nats a token. `previous` is the policy before the last update: with a `learner.schedule` of `kl` or `train.lag`.
 
     `logprob_diff` is between the sampler and the learner's copy of the same policy: of the previous one where that one
     sampled, so an old policy does not pass for a stale publish, nor the other way round.

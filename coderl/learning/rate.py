@@ -41,8 +41,8 @@ class RateController:
 
 
 def learning_rate(config: LearnerConfig, batch: int, batches: int) -> float:
-    """The rate for a batch (from 0): linear ramp, then constant, linear or cosine decay to zero."""
+    """The rate for a batch (from 0): linear ramp, then linear or cosine decay to zero, or none."""
     ramp = min(1.0, (batch + 1) / (config.warmup_steps + 1))
     progress = min(1.0, batch / max(1, batches))
-    decay = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}
-    return config.learning_rate * ramp * decay[config.schedule]
+    decay = {"linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}
+    return config.learning_rate * ramp * decay.get(config.schedule, 1.0)

@@ -11,6 +11,8 @@ from transformers import PreTrainedModel
 from coderl.config.settings import RunConfig
 from coderl.learning.masters import Masters
 
+KEPT = 0.99  # share of the average that is kept at each batch
+
 Named = Callable[[], Iterator[tuple[str, torch.Tensor]]]
 
 
@@ -18,7 +20,7 @@ class References:
     """`warm`: where training began. `average`: a slow average of the policy; with `objective.kl_reference = "average"`.
 
     `previous`: before the last update, against which that, or what an older policy sampled, is measured; with
-    `learner.kl_target` or `train.lag`. With an adapter the learner puts `warm` and `previous` here.
+    a `learner.schedule` of `kl` or `train.lag`. With an adapter the learner puts `warm` and `previous` here.
     """
 
     def __init__(self, model: PreTrainedModel, config: RunConfig, warm: PreTrainedModel | None) -> None:
@@ -36,13 +38,13 @@ class References:
             self.previous.load_state_dict(dict(named_weights()))
 
     @torch.no_grad()
-    def move_average(self, named_weights: Named, decay: float) -> None:
-        """Called after an update: average = decay x average + (1 - decay) x policy, added up in float32."""
+    def move_average(self, named_weights: Named) -> None:
+        """Called after an update: average = KEPT x average + (1 - KEPT) x policy, added up in float32."""
         if self.average is None or self._sums is None:
             return
         weights = dict(named_weights())
         for (name, _), slow in zip(self.average.named_parameters(), self._sums.tensors, strict=True):
-            slow.lerp_(weights[name].to(slow), 1 - decay)
+            slow.lerp_(weights[name].to(slow), 1 - KEPT)
         self._sums.round()
 
     def tensors(self) -> dict[str, torch.Tensor]:
@@ -64,5 +66,4 @@ def _frozen(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def _uses_average(config: RunConfig) -> bool:
-    chosen = (config.objective, config.stages.exploitation, config.stages.exploration)
-    return any(o is not None and o.kl_coef > 0 and o.kl_reference == "average" for o in chosen)
+    return config.objective.kl_coef > 0 and config.objective.kl_reference == "average"

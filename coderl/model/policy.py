@@ -25,6 +25,8 @@ from coderl.errors import ModelError
 from coderl.model import attention
 from tasks.types import Task
 
+MAX_POSITIONS = 2048  # of the built-in model, whose positions are computed: none is learned
+
 
 @dataclass(slots=True)
 class Policy:
@@ -129,7 +131,7 @@ def build_policy(config: WarmupConfig, pieces: Sequence[str], seed: int) -> Poli
             intermediate_size=config.hidden_size * 8 // 3,
             num_hidden_layers=config.layers,
             num_attention_heads=config.hidden_size // 32,
-            max_position_embeddings=config.max_positions,
+            max_position_embeddings=MAX_POSITIONS,
             tie_word_embeddings=True,
             bos_token_id=None,
             eos_token_id=tokenizer.eos_token_id,

@@ -110,7 +110,7 @@ def within(data: Data, rates: Mapping[str, float], low: float, high: float) -> D
     _require(
         train,
         "data.train",
-        f"no measured pass rate lies between {low:g} and {high:g}; widen data.prefilter_*",
+        f"no measured pass rate lies between {low:g} and {high:g}; widen data.prefilter_between",
     )
     return replace(data, train=train)
 

@@ -1,7 +1,7 @@
 """Sampling from several vLLM engines on this machine's processors, each in a process of its own.
 
 requests ─by prompt─> the processes, each an engine (worker.py) ─> completions as they finish
-policy ─a file in sampler.transfer_folder─> all of them
+policy ─a file in sampler.transfer─> all of them
 
 One engine keeps about one processor busy, so two sample nearly twice as fast on two; and they leave this process's
 interpreter lock to grading.
@@ -47,11 +47,11 @@ class ProcessSampler:
         """Start `config.processes` engines on a transformers folder, side by side.
 
         Raises:
-            ConfigError: `config.transfer_folder` cannot be used.
+            ConfigError: the folder of `config.transfer` cannot be used.
             ModelError: vLLM cannot load the model.
         """
         self.policy_version = 0
-        self._folder = make_weights_folder(Path(config.transfer_folder))
+        self._folder = make_weights_folder(Path(config.transfer))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._engines = [_Engine(config.processes) for _ in range(config.processes)]
         options = {"stop_token_ids": list(stop_token_ids), "dtype": dtype, "seed": seed}
@@ -70,7 +70,7 @@ class ProcessSampler:
             file = save_weights(weights, self._folder)
         except (OSError, SafetensorError) as error:
             raise PublishError(
-                f"the weights of version {version} cannot be written to {self._folder} (sampler.transfer_folder): "
+                f"the weights of version {version} cannot be written to {self._folder} (sampler.transfer): "
                 f"{error}. Make room or name another folder, then continue with --resume"
             ) from error
         for engine in self._engines:

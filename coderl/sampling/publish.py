@@ -51,12 +51,12 @@ def publish(llm: LLM, weights: Weights) -> None:
 
 
 def make_weights_folder(folder: Path) -> Path:
-    """A folder of its own in `sampler.transfer_folder`. Raises `ConfigError`."""
+    """A folder of its own in `sampler.transfer`. Raises `ConfigError`."""
     try:
         return Path(tempfile.mkdtemp(prefix="coderl-weights-", dir=folder)).resolve()
     except OSError as error:
         raise ConfigError(
-            f"sampler.transfer_folder {folder} cannot be written to: {error.strerror}; name another folder"
+            f"sampler.transfer: {folder} cannot be written to: {error.strerror}; name another folder"
         ) from error
 
 

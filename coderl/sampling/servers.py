@@ -49,7 +49,7 @@ class ServerSampler:
         self._transfer: Transfer = (
             NcclTransfer(self._servers)
             if config.transfer == "nccl"
-            else FolderTransfer(self._servers, Path(config.transfer_folder))
+            else FolderTransfer(self._servers, Path(config.transfer))
         )
 
     def publish(self, weights: Weights, version: int) -> None:
@@ -59,7 +59,7 @@ class ServerSampler:
         except (httpx.HTTPError, OSError, RuntimeError, SafetensorError, ValueError) as error:
             raise PublishError(
                 f"a vLLM server did not take the weights of version {version}: {type(error).__name__}: {error}. "
-                f"Servers must see {self.config.transfer_folder} (sampler.transfer_folder) and hold the same "
+                f"Servers must see the folder of sampler.transfer ({self.config.transfer}) and hold the same "
                 "architecture; compare vLLM's version with coderl/sampling/publish.py's; then continue with --resume"
             ) from error
         self.policy_version = version

@@ -68,7 +68,7 @@ def _publish(sampler: EngineSampler, file: Path, version: int) -> None:
     except (OSError, SafetensorError) as error:
         raise PublishError(
             f"a sampling process cannot read the weights of version {version} from {file}: {error}. See that nothing "
-            "removes files in sampler.transfer_folder, then continue with --resume"
+            "removes files in the folder of sampler.transfer, then continue with --resume"
         ) from error
     sampler.publish(weights.items(), version)
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from coderl.config.settings import RunConfig, Section, apply_override, explain
+from coderl.config.load import apply_override, validated
+from coderl.config.section import Section
+from coderl.config.settings import RunConfig
 from coderl.errors import ConfigError
 from coderl.runfolder.layout import CONTROL, WARM
 
@@ -59,7 +61,7 @@ class StudyConfig(Section):
 
     def shared(self, seed: int = 0) -> RunConfig:
         """The base configuration by itself, for the warm model and its evaluation."""
-        return _resolve({**copy.deepcopy(self.base), "seed": seed}, "[base]")
+        return validated(RunConfig, {**copy.deepcopy(self.base), "seed": seed}, "[base]")
 
     def arm(self, arm: str, seed: int) -> RunConfig:
         """The configuration of one training run.
@@ -72,7 +74,7 @@ class StudyConfig(Section):
             apply_override(data, text)
         data |= {"name": policy_name(arm, seed), "runs": str(self.folder / "arms"), "seed": seed}
         data.setdefault("model", {})["path"] = str(self.folder / WARM)
-        return _resolve(data, f"arm {arm}")
+        return validated(RunConfig, data, f"arm {arm}")
 
 
 def policy_name(arm: str, seed: int) -> str:
@@ -99,10 +101,7 @@ def load(path: Path, *, quick: bool, runs: str | None = None) -> StudyConfig:
         data = _merged(data, shortened)
     if runs is not None:
         data["runs"] = runs
-    try:
-        return StudyConfig.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(f"{path}: " + "; ".join(explain(e, StudyConfig) for e in error.errors())) from None
+    return validated(StudyConfig, data, str(path))
 
 
 def to_toml(config: StudyConfig) -> str:
@@ -116,10 +115,3 @@ def _merged(data: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
         nested = isinstance(value, dict) and isinstance(merged.get(key), dict) and key != "arms"
         merged[key] = _merged(merged[key], value) if nested else value
     return merged
-
-
-def _resolve(data: dict[str, Any], where: str) -> RunConfig:
-    try:
-        return RunConfig.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(f"{where}: " + "; ".join(explain(e) for e in error.errors())) from None

@@ -2,7 +2,7 @@
 
 Taken from the study: the warm model's shares of the popular and the rare solution on shortcut tasks, the rewards, the
 objective, group size, groups a step, and steps. The simulation's learning rate is the one with which GRPO's
-first step moves the policy by as much KL a completion as a training step may (`learner.kl_target`).
+first step moves the policy by as much KL a completion as a training step may (`learner.schedule`).
 """
 
 from __future__ import annotations

@@ -10,6 +10,9 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch
+
+from coderl.config.effects import without_effect
 from coderl.config.settings import RunConfig
 from coderl.errors import ConfigError, RunFolderError, TrainingError
 from coderl.learning import ranks
@@ -48,6 +51,7 @@ def run_training(config: RunConfig, *, resume: bool) -> None:
 def _lead(config: RunConfig, *, resume: bool) -> None:
     display = Display()
     try:
+        _warn(config, display)
         with explained(config), open_run(config, resume=resume, display=display) as run:
             train(run)
     except KeyboardInterrupt:
@@ -58,6 +62,11 @@ def _lead(config: RunConfig, *, resume: bool) -> None:
     path = report.write(config.folder)
     print(outcome(run.folder))
     print(f"report: {path}")
+
+
+def _warn(config: RunConfig, display: Display) -> None:
+    for line in without_effect(config, on_gpu=torch.cuda.is_available()):
+        display.note(line)
 
 
 @contextlib.contextmanager
@@ -84,6 +93,7 @@ def run_dry(config: RunConfig, *, resume: bool) -> None:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError("--dry-run measures one process; start it without torchrun")
     print(config.to_toml())
+    _warn(config, Display())
     with explained(config, dry=True):
         estimate = dry_run(config, resume=resume)
     print(textwrap.indent(str(estimate), "# "))

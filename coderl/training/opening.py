@@ -12,8 +12,6 @@ from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
-import torch
-
 from coderl.config.settings import RunConfig
 from coderl.learning.learner import TENSORS
 from coderl.learning.ranks import make_learner
@@ -75,8 +73,6 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
             grader = Grader(runner)
             data = _checked(data, grader, config, folder, display)
             display.start(config, data, runner.backend)
-            for line in config.without_effect(on_gpu=torch.cuda.is_available()):
-                display.note(line)
             sampler = open_sampler(start, policy, config.sampler, config.seed)
             learner = make_learner(policy, config, start=start, warm=warm)
             collector = Collector(config, policy, sampler, grader, reward, note=display.note)
@@ -173,7 +169,7 @@ def _prefilter(run: Run) -> None:
         )
         rates = {group.task.id: pass_rate(group) for group in batch.groups}
         run.folder.write_text(record.name, json.dumps(rates))
-    run.data = within(run.data, rates, config.prefilter_low, config.prefilter_high)
+    run.data = within(run.data, rates, *config.prefilter_between)
     run.display.note(f"{len(run.data.train)} of {len(rates)} training tasks have a useful pass rate")
 
 

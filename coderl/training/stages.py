@@ -22,8 +22,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from coderl.config.objective import ObjectiveConfig
-from coderl.config.settings import StagesConfig
+from coderl.config.objective import ObjectiveConfig, StagesConfig
 from coderl.rollouts.batch import Batch
 
 Stage = Literal["exploitation", "exploration", "saturated/unknown"]
@@ -127,8 +126,8 @@ class ObjectiveSchedule:
     """Which objective is trained: `start`, until a stage that has one of its own (`[stages]`) has lasted."""
 
     def __init__(self, start: ObjectiveConfig, config: StagesConfig) -> None:
-        self.current = start
-        self._by_stage = {"exploitation": config.exploitation, "exploration": config.exploration}
+        self.current = self._start = start
+        self._by_stage = config.objectives(start)
         self._patience = config.patience
         self._row: list[str] = []  # the last verdicts, all of them the same stage
 
@@ -142,10 +141,12 @@ class ObjectiveSchedule:
         return True
 
     def state(self) -> dict[str, Any]:
-        return {"current": self.current.model_dump(), "row": self._row[-self._patience :]}
+        return {"current": self.current.name, "row": self._row[-self._patience :]}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        self.current = ObjectiveConfig.model_validate(state["current"])
+        current = state["current"]
+        name = current["name"] if isinstance(current, dict) else current  # older checkpoints hold all options
+        self.current = self._start.renamed(name)
         self._row = list(state["row"])
 
 

@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from coderl.config import settings as configuration
+from coderl.config import load as configuration
 from coderl.training import loop
 from coderl.training.display import Display
 from coderl.training.opening import open_run

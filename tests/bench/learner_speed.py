@@ -16,7 +16,7 @@ import time
 
 import torch
 
-from coderl.config import settings as configuration
+from coderl.config import load as configuration
 from coderl.config.settings import RunConfig
 from coderl.learning.learner import Learner
 from coderl.learning.rows import rows_of

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from coderl.config import settings as configuration
+from coderl.config import load as configuration
 from coderl.config.settings import RunConfig
 from coderl.model.policy import Policy, load_policy
 from coderl.rollouts.prompts import load_data

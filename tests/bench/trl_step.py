@@ -23,7 +23,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from coderl.config import settings as configuration
+from coderl.config import load as configuration
 from coderl.training import loop
 from coderl.training.display import Display
 from coderl.training.opening import open_run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from coderl.config import settings as configuration
+from coderl.config import load as configuration
 from coderl.model import warmup
 
 

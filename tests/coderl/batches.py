@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
-from coderl.config import settings as configuration
+from coderl.config import load as configuration
 from coderl.config.objective import ObjectiveConfig
 from coderl.config.settings import RunConfig
 from coderl.learning import credit

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from coderl.config import settings as configuration
+from coderl.config import load as configuration
 from coderl.errors import MismatchError
 from coderl.training import loop
 from coderl.training.display import Display
@@ -109,10 +109,10 @@ def test_a_checkpoint_holds_the_adapter_and_goes_on_exactly(run: Run, tmp_path: 
 
 def test_lagging_asks_for_the_correction_unless_told_otherwise() -> None:
     assert run_config().objective.sampler_correction == "none"
-    lagging = run_config(train__lag=1, stages__exploration__name="nsr")
+    lagging = run_config(train__lag=1, stages__exploration="nsr")
     assert lagging.objective.sampler_correction == "token"
-    assert lagging.stages.exploration is not None
-    assert lagging.stages.exploration.sampler_correction == "token"
+    in_stages = lagging.stages.objectives(lagging.objective)
+    assert in_stages["exploration"].sampler_correction == "token"
     told = run_config(train__lag=1, objective__sampler_correction="none")
     assert told.objective.sampler_correction == "none"
 

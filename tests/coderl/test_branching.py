@@ -13,10 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from coderl.errors import ConfigError
 from coderl.sampling.branching import Branch, Branches, draw
 from coderl.sampling.types import Completion, Request, completion_seed
-from tests.coderl.batches import run_config
 
 STOP = 0
 MOST = 6
@@ -115,8 +113,3 @@ def test_a_group_of_one_mind_is_one_sequence() -> None:
     assert not branches.new and len(root.members) == 16
     assert branches.grow([root], torch.tensor([[100.0, 0.0]])) == [STOP]
     assert not root.members and {tuple(c.tokens) for c in branches.finished} == {(1, STOP)}
-
-
-def test_servers_do_not_share_prefixes() -> None:
-    with pytest.raises(ConfigError, match="share_prefixes is not for servers"):
-        run_config(sampler__urls='["http://localhost:1"]', sampler__share_prefixes=True)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 
-from coderl.config.settings import RunConfig, load
+from coderl.config.effects import DEPENDENT, single, without_effect
+from coderl.config.load import MOVED, load
+from coderl.config.objective import ObjectiveConfig
+from coderl.config.settings import RunConfig
 from coderl.errors import ConfigError
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
@@ -33,30 +38,128 @@ def test_overrides_are_typed_and_bare_words_are_strings() -> None:
     assert config.model_copy(update={"name": "run"}).train.steps == RunConfig().train.steps
 
 
-def test_a_setting_without_effect_is_named_with_the_reason() -> None:
-    built_in = load(None, ["warmup.steps=10", "train.control=true", "sampler.processes=2"])
-    assert built_in.without_effect(on_gpu=False) == []
-    assert built_in.without_effect(on_gpu=True) == ["sampler.processes has no effect on a GPU"]
-    own = load(None, ["model.path=x", "warmup.steps=10", "train.control=true", "sampler.share_prefixes=true"])
-    assert [line.split(" ")[0] for line in own.without_effect(on_gpu=True)] == [
-        "warmup.steps",
-        "train.control",
-        "sampler.share_prefixes",
-    ]
-    assert "model.path names a model" in own.without_effect(on_gpu=False)[0]
-    assert load(None, ["model.path=x"]).without_effect(on_gpu=True) == []
+SERVERS = 'sampler.urls=["http://localhost:1"]'
+
+
+@pytest.mark.parametrize(
+    ("overrides", "on_gpu", "named", "reason"),
+    [
+        (["warmup.steps=10", "train.control=true", "sampler.processes=2"], False, [], ""),
+        (["model.path=x"], True, [], ""),
+        (["model.path=x", "warmup.steps=10"], False, ["warmup.steps"], "model.path names a model"),
+        (["model.path=x", "train.control=true"], False, ["train.control"], "not warmed up"),
+        (["sampler.processes=2"], True, ["sampler.processes"], "here is a GPU"),
+        (["sampler.share_prefixes=true"], True, ["sampler.share_prefixes"], "here is a GPU"),
+        (["sampler.gpu_memory_fraction=0.5"], True, [], ""),
+        (["sampler.gpu_memory_fraction=0.5"], False, ["sampler.gpu_memory_fraction"], "here is none"),
+        ([SERVERS, "sampler.processes=2"], False, ["sampler.processes"], "sampler.urls names servers"),
+        ([SERVERS, "sampler.share_prefixes=true"], True, ["sampler.share_prefixes"], "names servers"),
+        ([SERVERS, "sampler.transfer=nccl"], True, [], ""),
+        (["sampler.transfer=/tmp"], False, ["sampler.transfer"], "in this process"),
+        (["sampler.transfer=/tmp", "sampler.processes=2"], False, [], ""),
+        (['sandbox.urls=["http://x"]', "sandbox.slots=9"], False, ["sandbox.slots"], "names daemons"),
+        (["data.prefilter_between=[0.1,0.9]"], False, ["data.prefilter_between"], "prefilter_samples is 0"),
+        (["stages.patience=3"], False, ["stages.patience"], "no stage has an objective"),
+        (["stages.patience=3", "stages.exploration=grpo"], False, [], ""),
+        (["objective.name=grpo", "objective.kl_kind=k1"], False, ["objective.kl_kind"], "kl_coef is 0"),
+        (["objective.kl_coef=0"], False, [], ""),
+        (["objective.sampler_correction_cap=3"], False, ["objective.sampler_correction_cap"], "is none"),
+        (["objective.sampler_correction_cap=3", "train.lag=1"], False, [], ""),
+        (["objective.positive_weight=0.2"], False, ["objective.positive_weight"], "only w_reinforce"),
+        (["objective.positive_weight=0.2", "stages.exploration=w_reinforce"], False, [], ""),
+        (
+            ["objective.name=nsr", "objective.scale_by_std=true"],
+            False,
+            ["objective.scale_by_std"],
+            "verdicts",
+        ),
+        (["objective.eps_low=0.02"], False, ["objective.eps_low"], "nothing can clip"),
+        (["objective.eps_low=0.02", "learner.minibatches=4"], False, [], ""),
+        (
+            ["objective.name=cispo", "objective.dual_clip=9", "learner.minibatches=4"],
+            False,
+            ["objective.dual_clip"],
+            "clips weights",
+        ),
+    ],
+)
+def test_a_setting_without_effect_is_named_with_the_reason(
+    overrides: list[str], on_gpu: bool, named: list[str], reason: str
+) -> None:
+    found = list(without_effect(load(None, overrides), on_gpu=on_gpu))
+    assert [line.split(" ")[0] for line in found] == named
+    assert all(reason in line for line in found)
+
+
+def test_every_setting_that_may_be_without_effect_exists() -> None:
+    assert len([key for row in DEPENDENT for key in single(row.keys)]) > 25
+    for row in DEPENDENT:
+        for key in single(row.keys):
+            attrgetter(key)(RunConfig())
 
 
 @pytest.mark.parametrize("name", ["grpo_n", "gspo_n"])
 def test_training_holds_negative_only_objectives_to_the_warm_model_unless_told_otherwise(name: str) -> None:
-    stage = f"stages.exploration.name={name}"
-    config = load(None, [f"objective.name={name}", stage])
-    for objective in (config.objective, config.stages.exploration):
-        assert objective is not None and (objective.kl_coef, objective.kl_kind) == (0.1, "full")
-    given = load(None, [f"objective.name={name}", "objective.kl_coef=0", stage, "train.lag=1"])
-    assert (given.objective.kl_coef, given.objective.sampler_correction) == (0, "token")
-    assert load(None, ["objective.name=grpo", stage]).objective.kl_coef == 0
+    for override in (f"objective.name={name}", f"stages.exploration={name}"):
+        held = load(None, ["objective.name=grpo", override])
+        assert all((o.kl_coef, o.kl_kind) == (0.1, "full") for o in objectives(held))
+        told = load(None, ["objective.name=grpo", override, "objective.kl_coef=0", "train.lag=1"])
+        assert all((o.kl_coef, o.sampler_correction) == (0, "token") for o in objectives(told))
+    assert load(None, ["objective.name=grpo"]).objective.kl_coef == 0
     assert RunConfig().objective == load(None, ["objective.name=grpo_n"]).objective
+
+
+def objectives(config: RunConfig) -> list[ObjectiveConfig]:
+    return [config.objective, *config.stages.objectives(config.objective).values()]
+
+
+def test_a_stage_s_objective_has_its_own_defaults_and_the_options_of_the_run_s(tmp_path: Path) -> None:
+    stages = ["stages.exploration=gspo_n", "objective.entropy_coef=0.01", "objective.aggregation=token_mean"]
+    config = load(None, ["objective.name=grpo", *stages])
+    (staged,) = config.stages.objectives(config.objective).values()
+    assert (config.objective.eps_low, staged.eps_low) == (0.2, 3e-4)
+    assert (staged.entropy_coef, staged.aggregation) == (0.01, "token_mean")
+    copy = tmp_path / "config.toml"
+    copy.write_text(config.to_toml())
+    again = load(copy)
+    assert again == config and objectives(again) == objectives(config)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["objective.eps_low=0.02", "stages.exploration=gspo_n"], "eps_low = 0.02 .* does not fit gspo_n"),
+        (
+            ["objective.name=grpo", "objective.dual_clip=1.25", "stages.exploration=dapo"],
+            r"dapo, which \[stages\] names: dual_clip must be above 1 \+ eps_high = 1.28",
+        ),
+        (["stages.exploration=best"], "stages.exploration = 'best'"),
+    ],
+)
+def test_what_does_not_fit_a_stage_s_objective_is_an_error(overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^the command line: .*{message}"):
+        load(None, overrides)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [(f"{key}=1", f"{key} {became}") for key, became in MOVED.items()]
+    + [
+        ("stages.exploration.name=grpo_n", "a stage names an objective, such as grpo_n"),
+        ("sampler.transfer=folder", "nccl, or a folder's absolute path"),
+    ],
+)
+def test_a_key_of_an_older_configuration_is_told_its_new_place(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load(None, [override])
+
+
+def test_the_new_places_of_moved_keys_exist() -> None:
+    sections = "|".join(RunConfig.model_fields)
+    named = re.findall(rf"\b(?:{sections})\.[a-z_]+", " ".join(MOVED.values()))
+    assert len(named) >= 6
+    for key in named:
+        attrgetter(key)(RunConfig())
 
 
 @pytest.mark.parametrize(
@@ -69,6 +172,12 @@ def test_training_holds_negative_only_objectives_to_the_warm_model_unless_told_o
         ("train.steps", "section.key=value"),
         ("name.x=1", "name"),
         ("name=../escape", "name"),
+        ("model.system_prompt=x", "keys of model are: model.dtype, model.path"),
+        ("nowhere=1", "sections and keys are: data, eval, grading"),
+        ("learner.schedule=kl:0", "kl:TARGET, such as kl:3e-4"),
+        ("learner.schedule=step", "constant, linear, cosine or kl:TARGET"),
+        ("learner.betas=[0.9,1]", "learner.betas.1 = 1: input should be less than 1"),
+        ("sampler.transfer=nccl", "sampler: transfer = nccl is for vLLM servers"),
     ],
 )
 def test_wrong_overrides_are_explained(override: str, message: str) -> None:

@@ -57,13 +57,12 @@ def test_what_measures_nothing_changes_nothing(kl: float) -> None:
         ("linear", 0, [8, 6, 4, 2, 0]),
         ("linear", 1, [4, 6, 4, 2, 0]),
         ("cosine", 0, [8, 4 + 2 * math.sqrt(2), 4, 4 - 2 * math.sqrt(2), 0]),
+        ("kl:1e-3", 3, [2, 4, 6, 8, 8]),
         ("cosine", 3, [2, (4 + 2 * math.sqrt(2)) / 2, 3, 4 - 2 * math.sqrt(2), 0]),
     ],
 )
 def test_the_rate_ramps_up_and_follows_its_schedule(schedule: str, warmup: int, rates: list[float]) -> None:
-    config = LearnerConfig.model_validate(
-        {"learning_rate": 8, "kl_target": 0, "schedule": schedule, "warmup_steps": warmup}
-    )
+    config = LearnerConfig.model_validate({"learning_rate": 8, "schedule": schedule, "warmup_steps": warmup})
     assert [learning_rate(config, batch, 4) for batch in range(5)] == pytest.approx(rates)
     assert learning_rate(config, 9, 4) == pytest.approx(rates[-1])  # a run that goes on past its end
 
@@ -71,7 +70,7 @@ def test_the_rate_ramps_up_and_follows_its_schedule(schedule: str, warmup: int, 
 @pytest.mark.parametrize("rate", [5e-4, 3e-2])
 def test_a_model_s_steps_come_to_meet_the_target(rate: float) -> None:
     config = run_config(
-        learner__learning_rate=rate, learner__kl_target=1e-3, learner__probe_rows=64, train__steps=30
+        learner__learning_rate=rate, learner__schedule="kl:1e-3", learner__probe_rows=64, train__steps=30
     )
     learner = tiny_learner(config)
     measured = []
@@ -85,7 +84,7 @@ def test_a_model_s_steps_come_to_meet_the_target(rate: float) -> None:
 
 
 def test_the_controller_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
-    config = run_config(learner__learning_rate=1e-3, learner__kl_target=1e-3)
+    config = run_config(learner__learning_rate=1e-3, learner__schedule="kl:1e-3")
     whole = tiny_learner(config)
     for step in (1, 2):
         batch = sampled_batch(whole, step)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from coderl.config import settings as configuration
+from coderl.config import load as configuration
 from coderl.config.settings import RunConfig
 from coderl.errors import ConfigError
 from coderl.rollouts.prompts import Data, fitting, load_data, overlapping, passable, within

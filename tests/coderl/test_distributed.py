@@ -32,7 +32,7 @@ def config() -> RunConfig:
         learner__learning_rate=1e-2,
         learner__minibatches=2,
         learner__tokens_per_microbatch=60,
-        learner__kl_target=1e-2,
+        learner__schedule="kl:1e-2",
         objective__kl_coef=0.05,
         objective__kl_reference="average",
     )

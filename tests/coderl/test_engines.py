@@ -15,7 +15,6 @@ from coderl.model.policy import Policy, load_policy
 from coderl.sampling.opening import open_sampler
 from coderl.sampling.processes import ProcessSampler
 from coderl.sampling.types import Request
-from tests.coderl.batches import run_config
 from tests.coderl.tiny import save_tiny_qwen2
 
 CONFIG = SamplerConfig(max_tokens=12, max_prompt_tokens=100, processes=2)
@@ -71,11 +70,11 @@ def test_a_killed_process_is_one_clear_error_and_the_others_end_with_the_sampler
 def test_it_outlives_an_interrupt_and_weights_that_cannot_be_written_and_ends_with_its_starter(
     folder: Path, policy: Policy, tmp_path: Path
 ) -> None:
-    sampler = opened(folder, policy, CONFIG.model_copy(update={"transfer_folder": str(tmp_path)}))
+    sampler = opened(folder, policy, CONFIG.model_copy(update={"transfer": str(tmp_path)}))
     for pid in processes(sampler):  # as a terminal's Ctrl-C does
         os.kill(pid, signal.SIGINT)
     sampler._folder.rmdir()
-    with pytest.raises(PublishError, match=r"cannot be written to .*sampler\.transfer_folder"):
+    with pytest.raises(PublishError, match=r"cannot be written to .*sampler\.transfer"):
         sampler.publish(policy.model.state_dict().items(), version=1)
     for engine in sampler._engines:
         engine.send("publish", sampler._folder / "absent", 1)
@@ -111,10 +110,5 @@ def test_on_a_gpu_the_engine_is_in_this_process(
 
 
 def test_a_transfer_folder_that_is_not_there_is_one_clear_error(folder: Path, policy: Policy) -> None:
-    with pytest.raises(ConfigError, match=r"sampler\.transfer_folder /absent cannot be written to: No such"):
-        opened(folder, policy, CONFIG.model_copy(update={"transfer_folder": "/absent"}))
-
-
-def test_servers_and_processes_are_not_mixed() -> None:
-    with pytest.raises(ConfigError, match="urls and processes are two ways to sample"):
-        run_config(sampler__urls='["http://localhost:1"]', sampler__processes=2)
+    with pytest.raises(ConfigError, match=r"sampler\.transfer: /absent cannot be written to: No such"):
+        opened(folder, policy, CONFIG.model_copy(update={"transfer": "/absent"}))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from coderl.learning import references
 from coderl.learning.learner import Learner, Update
 from coderl.learning.rows import rows_of
 from tests.coderl.batches import run_config, sampled_batch, tiny_learner
@@ -76,8 +77,11 @@ def test_gradients_are_counted_by_the_sign_of_the_advantage() -> None:
 
 
 @pytest.mark.parametrize("kind", ["k3", "full"])
-def test_a_slow_average_of_the_policy_can_be_what_kl_holds_to(kind: str) -> None:
-    options = {"objective__kl_coef": 0.1, "objective__kl_kind": kind, "objective__kl_average_decay": 0.75}
+def test_a_slow_average_of_the_policy_can_be_what_kl_holds_to(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(references, "KEPT", 0.75)
+    options = {"objective__kl_coef": 0.1, "objective__kl_kind": kind}
     learner, _ = updated(objective__kl_reference="average", **options)
     assert learner.references.average is not None
     for slow, warm, now in zip(

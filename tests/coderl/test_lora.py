@@ -50,7 +50,7 @@ def test_an_adapter_learns_and_the_sampler_gets_its_sum_with_the_model() -> None
 
 def test_a_checkpoint_goes_on_exactly_and_others_can_load_both_forms(tmp_path: Path) -> None:
     options = {
-        "learner__kl_target": 1e-2,
+        "learner__schedule": "kl:1e-2",
         "objective__kl_coef": 0.01,
         "objective__kl_reference": "average",
     }

@@ -75,7 +75,7 @@ def test_what_was_added_up_survives_a_checkpoint(tmp_path: Path) -> None:
 
 
 def test_a_run_goes_on_with_other_options_and_in_another_precision(tmp_path: Path) -> None:
-    before = learner(torch.float32, learner__kl_target=0)
+    before = learner(torch.float32, learner__schedule="constant")
     batch = sampled_batch(before, 1)
     before.update(rows_of(batch))
     resumed = learner(torch.bfloat16)

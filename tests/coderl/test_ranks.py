@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from coderl.config import settings
+from coderl.config.load import load
 from coderl.errors import RunFolderError
 from coderl.learning.learner import TENSORS
 from coderl.runfolder import checkpoint
@@ -53,7 +53,7 @@ def overrides(folder: Path, stub: Stub) -> Iterator[list[str]]:
             f"data.evaluation={folder}/mine.jsonl",
             "data.allow_overlap=true",
             f'sampler.urls=["{url}"]',
-            f"sampler.transfer_folder={folder}",
+            f"sampler.transfer={folder}",
             "sampler.max_tokens=12",
             "sandbox.backend=bubblewrap",
             f"reward.kind={vllm_stub.__name__}:reward",
@@ -67,12 +67,12 @@ def overrides(folder: Path, stub: Stub) -> Iterator[list[str]]:
             "learner.learning_rate=1e-3",
             "learner.minibatches=2",
             "learner.tokens_per_microbatch=200",
-            "learner.kl_target=1e-2",
+            "learner.schedule=kl:1e-2",
         ]
 
 
 def on_one(overrides: list[str], resume: Path | None = None) -> None:
-    config = settings.load(resume / "config.toml" if resume else None, overrides)
+    config = load(resume / "config.toml" if resume else None, overrides)
     with open_run(config, resume=resume is not None, display=Display(quiet=True)) as run:
         loop.train(run)
 
@@ -163,4 +163,4 @@ def test_torchrun_without_servers_is_one_clear_error(
 
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ConfigError, match="sampling is done by vLLM servers"):
-        run_training(settings.load(None, [*overrides, "sampler.urls=[]"]), resume=False)
+        run_training(load(None, [*overrides, "sampler.urls=[]"]), resume=False)

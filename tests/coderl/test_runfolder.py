@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from coderl.config.settings import RunConfig, WarmupConfig, load
+from coderl.config.load import load
+from coderl.config.settings import RunConfig, WarmupConfig
 from coderl.errors import RunFolderError
 from coderl.model.policy import Policy, build_policy
 from coderl.rollouts.batch import Batch, Group, Rollout

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from coderl.config.objective import ObjectiveConfig
-from coderl.config.settings import StagesConfig
+from coderl.config.objective import ObjectiveConfig, StagesConfig
 from coderl.dynamics import Options
 from coderl.dynamics.simulate import Step, simulate, true_stages
 from coderl.training.stages import ObjectiveSchedule, Stage, StageMonitor
 
 GRPO, GRPO_N = ObjectiveConfig(name="grpo"), ObjectiveConfig(name="grpo_n")
-CONFIG = StagesConfig(exploration=GRPO_N, patience=3)
-LASTING = StagesConfig(exploration=GRPO_N)
+CONFIG = StagesConfig(exploration="grpo_n", patience=3)
+LASTING = StagesConfig(exploration="grpo_n")
 EXPLORING: tuple[Stage] = ("exploration",)
 EXPLOITING: tuple[Stage] = ("exploitation",)
 IDLE: tuple[Stage] = ("saturated/unknown",)
