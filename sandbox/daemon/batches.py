@@ -1,10 +1,10 @@
 """A request's items on their way to lines of an answer: quotas, keys, cache, streaming, cancellation.
 
-    Batch (a connection)  ─listens to─>  Entry (an item that runs, or ran)  ─has─>  Ticket (its jobs)
+    Batch (a connection)  ─listens to─>  Entry (an item that runs, or ran)  ─has─>  ItemRunner (its jobs)
 
 An entry with a key outlives its connection: a request with the same key finds it, done or running. A batch whose
 client leaves stops listening; an entry without listeners is cancelled. All of this runs on the event loop's
-thread, except `_Line.finish`, which the thread of a slot calls.
+thread, except `Batch._done`, which the thread of a slot calls.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 from sandbox.daemon.cache import Memory
 from sandbox.daemon.guard import RequestError, first_of
 from sandbox.daemon.metrics import Metrics
-from sandbox.daemon.schedule import Scheduler, Ticket
+from sandbox.daemon.schedule import ItemRunner, Scheduler
 from sandbox.daemon.tokens import Caller
 from sandbox.errors import JobCancelledError, PoolClosedError
 from sandbox.protocol import Runner
@@ -65,7 +65,7 @@ class Entry:
 
     item: Item
     caller: Caller
-    ticket: Ticket
+    runner: ItemRunner
     listeners: dict[Batch, list[int]] = field(default_factory=dict)
     begun: bool = False
     text: bytes | None = None  # the fields of its line, once done
@@ -174,7 +174,7 @@ class Batches:
             raise RequestError(429, "quota", over[0], retry_after=over[1])
 
     def _admit(self, caller: Caller, item: Item, priority: int) -> Entry:
-        entry = Entry(item, caller, Ticket(self.scheduler, priority))
+        entry = Entry(item, caller, ItemRunner(self.scheduler, priority))
         self.admitted += 1
         caller.charge(1)
         if item.key:
@@ -206,7 +206,7 @@ class Batches:
         if not entry.listeners and entry.text is None:
             self.finish(entry, _fault("cancelled", "nobody waited for it"), Keep.NOTHING)
             self.metrics.cancelled.inc()
-            entry.ticket.cancel()
+            entry.runner.cancel()
 
     def _measure(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -283,12 +283,12 @@ class Batch:
     def _expire(self) -> None:
         for entry in self._entries:
             if len(entry.listeners) == 1:
-                entry.ticket.expire()
+                entry.runner.expire()
 
     def _begin(self, entry: Entry) -> None:
         entry.begun = True
         try:
-            future = entry.item.start(entry.ticket)
+            future = entry.item.start(entry.runner)
         except Exception as error:  # noqa: BLE001 - delivered to the client, and logged
             self._batches.finish(entry, _fault_of(error), Keep.NOTHING)
             return

@@ -70,7 +70,7 @@ class Service:
 
     def image(self, job: Job) -> str:
         """The image that `job` runs in."""
-        return job.image or next(iter(self.scheduler.lanes))
+        return job.image or next(iter(self.scheduler.pools))
 
     def answer(self, request: Request, items: Sequence[Item | RequestError], ordering: Ordering) -> Response:
         """Streams the answers to `items`. Raises `RequestError` where none of them is admitted."""
@@ -124,8 +124,8 @@ def create_app(
     service = Service(settings, scheduler, batches, metrics, tokens)
     health = Health(scheduler, batches)
     metrics.gauge("admitted", "Items admitted and not answered", lambda: batches.admitted)
-    metrics.gauge("waiting", "Jobs that wait", lambda: sum(lane.depth for lane in scheduler.lanes.values()))
-    metrics.gauge("running", "Jobs that run", lambda: sum(lane.running for lane in scheduler.lanes.values()))
+    metrics.gauge("waiting", "Jobs that wait", lambda: sum(pool.waiting for pool in pools.values()))
+    metrics.gauge("running", "Jobs that run", lambda: sum(pool.running for pool in pools.values()))
     metrics.gauge("slots", "Jobs that can run at once", lambda: scheduler.slots)
 
     @asynccontextmanager
@@ -170,8 +170,8 @@ def _run_router(service: Service) -> APIRouter:
             "api": API,
             "backend": service.scheduler.backend,
             "slots": service.scheduler.slots,
-            "images": list(service.scheduler.lanes),
-            "languages": {image: lane.pool.languages for image, lane in service.scheduler.lanes.items()},
+            "images": list(service.scheduler.pools),
+            "languages": {image: pool.languages for image, pool in service.scheduler.pools.items()},
             "queue": service.settings.queue,
             "max_body_bytes": service.settings.max_body_bytes,
             "ceiling": asdict(CEILING),
@@ -186,7 +186,7 @@ def run_item(service: Service, place: str, model: JobModel | RequestError) -> It
         return model.at(f"{place}.")
     try:
         job = model.job()
-        service.scheduler.check(job)
+        service.scheduler.pool(job.image).check(job)  # before it is admitted: a refusal, and no outcome
     except (CodecError, ValueError) as error:
         return RequestError(422, "invalid", f"{place}: {error}")
     digest = b""

@@ -17,9 +17,9 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from sandbox.daemon.guard import RequestError, told
-from sandbox.daemon.schedule import MAX_PRIORITY
 from sandbox.inside.values.codec import CodecError
 from sandbox.job_json import call_from_json, case_from_json
+from sandbox.pool.queue import MAX_PRIORITY
 from sandbox.protocol import CEILING, MIB, Calls, Case, Checks, Dialogues, Job, Judge, Limits, Stdio
 
 MAX_ITEMS = 4096  # in one request

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sandbox.daemon.schedule import MAX_PRIORITY
 from sandbox.errors import SandboxError
+from sandbox.pool.queue import MAX_PRIORITY
 
 _FIELDS: dict[str, type] = {"sha256": str, "jobs": int, "jobs_per_minute": int, "priority": int}
 

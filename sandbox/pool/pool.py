@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import atexit
-import queue
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
 
 from sandbox.backends.base import Backend
-from sandbox.errors import CapacityError, PoolClosedError
+from sandbox.errors import CapacityError
 from sandbox.pool import prelude
 from sandbox.pool.capacity import check_slots
 from sandbox.pool.outage import Opener
+from sandbox.pool.queue import MAX_PRIORITY, JobQueue, QueuedJob
 from sandbox.pool.slot import Slot
-from sandbox.protocol import Calls, Checks, Dialogues, Job, Judge, Limits, Outcome
-
-_Item = tuple[Job, Future[Outcome]]
+from sandbox.protocol import Checks, Dialogues, Job, Limits, Outcome, Stdio
 
 
 class Pool:
@@ -40,7 +36,7 @@ class Pool:
             backend.close()
             raise
         self._limits = limits or Limits()
-        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._queue = JobQueue()
         opener = Opener(backend, self._limits)
         self._slots = [Slot(backend, self._limits, opener) for _ in range(slots)]
         self._closing = threading.Event()
@@ -69,6 +65,15 @@ class Pool:
         return len(self._slots)
 
     @property
+    def waiting(self) -> int:
+        """Jobs that have no slot yet."""
+        return len(self._queue)
+
+    @property
+    def running(self) -> int:
+        return sum(slot.busy for slot in self._slots)
+
+    @property
     def image(self) -> str:
         """What programs find inside, as outcomes name it."""
         return self._backend.image("program")
@@ -80,9 +85,14 @@ class Pool:
 
     def check(self, job: Job) -> None:
         """Raises `ValueError` for a job that this pool cannot take."""
-        wanted = {job.language} | ({job.work.language} if isinstance(job.work, Dialogues) else set())
-        for language in wanted - {"python"}:
-            self._check_language(job, language)
+        if isinstance(job.work, Dialogues):
+            self.check_language(job.work.language)
+        self.check_language(job.language)
+        whole = isinstance(job.work, Stdio | Dialogues) or (
+            isinstance(job.work, Checks) and job.work.style != "function"
+        )
+        if job.language != "python" and not whole:
+            raise ValueError(f"job {job.id}: language {job.language!r} has stdio tests only")
         if job.image and job.image != self.image:
             raise ValueError(f"job {job.id}: image {job.image!r} is not the pool's, {self.image!r}")
         if job.limits.scratch_bytes > self._limits.scratch_bytes:
@@ -91,33 +101,31 @@ class Pool:
                 f"{self._limits.scratch_bytes}; open the pool with larger limits"
             )
 
-    def _check_language(self, job: Job, language: str) -> None:
+    def check_language(self, language: str) -> None:
+        """Raises `ValueError` for one whose programs cannot be run here."""
         if language not in self.languages:
             raise ValueError(
-                f"job {job.id}: language {language!r} is not available here, only "
-                f"{', '.join(self.languages)}; see `Languages` in sandbox/README.md"
+                f"language {language!r} is not available here, only {', '.join(self.languages)}; "
+                "see `Languages` in sandbox/README.md"
             )
-        if isinstance(job.work, (Calls, Judge)) or (
-            isinstance(job.work, Checks) and job.work.style == "function"
-        ):
-            raise ValueError(f"job {job.id}: language {language!r} has stdio tests only")
 
-    def submit(self, job: Job) -> Future[Outcome]:
+    def submit(self, job: Job, priority: int = MAX_PRIORITY) -> Future[Outcome]:
         """Queue `job`. Raises `ValueError` for a job that this pool cannot take, `PoolClosedError`."""
         self.check(job)
-        if self._closing.is_set():
-            raise PoolClosedError("the pool is closed")
         if job.prelude:
             job = replace(job, prelude=prelude.needed(job.prelude, job.program))
-        future: Future[Outcome] = Future()
-        self._queue.put((job, future))
-        return future
+        return self._queue.put(job, priority)
 
     def run(self, job: Job) -> Outcome:
         return self.submit(job).result()
 
+    def drop(self, future: Future[Outcome]) -> bool:
+        """Take a job out of the queue; its future is the caller's to set. False if it has begun."""
+        return self._queue.drop(future)
+
     def cancel(self, future: Future[Outcome]) -> None:
         """The caller gave `future` up: a queued job is dropped, a running one stopped (`JobCancelledError`)."""
+        self.drop(future)
         if not future.cancel():
             for slot in self._slots:
                 slot.cancel(future)
@@ -130,12 +138,10 @@ class Pool:
             self._closing.set()
         for slot in self._slots:
             slot.stop()
-        for _ in self._threads:
-            self._queue.put(None)
+        self._queue.close()
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
-        self._fail_queued()
         self._backend.close()
         atexit.unregister(self.close)
 
@@ -162,30 +168,16 @@ class Pool:
 
     def _run_all(self, slot: Slot) -> None:
         """Reads a job's last results while the next job, if there is one, already runs."""
-        ahead: list[_Item | None] = []
+        ahead: QueuedJob | None = None
 
         def begin_next() -> None:
-            with suppress(queue.Empty):
-                ahead.append(self._next(self._queue.get_nowait))
-                if item := ahead[0]:
-                    slot.begin(*item)
+            nonlocal ahead
+            if ahead := self._queue.get(wait=False):
+                slot.begin(ahead.job, ahead.future)
 
-        while item := ahead.pop() if ahead else self._next(self._queue.get):
-            job, future = item
+        while queued := ahead or self._queue.get():
+            ahead = None
             try:
-                future.set_result(slot.run(job, future, begin_next))
+                queued.future.set_result(slot.run(queued.job, queued.future, begin_next))
             except BaseException as error:  # noqa: BLE001 - ours: the waiting caller has to learn of it
-                future.set_exception(error)
-
-    @staticmethod
-    def _next(get: Callable[[], _Item | None]) -> _Item | None:
-        """The next job that is not cancelled, from now on running; None: the pool was closed."""
-        while (item := get()) and not item[1].set_running_or_notify_cancel():
-            continue
-        return item
-
-    def _fail_queued(self) -> None:
-        while not self._queue.empty():
-            item = self._queue.get()
-            if item is not None and item[1].set_running_or_notify_cancel():
-                item[1].set_exception(PoolClosedError("the pool was closed before the job ran"))
+                queued.future.set_exception(error)

@@ -55,6 +55,10 @@ class Slot:
         self._cancelled = False
         self._begun: program_job.Begun | None = None
 
+    @property
+    def busy(self) -> bool:
+        return self._current is not None
+
     def warm(self) -> None:
         """Open the program cell now. Raises `BackendError`."""
         self.languages = self._cell("program", self._limits).languages

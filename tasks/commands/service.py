@@ -26,7 +26,7 @@ from sandbox.daemon.guard import RequestError
 from sandbox.daemon.metrics import Metrics
 from sandbox.daemon.routes import Service, api_router, keep
 from sandbox.daemon.schema import MAX_ITEMS, Each, Model, Name, Ordering, Source
-from sandbox.protocol import Job, Runner, Stdio
+from sandbox.protocol import Runner
 from tasks import native
 from tasks.errors import TaskError
 from tasks.extraction.answers import Answer
@@ -150,7 +150,7 @@ def _items(
         try:
             digest, task = tasks.parse(number, row)
             for language in task.languages:
-                service.scheduler.check(Job(id=task.id, program="", work=Stdio(()), language=language))
+                service.scheduler.pool("").check_language(language)
         except TaskError as error:
             known[name] = RequestError(422, "invalid", str(error))
         except ValueError as error:

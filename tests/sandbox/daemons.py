@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from sandbox.daemon.server import Place, Server
 from sandbox.errors import JobCancelledError
+from sandbox.pool.queue import MAX_PRIORITY, JobQueue
 from sandbox.protocol import Call, Calls, Job, Outcome, Status, TestOutcome
 
 
@@ -26,8 +27,9 @@ class FakePool:
     def __init__(self, slots: int = 2, *, auto: bool = True) -> None:
         self.slots = slots
         self.auto = auto
-        self.jobs: list[Job] = []  # in the order of their arrival
-        self.waiting: dict[str, Future[Outcome]] = {}
+        self.jobs: list[Job] = []  # those that began, in order
+        self.held: dict[str, Future[Outcome]] = {}  # those that run
+        self.queue = JobQueue()
         self.cancelled: list[str] = []
         self.closed = False
 
@@ -35,25 +37,52 @@ class FakePool:
         if job.program == "refuse":
             raise ValueError(f"job {job.id}: refused")
 
-    def submit(self, job: Job) -> Future[Outcome]:
-        future: Future[Outcome] = Future()
-        self.jobs.append(job)
-        self.waiting[job.id] = future
-        if self.auto:
-            self.finish(job.id)
+    def check_language(self, language: str) -> None:
+        if language not in self.languages:
+            raise ValueError(f"language {language!r} is not available here, only python")
+
+    @property
+    def waiting(self) -> int:
+        return len(self.queue)
+
+    @property
+    def running(self) -> int:
+        return len(self.held)
+
+    def submit(self, job: Job, priority: int = MAX_PRIORITY) -> Future[Outcome]:
+        self.check(job)
+        future = self.queue.put(job, priority)
+        self._begin()
         return future
+
+    def run(self, job: Job) -> Outcome:
+        return self.submit(job).result()
+
+    def _begin(self) -> None:
+        while len(self.held) < self.slots and (queued := self.queue.get(wait=False)):
+            self.jobs.append(queued.job)
+            self.held[queued.job.id] = queued.future
+            if self.auto:
+                self.finish(queued.job.id)
 
     def finish(self, job_id: str, status: Status = Status.OK) -> None:
         outcome = Outcome(
             job_id=job_id, status=status, tests=(TestOutcome(status=status, value=job_id),), backend="fake"
         )
-        self.waiting.pop(job_id).set_result(outcome)
+        self.held.pop(job_id).set_result(outcome)
+        self._begin()
+
+    def drop(self, future: Future[Outcome]) -> bool:
+        return self.queue.drop(future)
 
     def cancel(self, future: Future[Outcome]) -> None:
-        for job_id, each in list(self.waiting.items()):
+        self.drop(future)
+        for job_id, each in list(self.held.items()):
             if each is future:
                 self.cancelled.append(job_id)
-                self.waiting.pop(job_id).set_exception(JobCancelledError("cancelled"))
+                self.held.pop(job_id).set_exception(JobCancelledError("cancelled"))
+        future.cancel()
+        self._begin()
 
     def close(self) -> None:
         self.closed = True

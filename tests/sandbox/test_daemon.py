@@ -20,7 +20,7 @@ from sandbox.daemon import tokens as token_file
 from sandbox.daemon.routes import Settings, create_app, run_item
 from sandbox.daemon.schema import MAX_TESTS, JobModel, LimitsModel
 from sandbox.daemon.tokens import Caller, TokenFileError, Tokens
-from sandbox.protocol import CEILING, MIB, Job, Limits, Status
+from sandbox.protocol import CEILING, MIB, Limits, Status
 from tasks.commands import service
 from tasks.grading import reference
 from tests.sandbox.daemons import FakePool, running, until, wire
@@ -31,7 +31,7 @@ OTHER = "sha256:" + 64 * "b"
 
 @pytest.fixture
 def pool() -> FakePool:
-    return FakePool(slots=1, auto=False)
+    return FakePool(slots=2, auto=False)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_outcomes_come_as_they_finish_and_a_last_line_says_that_all_are_there(
     http: httpx.Client, pool: FakePool
 ) -> None:
     with http.stream("POST", "/v1/run", json={"jobs": [wire("a"), wire("b")]}) as response:
-        until(lambda: "b" in pool.waiting)
+        until(lambda: "b" in pool.held)
         pool.finish("b")
         rows = response.iter_lines()
         first = json.loads(next(rows))
@@ -103,7 +103,7 @@ def test_the_queue_is_bounded_and_says_when_to_come_back(http: httpx.Client, poo
     assert int(refused.headers["retry-after"]) >= 1
     assert post(http, *[wire(f"{n}") for n in range(9)]).status_code == 413
     pool.auto = True
-    for name in list(pool.waiting):
+    for name in list(pool.held):
         pool.finish(name)
     assert len(held.lines()) == 9
     assert lines(post(http, wire("late")))[-1] == {"done": 1}
@@ -111,11 +111,11 @@ def test_the_queue_is_bounded_and_says_when_to_come_back(http: httpx.Client, poo
 
 def test_a_higher_priority_runs_first_and_none_starves(http: httpx.Client, pool: FakePool) -> None:
     low = Posted(http, *[wire(f"low{n}") for n in range(4)], priority=1)
-    until(lambda: len(pool.jobs) == 2)  # one runs, one is held ready
+    until(lambda: len(pool.jobs) == 2)
     high = Posted(http, *[wire(f"high{n}") for n in range(4)], priority=8)
     until(lambda: admitted(http) == 8)
-    while len(pool.jobs) < 8 or pool.waiting:
-        pool.finish(next(iter(pool.waiting)))
+    while len(pool.jobs) < 8 or pool.held:
+        pool.finish(next(iter(pool.held)))
     assert len(high.lines()) == len(low.lines()) == 5
     order = [job.id for job in pool.jobs]
     assert order[:2] == ["low0", "low1"]
@@ -137,7 +137,7 @@ def test_what_has_not_started_at_the_deadline_is_infra_and_what_runs_goes_on(
 
 def test_a_client_that_goes_takes_its_jobs_along(http: httpx.Client, pool: FakePool) -> None:
     with http.stream("POST", "/v1/run", json={"jobs": [wire("a"), wire("b"), wire("c")]}):
-        until(lambda: "b" in pool.waiting)
+        until(lambda: "b" in pool.held)
     until(lambda: admitted(http) == 0)
     assert set(pool.cancelled) == {"a", "b"}
     assert [job.id for job in pool.jobs] == ["a", "b"]
@@ -145,7 +145,7 @@ def test_a_client_that_goes_takes_its_jobs_along(http: httpx.Client, pool: FakeP
 
 def test_one_key_is_run_once_while_it_runs_and_afterwards(http: httpx.Client, pool: FakePool) -> None:
     first = Posted(http, wire("a", key="k"))
-    until(lambda: "a" in pool.waiting)
+    until(lambda: "a" in pool.held)
     second = Posted(http, wire("again", key="k"), wire("twin", key="k"))
     until(lambda: "coderl_sandbox_attached_total 2.0" in http.get("/metrics").text)
     pool.finish("a")
@@ -159,7 +159,7 @@ def test_one_key_is_run_once_while_it_runs_and_afterwards(http: httpx.Client, po
 
 def test_whoever_leaves_does_not_take_what_another_waits_for(http: httpx.Client, pool: FakePool) -> None:
     with http.stream("POST", "/v1/run", json={"jobs": [wire("a", key="k")]}):
-        until(lambda: "a" in pool.waiting)
+        until(lambda: "a" in pool.held)
         second = Posted(http, wire("a", key="k"))
         until(lambda: "coderl_sandbox_attached_total 1.0" in http.get("/metrics").text)
     http.get("/healthz")
@@ -193,7 +193,7 @@ def test_whoever_leaves_before_it_began_does_not_leave_another_waiting() -> None
 
 def test_a_fault_of_ours_is_not_recorded(http: httpx.Client, pool: FakePool) -> None:
     first = Posted(http, wire("a", key="k"))
-    until(lambda: "a" in pool.waiting)
+    until(lambda: "a" in pool.held)
     pool.finish("a", Status.INFRA)
     assert first.lines()[0]["outcome"]["status"] == "infra"
     pool.auto = True
@@ -329,8 +329,8 @@ def test_a_reference_asks_for_no_more_than_a_daemon_grants() -> None:
 
 def test_a_refusal_that_quotes_what_is_no_text_is_a_refusal() -> None:
     class Refusing(FakePool):
-        def check(self, job: Job) -> None:
-            raise ValueError(f"job {job.id}: refused")
+        def check_language(self, language: str) -> None:
+            raise ValueError("job \ud800: refused")
 
     row = {"id": "\ud800", "prompt": "", "tests": {"stdio": [{"stdin": "", "stdout": ""}]}}
     app = create_app({IMAGE: Refusing()}, routers=[service.make_router])
@@ -389,7 +389,7 @@ def test_an_unready_daemon_says_so_and_recovers(http: httpx.Client, pool: FakePo
     for number in range(3):
         pool.auto = False
         sent = Posted(http, wire(f"{number}"))
-        until(lambda: pool.waiting)
+        until(lambda: pool.held)
         pool.finish(f"{number}", Status.INFRA)
         sent.lines()
     pool.auto = True  # its answer is not that of the canary
@@ -448,7 +448,7 @@ def test_draining_finishes_what_runs_and_takes_nothing_new() -> None:
     pool = FakePool(slots=1, auto=False)
     with running(create_app({IMAGE: pool})) as (url, server), httpx.Client(base_url=url, timeout=30) as http:
         held = Posted(http, wire("a"))
-        until(lambda: pool.waiting)
+        until(lambda: pool.held)
         server.config.app.state.service.batches.draining = True  # type: ignore[union-attr]
         assert http.get("/readyz").json() == {"ready": False, "problem": "draining"}
         refused = post(http, wire("b"))

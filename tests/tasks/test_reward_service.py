@@ -209,7 +209,7 @@ def test_a_client_that_goes_while_its_completions_are_graded_leaves_nothing_runn
         wishes = client._client.grade_wishes([ADD], [{"task_id": "add", "program": "x"}], Future)
         client._put(wishes)
         batches = server.config.app.state.service.batches  # type: ignore[union-attr]
-        until(lambda: pool.waiting)
+        until(lambda: pool.held)
         client.close()
         until(lambda: batches.admitted == 0)
         assert pool.cancelled == ["add"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -16,6 +17,7 @@ from sandbox.client import DaemonError
 from sandbox.daemon.routes import create_app
 from sandbox.daemon.tokens import Caller, Tokens
 from sandbox.errors import NoBackendError
+from sandbox.protocol import Job, Outcome
 from tasks import runner
 from tasks.extraction.answers import Answer
 from tasks.grading.grader import Grader
@@ -38,7 +40,12 @@ def daemon(port: int) -> Iterator[list[str]]:
         pytest.skip(f"no bubblewrap here: {error}")
     jobs: list[str] = []
     submit = pool.submit
-    pool.submit = lambda job: jobs.append(job.id) or submit(job)  # type: ignore[method-assign, func-returns-value]
+
+    def noted(job: Job, priority: int) -> Future[Outcome]:
+        jobs.append(job.id)
+        return submit(job, priority)
+
+    pool.submit = noted  # type: ignore[assignment]
     with running(create_app({IMAGE: pool}, tokens=Tokens([Caller("run", secret("t"))])), port):
         yield jobs
 
