@@ -86,7 +86,7 @@ DOORS = {
         "tasks.runner"
     ),
     "coderl.cli": (
-        "coderl.errors coderl.config coderl.training coderl.dynamics coderl.study analysis analysis.report tasks "
+        "coderl.errors coderl.config coderl.model coderl.training coderl.dynamics coderl.study analysis analysis.report tasks "
         "tasks.commands tasks.datasets tasks.grading tasks.validation sandbox sandbox.errors sandbox.protocol "
         "sandbox.backends sandbox.image sandbox.daemon sandbox.tools"
     ),

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from coderl.cli import data, grade, report, sandbox_commands, train
+from coderl.cli import data, grade, models, report, sandbox_commands, train
 
 app = typer.Typer(
     name="coderl",
@@ -20,6 +20,7 @@ train.register(app)
 grade.register(app)
 report.register(app)
 app.add_typer(data.app, name="tasks")
+app.add_typer(models.app, name="model")
 app.add_typer(sandbox_commands.app, name="sandbox")
 
 

@@ -14,7 +14,8 @@ Config = Annotated[
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="overrides, e.g. learner.learning_rate=1e-4 train.steps=100")
 ]
-ModelOption = Annotated[str | None, typer.Option("--model", help="transformers folder to train (model.path)")]
+MODEL = "transformers folder, GGUF file, short name (`coderl model list`) or hub id"
+ModelOption = Annotated[str | None, typer.Option("--model", help=f"{MODEL} to train (model.path)")]
 
 
 def register(app: typer.Typer) -> None:
@@ -94,7 +95,7 @@ def warmup(
 
 
 def evaluate(
-    model: Annotated[Path, typer.Option(help="transformers folder")],
+    model: Annotated[str, typer.Option(help=MODEL)],
     tasks: Annotated[str, typer.Option(help="NAME, NAME=FILE, FILE.jsonl or builtin:LEVEL")],
     overrides: Overrides = None,
     config: Config = None,

@@ -21,7 +21,9 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 class ModelConfig(Section):
     """The policy. With no `path`, a small model is built and warmed up as `[warmup]` says."""
 
-    path: str | None = Field(None, description="transformers folder; none: the built-in model, warmed up")
+    path: str | None = Field(
+        None, description="folder, GGUF file, name or hub id; none: the built-in model, warmed up"
+    )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="to compute in; auto: bfloat16 on a GPU (optimizer: float32)"
     )

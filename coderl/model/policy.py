@@ -23,6 +23,7 @@ from transformers import (
 from coderl.config.settings import ModelConfig, WarmupConfig
 from coderl.errors import ModelError
 from coderl.model import attention
+from coderl.model.named import require_model
 from tasks.types import Task
 
 MAX_POSITIONS = 2048  # of the built-in model, whose positions are computed: none is learned
@@ -57,15 +58,6 @@ class Policy:
         self.tokenizer.save_pretrained(folder)
 
 
-def require_model(folder: Path) -> None:
-    """Raises `ModelError` where `folder` cannot be a transformers model."""
-    if not (folder / "config.json").is_file():
-        raise ModelError(
-            f"no model at {folder}: expected a transformers folder with config.json, weights and tokenizer; "
-            "give one with --model"
-        )
-
-
 def load_policy(folder: Path, config: ModelConfig) -> Policy:
     """Load a transformers folder.
 
@@ -86,10 +78,21 @@ def load_policy(folder: Path, config: ModelConfig) -> Policy:
             "folder of a causal language model; of a run's checkpoints remove the damaged one, and --resume takes the "
             "one before it"
         ) from error
+    require_fitting_tokenizer(tokenizer, model.config.vocab_size, folder)
     torch.nn.Module.to(model, "cuda" if gpu else "cpu")
     if dtype == torch.bfloat16 and not gpu:
         attention.in_float32(model)
     return Policy(model, tokenizer, _stop_token_ids(model, tokenizer))
+
+
+def require_fitting_tokenizer(tokenizer: Any, rows: int, folder: Path) -> None:
+    """Raises `ModelError` where the tokenizer has tokens that a model of `rows` tokens has not."""
+    largest = max(tokenizer.get_vocab().values(), default=-1)
+    if largest >= rows:
+        raise ModelError(
+            f"the tokenizer in {folder} has {largest + 1} tokens, but the model only {rows} (vocab_size in "
+            "config.json): they are not of one model; fetch both again from one place"
+        )
 
 
 def _stop_token_ids(model: PreTrainedModel, tokenizer: Any) -> list[int]:

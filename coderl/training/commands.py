@@ -17,6 +17,7 @@ from coderl.config.settings import RunConfig
 from coderl.errors import ConfigError, RunFolderError, TrainingError
 from coderl.learning import ranks
 from coderl.model import warmup
+from coderl.model.named import model_folder
 from coderl.model.policy import load_policy
 from coderl.rollouts.collect import Collector
 from coderl.runfolder.files import make_folder
@@ -127,7 +128,7 @@ def run_warmup(config: RunConfig, out: Path) -> None:
 
 def run_evaluation(
     config: RunConfig,
-    model: Path,
+    model: str,
     tasks: str,
     *,
     samples: int,
@@ -135,10 +136,11 @@ def run_evaluation(
     out: Path | None,
     as_json: bool,
 ) -> Evaluation:
-    """Evaluate a transformers folder on tasks."""
+    """Evaluate a model on tasks."""
     display = Display(quiet=as_json)
     require_sampler(config.sampler)
-    policy = load_policy(model, config.model)
+    folder = model_folder(model)
+    policy = load_policy(folder, config.model)
     loaded = load_tasks(tasks, split="held-out", limit=limit)
     audits = read_audits(config.data.audit)
     require_known(loaded, audits, config.data.audit)
@@ -163,7 +165,7 @@ def run_evaluation(
         languages=languages,
         requirements=config.grading.requirements,
     ) as runner:
-        sampler = open_sampler(model, policy, config.sampler, config.seed)
+        sampler = open_sampler(folder, policy, config.sampler, config.seed)
         grader = Grader(runner)
         passable = checked(fitting, grader, config.grading.in_process, display.checking)
         if passable.left_out:

@@ -16,7 +16,8 @@ from coderl.config.settings import RunConfig
 from coderl.learning.learner import TENSORS
 from coderl.learning.ranks import make_learner
 from coderl.model import warmup
-from coderl.model.policy import load_policy, require_model
+from coderl.model.named import model_folder
+from coderl.model.policy import load_policy
 from coderl.rollouts.collect import Collector
 from coderl.rollouts.prompts import Data, fitting, load_data, passable, within
 from coderl.runfolder import checkpoint
@@ -47,6 +48,9 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
     """
     require_sampler(config.sampler)
     data = load_data(config)
+    if config.model.path is not None:
+        path = str(model_folder(config.model.path))
+        config = config.model_copy(update={"model": config.model.model_copy(update={"path": path})})
     languages = {name for task in [*data.train, *data.evaluation] for name in task.languages}
     place = config.sandbox
     with open_runner(
@@ -56,8 +60,6 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
         languages=languages,
         requirements=config.grading.requirements,
     ) as runner:
-        if config.model.path is not None:
-            require_model(Path(config.model.path))
         require_wandb(config)
         reward = load_reward(config.reward.kind)
         folder = RunFolder(config.folder) if resume else RunFolder.create(config, sys.argv)

