@@ -128,7 +128,6 @@ class ObjectiveConfig(Section):
     sampler_correction_cap: float = Field(
         default=2.0, gt=0, description="importance weights are truncated at this value"
     )
-
     shuffle_advantages: bool = Field(
         default=False,
         description="control: advantages change places within their group, so the updates carry no signal",

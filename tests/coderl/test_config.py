@@ -23,6 +23,7 @@ def test_every_shipped_config_parses_and_round_trips(path: Path, tmp_path: Path)
     copy = tmp_path / "config.toml"
     copy.write_text(config.to_toml())
     assert load(copy) == config
+    assert list(without_effect(config, on_gpu=False)) == []
 
 
 def test_configs_are_shipped() -> None:

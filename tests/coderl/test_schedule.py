@@ -46,6 +46,10 @@ def test_a_schedule_goes_on_from_its_saved_state() -> None:
     third = ObjectiveSchedule(GRPO, CONFIG)
     third.load_state(resumed.state())
     assert third.current == GRPO_N
+    older = {"current": GRPO_N.model_dump() | {"kl_average_decay": 0.99}, "row": []}
+    fourth = ObjectiveSchedule(GRPO, CONFIG)
+    fourth.load_state(older)
+    assert fourth.current == GRPO_N
 
 
 @pytest.mark.parametrize("seed", [0, 1])
