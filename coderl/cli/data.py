@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json as jsonlib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from tasks.types import Task
 
 app = typer.Typer(
     help="Problems: list the known datasets, show one task, validate references against mutants, audit tests.",
@@ -32,7 +35,14 @@ def list_datasets() -> None:
 
 @app.command()
 def show(
-    spec: Spec, task_id: Annotated[str | None, typer.Argument(help="default: the first")] = None
+    spec: Spec,
+    task_id: Annotated[str | None, typer.Argument(help="default: the first")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="print what this model is sent for it, text and tokens, in its place")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="with --model: model.prompt_style=..., model.system_prompt=...")
+    ] = None,
 ) -> None:
     """Print one task: prompt, tests, reference."""
     from tasks.datasets import load
@@ -43,8 +53,22 @@ def show(
     task = next((t for t in found if task_id is None or t.id == task_id), None)
     if task is None:
         raise TaskError(f"{spec} has no task {task_id!r}; its ids look like {found[0].id!r}")
+    if model is not None:
+        _sent(task, model, overrides or [])
+        return
     text = jsonlib.dumps(to_row(task), indent=2, ensure_ascii=False)
     typer.echo(text.encode("utf-8", "backslashreplace").decode())  # lone surrogates: as JSON escapes them
+
+
+def _sent(task: Task, model: str, overrides: list[str]) -> None:
+    from coderl.config.load import load
+    from coderl.model.named import model_folder
+    from coderl.model.policy import load_tokenizer
+    from coderl.model.prompts import prompt_of
+
+    prompt = prompt_of(task, load_tokenizer(model_folder(model)), load(None, overrides).model)
+    typer.echo(prompt.text)
+    typer.echo(f"--- {len(prompt.tokens)} tokens: {' '.join(map(str, prompt.tokens))}")
 
 
 @app.command()

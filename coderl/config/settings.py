@@ -24,6 +24,11 @@ class ModelConfig(Section):
     path: str | None = Field(
         None, description="folder, GGUF file, name or hub id; none: the built-in model, warmed up"
     )
+    prompt_style: Literal["auto", "chat", "completion", "prefilled"] = Field(
+        "auto",
+        description="how it is asked (coderl/model/prompts.py); auto: by chat where it has a template",
+    )
+    system_prompt: str | None = Field(None, description="its system turn; none: what its template says")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="to compute in; auto: bfloat16 on a GPU (optimizer: float32)"
     )

@@ -24,6 +24,7 @@ from coderl.config.settings import ModelConfig, WarmupConfig
 from coderl.errors import ModelError
 from coderl.model import attention
 from coderl.model.named import require_model
+from coderl.model.prompts import Prompt, prompt_of
 from tasks.types import Task
 
 MAX_POSITIONS = 2048  # of the built-in model, whose positions are computed: none is learned
@@ -36,18 +37,14 @@ class Policy:
     model: PreTrainedModel
     tokenizer: Any
     stop_token_ids: list[int]
+    config: ModelConfig = ModelConfig()
 
     @property
     def device(self) -> torch.device:
         return self.model.device
 
-    def prompt_tokens(self, task: Task) -> list[int]:
-        """Tokens of a task's prompt: through the chat template where the tokenizer has one."""
-        if self.tokenizer.chat_template and task.style == "instruct":
-            messages = [{"role": "user", "content": task.prompt}]
-            text = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-            return list(self.tokenizer.encode(text, add_special_tokens=False))
-        return list(self.tokenizer.encode(task.prompt, add_special_tokens=False))
+    def prompt(self, task: Task) -> Prompt:
+        return prompt_of(task, self.tokenizer, self.config)
 
     def text(self, tokens: list[int]) -> str:
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
@@ -69,20 +66,32 @@ def load_policy(folder: Path, config: ModelConfig) -> Policy:
     dtype = (
         torch.bfloat16 if config.dtype == "bfloat16" or (config.dtype == "auto" and gpu) else torch.float32
     )
+    tokenizer = load_tokenizer(folder)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
     except Exception as error:  # the boundary to transformers: errors of any kind
-        raise ModelError(
-            f"the model in {folder} cannot be loaded: {type(error).__name__}: {error}. Give a whole transformers "
-            "folder of a causal language model; of a run's checkpoints remove the damaged one, and --resume takes the "
-            "one before it"
-        ) from error
+        raise _unloadable(folder, error) from error
     require_fitting_tokenizer(tokenizer, model.config.vocab_size, folder)
     torch.nn.Module.to(model, "cuda" if gpu else "cpu")
     if dtype == torch.bfloat16 and not gpu:
         attention.in_float32(model)
-    return Policy(model, tokenizer, _stop_token_ids(model, tokenizer))
+    return Policy(model, tokenizer, _stop_token_ids(model, tokenizer), config)
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Raises `ModelError` where the folder holds none."""
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # the boundary to transformers: errors of any kind
+        raise _unloadable(folder, error) from error
+
+
+def _unloadable(folder: Path, error: Exception) -> ModelError:
+    return ModelError(
+        f"the model in {folder} cannot be loaded: {type(error).__name__}: {error}. Give a whole transformers "
+        "folder of a causal language model; of a run's checkpoints remove the damaged one, and --resume takes the "
+        "one before it"
+    )
 
 
 def require_fitting_tokenizer(tokenizer: Any, rows: int, folder: Path) -> None:

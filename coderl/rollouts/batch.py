@@ -24,7 +24,8 @@ class Rollout:
     """One completion of one prompt, filled in as it is sampled, graded and given an advantage.
 
     `logprobs` are the sampler's, nats, one a token, under the tempered distribution that was
-    sampled from. `tokens` include the end-of-sequence token when the completion has one.
+    sampled from. `tokens` include the end-of-sequence token when the completion has one. `text` is the whole answer,
+    also what was begun for the model (`Prompt.opening`).
     """
 
     task: Task

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from coderl.config.settings import RunConfig
 from coderl.errors import SandboxOutageError
 from coderl.model.policy import Policy
+from coderl.model.prompts import Prompt
 from coderl.rollouts.batch import Batch, Group, Rollout
 from coderl.rollouts.gradings import Gradings
 from coderl.sampling.types import Completion, Request, Sampler, completion_seed
@@ -70,19 +71,18 @@ class Collector:
         """
         groups = [Group(task) for task in tasks]
         requests: list[Request] = []
-        for index, task in enumerate(tasks):
-            tokens = self.policy.prompt_tokens(task)
+        prompts = [self.policy.prompt(task) for task in tasks]
+        for index, (task, prompt) in enumerate(zip(tasks, prompts, strict=True)):
             for sample in range(samples):
                 seed = completion_seed(self.config.seed, stream, step, index, task.id, sample)
-                requests.append(Request(len(requests), tokens, seed))
+                requests.append(Request(len(requests), prompt.tokens, seed))
         pending: list[tuple[Rollout, list[Future[Verdict]]]] = []
         gradings = Gradings(self.grader, hold_back)
         started = time.monotonic()
         for completion in self.sampler.sample(requests, temperature=temperature):
-            group = groups[completion.key // samples]
-            rollout = self._rollout(
-                group.task, requests[completion.key], completion, completion.key % samples
-            )
+            index, sample = divmod(completion.key, samples)
+            group = groups[index]
+            rollout = self._rollout(group.task, prompts[index], completion, sample)
             group.rollouts.append(rollout)
             pending.append((rollout, gradings.submit(rollout)))
             if on_progress:
@@ -95,12 +95,12 @@ class Collector:
             group.rollouts.sort(key=lambda r: r.sample)
         return Batch(step, groups, sampled - started, time.monotonic() - sampled)
 
-    def _rollout(self, task: Task, request: Request, completion: Completion, sample: int) -> Rollout:
-        text = self.policy.text(completion.tokens)
+    def _rollout(self, task: Task, prompt: Prompt, completion: Completion, sample: int) -> Rollout:
+        text = prompt.opening + self.policy.text(completion.tokens)
         return Rollout(
             task=task,
             sample=sample,
-            prompt_tokens=request.prompt_tokens,
+            prompt_tokens=prompt.tokens,
             tokens=completion.tokens,
             logprobs=completion.logprobs,
             text=text,

@@ -147,7 +147,7 @@ def run_evaluation(
     chosen = without_weak(loaded, audits)
     if weak := [task.id for task in loaded if audits.is_weak(task)]:
         display.weak(weak)
-    fitting = [t for t in chosen if len(policy.prompt_tokens(t)) <= config.sampler.max_prompt_tokens]
+    fitting = [t for t in chosen if len(policy.prompt(t).tokens) <= config.sampler.max_prompt_tokens]
     if len(fitting) < len(chosen):
         display.note(
             f"{len(chosen) - len(fitting)} tasks left out: prompt over {config.sampler.max_prompt_tokens} tokens"

@@ -70,7 +70,7 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
             start = last or warm
             policy = load_policy(warm if config.lora else start, config.model)
             data = fitting(
-                data, lambda task: len(policy.prompt_tokens(task)), config.sampler.max_prompt_tokens
+                data, lambda task: len(policy.prompt(task).tokens), config.sampler.max_prompt_tokens
             )
             grader = Grader(runner)
             data = _checked(data, grader, config, folder, display)

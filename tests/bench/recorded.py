@@ -24,7 +24,7 @@ def recorded_batch(policy: Policy, config: RunConfig, pass_rate: float, seed: in
     batch = Batch(1, [])
     for index in range(train.prompts_per_step):
         task = Task(id=str(index), prompt=next(source).prompt, tests=(StdioTest(stdin="", stdout=""),))
-        prompt = policy.prompt_tokens(task)
+        prompt = policy.prompt(task).tokens
         passing = round(pass_rate * train.samples_per_prompt)
         rewards = [1.0] * passing + [0.0] * (train.samples_per_prompt - passing)
         generator.shuffle(rewards)

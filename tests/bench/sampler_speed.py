@@ -82,7 +82,7 @@ def compare(model: Path, rounds: int) -> dict[str, object]:
 
 def batch(config: RunConfig, policy: Policy, turn: int) -> list[Request]:
     tasks = load_data(config).batch(turn + 1, PROMPTS, seed=0)
-    prompts = [policy.prompt_tokens(task) for task in tasks for _ in range(SAMPLES)]
+    prompts = [policy.prompt(task).tokens for task in tasks for _ in range(SAMPLES)]
     return [Request(i, prompt, completion_seed(turn, i)) for i, prompt in enumerate(prompts)]
 
 

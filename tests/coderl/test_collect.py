@@ -15,6 +15,7 @@ from rich.console import Console
 
 from coderl.errors import ConfigError
 from coderl.learning.rows import credited
+from coderl.model.prompts import Prompt
 from coderl.rollouts import collect
 from coderl.rollouts.batch import Batch, Group, Rollout
 from coderl.rollouts.prompts import Data
@@ -93,7 +94,7 @@ def test_the_same_program_of_a_task_is_run_once_a_batch() -> None:
 
     tasks = [Task(id=name, prompt="", tests=(StdioTest(stdin="", stdout=""),)) for name in "ab"]
     parts: list[Any] = [
-        SimpleNamespace(prompt_tokens=lambda task: [1], text=lambda tokens: texts[tokens[0]]),
+        SimpleNamespace(prompt=lambda task: Prompt("", [1]), text=lambda tokens: texts[tokens[0]]),
         SimpleNamespace(sample=sample, policy_version=0),
         SimpleNamespace(submit=submit),
         lambda verdict: verdict.score,
@@ -116,7 +117,7 @@ def test_a_completion_is_graded_while_others_are_sampled() -> None:
             assert len(submitted) == done
             yield Completion(request.key, [request.key], [-1.0], False)
 
-    policy = SimpleNamespace(prompt_tokens=lambda task: [1], text=lambda tokens: f"x = {tokens[0]}\n")
+    policy = SimpleNamespace(prompt=lambda task: Prompt("", [1]), text=lambda tokens: f"x = {tokens[0]}\n")
     sampler = SimpleNamespace(sample=sample, policy_version=0)
     parts: list[Any] = [policy, sampler, SimpleNamespace(submit=submit), lambda verdict: verdict.score]
     collect.Collector(run_config(), *parts).collect([task("a")], 3, step=1, stream="train")
@@ -145,7 +146,7 @@ def test_long_and_truncated_completions_are_rewarded_as_configured(
             for r, n in zip(requests, lengths, strict=True)
         ]
 
-    policy = SimpleNamespace(prompt_tokens=lambda task: [1], text=lambda tokens: f"x = {tokens[0]}\n")
+    policy = SimpleNamespace(prompt=lambda task: Prompt("", [1]), text=lambda tokens: f"x = {tokens[0]}\n")
     sampler = SimpleNamespace(sample=sample, policy_version=0)
     grader = SimpleNamespace(submit=lambda task, program: graded(task, 1.0))
     parts: list[Any] = [policy, sampler, grader, lambda verdict: verdict.score]

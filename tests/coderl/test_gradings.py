@@ -13,6 +13,7 @@ import pytest
 
 from analysis import report
 from coderl.config.settings import RunConfig
+from coderl.model.prompts import Prompt
 from coderl.rollouts import collect
 from coderl.rollouts.batch import Batch, Group
 from coderl.runfolder.write import RunFolder, _record
@@ -68,7 +69,7 @@ def collector(grader: FakeGrader, texts: list[str]) -> collect.Collector:
         return [Completion(r.key, [r.key % len(texts)], [-1.0], False) for r in requests]
 
     parts: list[Any] = [
-        SimpleNamespace(prompt_tokens=lambda task: [1], text=lambda tokens: texts[tokens[0]]),
+        SimpleNamespace(prompt=lambda task: Prompt("", [1]), text=lambda tokens: texts[tokens[0]]),
         SimpleNamespace(sample=sample, policy_version=0),
         grader,
         lambda verdict: verdict.score,

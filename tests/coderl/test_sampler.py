@@ -56,7 +56,7 @@ def policy(folder: Path) -> Policy:
 
 def asked(policy: Policy, count: int) -> list[Request]:
     """Two prompts in turn."""
-    prompts = [policy.prompt_tokens(TASK), policy.prompt_tokens(OTHER)]
+    prompts = [policy.prompt(TASK).tokens, policy.prompt(OTHER).tokens]
     return [Request(i, prompts[i % 2], completion_seed("test", i)) for i in range(count)]
 
 
@@ -77,7 +77,7 @@ def largest_difference(policy: Policy, completions: list[Completion]) -> float:
 
 
 def test_the_chat_template_frames_the_prompt(policy: Policy) -> None:
-    text = policy.tokenizer.decode(policy.prompt_tokens(TASK))
+    text = policy.tokenizer.decode(policy.prompt(TASK).tokens)
     assert text == "<|im_start|>user\nPrint 1.<|im_end|>\n<|im_start|>assistant\n"
 
 

@@ -1,0 +1,77 @@
+"""How a task becomes the tokens that a model is sent: nothing else decides it.
+
+chat        the task is the user's turn; a function to complete is quoted in a request, in evalplus's words
+prefilled   the same, and the answer is begun for the model: a fence, and the head of the function to complete
+completion  the task's text and nothing else
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import TemplateError
+
+from coderl.config.settings import ModelConfig
+from coderl.errors import ModelError
+from tasks.types import Task
+
+# evalplus 0.3.1, evalplus/provider/utility.py and codegen.py
+INSTRUCTION = (
+    "Please provide a self-contained Python script that solves the following problem "
+    "in a markdown code block:"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """`text` is what `tokens` stand for; it ends with `opening`, the part of the answer that the model is given."""
+
+    text: str
+    tokens: list[int]
+    opening: str = ""
+
+
+def prompt_of(task: Task, tokenizer: Any, config: ModelConfig) -> Prompt:
+    """What a model with this tokenizer is sent for `task`.
+
+    Raises:
+        ModelError: the model cannot be asked as `config` says.
+    """
+    style = config.prompt_style
+    if style == "auto":
+        style = "chat" if tokenizer.chat_template else "completion"
+    if style == "completion":
+        if config.system_prompt:
+            raise ModelError(
+                "model.system_prompt has no effect: the model is asked by completion, without turns"
+            )
+        text, opening = task.prompt, ""
+    else:
+        opening = _opening(task) if style == "prefilled" else ""
+        text = _chat(task, tokenizer, config) + opening
+    return Prompt(text, list(tokenizer.encode(text, add_special_tokens=False)), opening)
+
+
+def _chat(task: Task, tokenizer: Any, config: ModelConfig) -> str:
+    if not tokenizer.chat_template:
+        raise ModelError(
+            f"model.prompt_style={config.prompt_style} needs a chat template, and this model's tokenizer has none: "
+            "take prompt_style=completion, or the instruct version of the model"
+        )
+    system = [{"role": "system", "content": config.system_prompt}] if config.system_prompt else []
+    messages = [*system, {"role": "user", "content": _request(task)}]
+    try:
+        return str(tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+    except TemplateError as error:  # as of templates that know no system turn
+        raise ModelError(f"the model's chat template refuses the prompt: {error}") from error
+
+
+def _request(task: Task) -> str:
+    if task.style == "instruct":
+        return task.prompt
+    return f"{INSTRUCTION}\n```\n{task.prompt.strip()}\n```\n"
+
+
+def _opening(task: Task) -> str:
+    return f"```{task.language}\n" + (task.prompt if task.style == "complete" else "")
