@@ -173,7 +173,10 @@ def test_the_new_places_of_moved_keys_exist() -> None:
         ("train.steps", "section.key=value"),
         ("name.x=1", "name"),
         ("name=../escape", "name"),
-        ("model.colour=x", "keys of model are: model.dtype, model.path, model.prompt_style, model.system_prompt"),
+        (
+            "model.colour=x",
+            "keys of model are: model.dtype, model.path, model.prompt_style, model.system_prompt",
+        ),
         ("nowhere=1", "sections and keys are: data, eval, grading"),
         ("learner.schedule=kl:0", "kl:TARGET, such as kl:3e-4"),
         ("learner.schedule=step", "constant, linear, cosine or kl:TARGET"),
