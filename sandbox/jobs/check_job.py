@@ -19,7 +19,8 @@ from sandbox.inside import wire
 from sandbox.inside.supervisor import modules
 from sandbox.inside.values import codec
 from sandbox.jobs import compile_job, program_job, results
-from sandbox.jobs.process import Process
+from sandbox.jobs.ledger import Ledger
+from sandbox.jobs.process import Process, run_to_end
 from sandbox.protocol import Case, Checks, Job, Limits, Outcome, Status, TestOutcome
 
 Cells = Callable[[Role, Limits], Cell]
@@ -71,7 +72,7 @@ class Decision:
 
 def run(job: Job, work: Checks, cells: Cells, builds: Builds) -> Outcome:
     """As `program_job.run`. Raises `CellLost`."""
-    ledger = program_job.Ledger(job.limits)
+    ledger = Ledger(job.limits)
     built = builds.of(job.language, job.program, cells, job.limits.scratch_bytes)
     if built and built.error:
         refused = Decision(None, f"the checker does not compile: {built.error.message}").test()
@@ -85,27 +86,25 @@ def run(job: Job, work: Checks, cells: Cells, builds: Builds) -> Outcome:
             test, was_late = _check(job, work, case, cells("judge", job.limits), executable, ledger)
             ledger.tests.append(test)
             late += was_late
-    return replace(program_job.outcome_of(job, ledger), status=Status.OK, error=None)
+    return replace(ledger.outcome(job), status=Status.OK, error=None)
 
 
 def _check(
-    job: Job, work: Checks, case: Case, cell: Cell, executable: int | None, ledger: program_job.Ledger
+    job: Job, work: Checks, case: Case, cell: Cell, executable: int | None, ledger: Ledger
 ) -> tuple[TestOutcome, bool]:
     """The decision on `case`, and whether the checker ran out of time over it."""
-    named = modules.named_by_program(job.program) if executable is None else []
+    clock = ledger.clock(cell)
     if work.style == "function":
         text = codec.encode((case.input, case.output, case.answer), max_bytes=1 << 30)
-        payload: dict[str, object] = {"program": job.program, "case": text}
-        process = Process(cell, "check", wire.to_json(payload).encode(), job.limits, modules=named)
+        payload = wire.to_json({"program": job.program, "case": text}).encode()
+        named = modules.named_by_program(job.program)
+        process = Process(cell, "check", payload, job.limits, modules=named)
     else:
-        main, payload = start(job.program, executable, job.limits, case, work.style == "printed")
-        encoded = wire.to_json(payload).encode()
-        process = Process(cell, main, encoded, job.limits, stdin=b"", executable=executable, modules=named)
-    try:
-        frames = list(program_job.frames_of(process, ledger.clock(cell)))
-        end = program_job.finish(process)
-    finally:
-        process.close()
+        files = files_of(case, answer_first=work.style == "printed")
+        process = program_job.start_script(
+            cell, job.program, "", job.limits, executable, stdin=b"", files=files
+        )
+    frames, end = run_to_end(process, clock)
     ledger.add(end)
     if work.style == "function":
         decision = _returned(process, frames)
@@ -117,16 +116,10 @@ def _check(
     return decision.test(end.cpu_seconds), late
 
 
-def start(
-    source: str, executable: int | None, limits: Limits, case: Case, answer_first: bool = False
-) -> tuple[str, dict[str, object]]:
-    """The main and the payload of an author's program that is given files."""
+def files_of(case: Case, *, answer_first: bool = False) -> dict[str, object]:
+    """What an author's program is given: files, and their names as arguments."""
     files = {INPUT: case.input, OUTPUT: case.output, ANSWER: case.answer}
-    arguments = [INPUT, ANSWER, OUTPUT] if answer_first else [INPUT, OUTPUT, ANSWER]
-    given: dict[str, object] = {"files": files, "arguments": arguments}
-    if executable is not None:
-        return "execute", {"stack_bytes": limits.memory_bytes, **given}
-    return "stdio", {"program": source, "prelude": "", **given}
+    return {"files": files, "arguments": [INPUT, ANSWER, OUTPUT] if answer_first else [INPUT, OUTPUT, ANSWER]}
 
 
 def exited(job: Job, process: Process, frames: list[dict[str, Any]]) -> Decision:

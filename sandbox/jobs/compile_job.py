@@ -17,7 +17,8 @@ from typing import Any
 from sandbox.backends.cell import Cell, End
 from sandbox.inside import wire
 from sandbox.jobs import program_job, results
-from sandbox.jobs.process import Clock, Process
+from sandbox.jobs.ledger import Clock
+from sandbox.jobs.process import Process, run_to_end
 from sandbox.protocol import MIB, ErrorInfo, Job, Limits, Outcome, Status, Stdio, TestOutcome
 
 # Of the compiler, whatever the job's own limits are. Its output is the executable.
@@ -53,13 +54,9 @@ def build(language: str, source: str, cell: Callable[[Limits], Cell], scratch_by
     limits = replace(BUILD_LIMITS, scratch_bytes=scratch_bytes)
     payload = wire.to_json({"language": language, "program": source}).encode()
     process = Process(cell(limits), "build", payload, limits, stdin=b"")
-    try:
-        deadline = time.monotonic() + limits.wall_seconds
-        clock = Clock(process.cell, limits, spent_cpu_seconds=0.0, deadline=deadline)
-        frames = list(program_job.frames_of(process, clock))
-        end = program_job.finish(process)
-    finally:
-        process.close()
+    deadline = time.monotonic() + limits.wall_seconds
+    clock = Clock(process.cell, limits, spent_cpu_seconds=0.0, deadline=deadline)
+    frames, end = run_to_end(process, clock)
     return Built(bytes(process.streams[wire.STDOUT]), _error(process, frames), end)
 
 

@@ -14,11 +14,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sandbox.inside import wire
-from sandbox.inside.supervisor import modules
 from sandbox.jobs import check_job, compile_job, program_job, results
 from sandbox.jobs.check_job import Builds, Cells, Decision
-from sandbox.jobs.process import Clock, Process, pump
+from sandbox.jobs.ledger import Clock, Ledger
+from sandbox.jobs.process import Process, finish, pump
 from sandbox.protocol import Case, Dialogues, Job, Limits, Outcome, Status, TestOutcome
 
 # Of an interactor, beyond what its program may take: so that waiting for the program is never what ends it.
@@ -35,10 +34,7 @@ class _Side:
     frames: list[dict[str, Any]]
 
     def look(self) -> None:
-        if self.process.end is not None:
-            self.process.drain_all()
-        self.frames += self.process.frames
-        self.process.frames.clear()
+        self.frames += self.process.taken()
         if self.process.end is None and (late := self.clock.verdict()):
             self.process.kill(late)
 
@@ -57,7 +53,7 @@ def run(job: Job, work: Dialogues, cells: Cells, builds: Builds) -> Outcome:
         )
         if program.error:
             return compile_job.refused(job, program, len(work.cases))
-    ledger = program_job.Ledger(job.limits)
+    ledger = Ledger(job.limits)
     with ExitStack() as stack:
         executables = [stack.enter_context(each.opened()) if each else None for each in (program, interactor)]
         for case in work.cases:
@@ -65,7 +61,7 @@ def run(job: Job, work: Dialogues, cells: Cells, builds: Builds) -> Outcome:
                 ledger.fail(TestOutcome(status=ledger.tests[-1].status, error=ledger.tests[-1].error))
             else:
                 ledger.fail(_dialogue(job, work, case, cells, executables, ledger))
-    return program_job.outcome_of(job, ledger)
+    return ledger.outcome(job)
 
 
 def _dialogue(
@@ -74,7 +70,7 @@ def _dialogue(
     case: tuple[str, str],
     cells: Cells,
     executables: list[int | None],
-    ledger: program_job.Ledger,
+    ledger: Ledger,
 ) -> TestOutcome:
     of_program, of_interactor = executables
     extra = replace(
@@ -88,31 +84,14 @@ def _dialogue(
     said, told, heard, answered = ends[0], ends[1], ends[2], ends[3]  # it reads, program writes; and back
     sides: list[_Side] = []
     try:
-        main, payload = check_job.start(work.interactor, of_interactor, extra, Case(case[0], "", case[1]))
-        named = modules.named_by_program(work.interactor) if of_interactor is None else []
-        interactor = Process(
-            judge_cell,
-            main,
-            wire.to_json(payload).encode(),
-            extra,
-            executable=of_interactor,
-            joined=(said, answered),
-            modules=named,
+        files = check_job.files_of(Case(case[0], "", case[1]))
+        interactor = program_job.start_script(
+            judge_cell, work.interactor, "", extra, of_interactor, joined=(said, answered), files=files
         )
         clock = Clock(judge_cell, extra, spent_cpu_seconds=0.0, deadline=ledger.deadline + extra.wall_seconds)
         sides.append(_Side(interactor, clock, []))
-        main, needed = "stdio", {"program": job.program, "prelude": job.prelude}
-        named = modules.named_by_program(job.program, job.prelude) if of_program is None else []
-        if of_program is not None:
-            main, needed = "execute", {"stack_bytes": job.limits.memory_bytes}  # type: ignore[dict-item]
-        program = Process(
-            cell,
-            main,
-            wire.to_json(needed).encode(),
-            job.limits,
-            executable=of_program,
-            joined=(heard, told),
-            modules=named,
+        program = program_job.start_script(
+            cell, job.program, job.prelude, job.limits, of_program, joined=(heard, told)
         )
         sides.append(_Side(program, ledger.clock(cell), []))
         ends.remove(heard)
@@ -120,7 +99,7 @@ def _dialogue(
         ends.append(heard)
         first = _listen(sides[0], sides[1], lambda: _close(ends))
         for side in sides:
-            program_job.finish(side.process)
+            finish(side.process)
             side.look()
     finally:
         _close(ends)

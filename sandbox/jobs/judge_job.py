@@ -1,4 +1,4 @@
-"""The host's side of judge jobs: the two payloads, and the outcome from the judge's one result frame.
+"""The host's side of judge jobs: two processes, their payloads, and the outcome from the judge's one result frame.
 
 Only the judge's payload holds the test. Only the judge's frame, from a descriptor that the program's
 process does not have, makes a pass; anything missing or cut short is the program's failure.
@@ -6,27 +6,85 @@ process does not have, makes a pass; anything missing or cut short is the progra
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, cast
 
+from sandbox.backends.cell import Cell
 from sandbox.inside import wire
 from sandbox.inside.supervisor import modules
 from sandbox.inside.values.codec import CodecError, decode
-from sandbox.jobs import instrument
+from sandbox.jobs import instrument, results
+from sandbox.jobs.ledger import Clock, Ledger, over_all_tests
+from sandbox.jobs.process import Process, finish, pump
 from sandbox.protocol import ErrorInfo, Frame, Job, Judge, Outcome, Phase, Status, TestOutcome
 
 _MAX_CODE = 1 << 18  # characters of a test's code that are kept
 
 
-def program_payload(job: Job, work: Judge) -> bytes:
+def run(job: Job, work: Judge, program_cell: Cell, judge_cell: Cell) -> Outcome:
+    """As `program_job.run`: the judge's process drives the program's over a socket pair, and the program's ends with
+    it. Raises `CellLost`."""
+    ledger = Ledger(job.limits)
+    ours, theirs = socket.socketpair()
+    named = [*modules.named_by_program(job.program, job.prelude), *modules.for_values(job.program)]
+    with ExitStack() as stack:
+        with ours, theirs:
+            clocks = [ledger.clock(program_cell)]
+            payload, rpc = program_payload(job), ours.fileno()
+            served = Process(program_cell, "serve", payload, job.limits, rpc=rpc, modules=named)
+            stack.enter_context(closing(served))
+            clocks.append(ledger.clock(judge_cell))
+            payload, rpc = judge_payload(work), theirs.fileno()
+            judge = Process(judge_cell, "judge", payload, job.limits, rpc=rpc, modules=judge_modules(work))
+            stack.enter_context(closing(judge))
+        frames = _watch(served, judge, clocks)
+        keep_code(work, frames)
+        for process in (served, judge):
+            ledger.add(finish(process))
+    return _outcome(job, frames, _interruption(served, judge), ledger)
+
+
+def _watch(served: Process, judge: Process, clocks: Sequence[Clock]) -> list[dict[str, Any]]:
+    """The judge's frames, until it has ended; both are killed where one is out of time."""
+    frames: list[dict[str, Any]] = []
+    while judge.end is None:
+        pump(
+            [each for each in (served, judge) if each.end is None],
+            min(clock.remaining_seconds() for clock in clocks),
+        )
+        served.frames.clear()  # nothing that the program sends here counts
+        for clock in clocks if judge.frames and judge.end is None else ():
+            clock.next_test()
+        frames += judge.taken()
+        for process, clock in zip((served, judge), clocks, strict=True):
+            if process.end is None and (late := clock.verdict()):
+                served.kill(late)
+                limit = over_all_tests(clock.limits) if clock.job_is_over else "time"
+                judge.kill(late, f"{limit} ran out in the {process.cell.role} cell")
+    return frames + judge.taken()
+
+
+def _interruption(served: Process, judge: Process) -> TestOutcome | None:
+    """How a judge's run was cut short, or None where the judge came to its own end."""
+    for process in (served, judge):
+        if process.end is not None and process.end.memory:
+            return results.cut_short(process, process.end, "call")
+    if judge.end is not None and (judge.verdict is not None or judge.end.code != 0):
+        return results.cut_short(judge, judge.end, "call")
+    return None
+
+
+def program_payload(job: Job) -> bytes:
     """What `serve` reads: the program, and nothing of its test."""
     fields = {"program": job.program, "prelude": job.prelude, "output_bytes": job.limits.output_bytes}
     return wire.to_json(fields).encode()
 
 
-def judge_payload(job: Job, work: Judge) -> bytes:
+def judge_payload(work: Judge) -> bytes:
     """What `judge` reads: the test and the prompt, and nothing of the program."""
     return _prepared(work).payload
 
@@ -80,13 +138,8 @@ def _plan(work: Judge) -> dict[str, Any]:
         return {"broken": f"the test or its prompt is not Python: {type(error).__name__}: {error}"}
 
 
-def outcome(
-    job: Job,
-    frames: Sequence[Mapping[str, Any]],
-    stopped: TestOutcome | None,
-    *,
-    cpu_seconds: float,
-    peak_bytes: int,
+def _outcome(
+    job: Job, frames: Sequence[Mapping[str, Any]], stopped: TestOutcome | None, ledger: Ledger
 ) -> Outcome:
     """The outcome of a judge's run that sent `frames`; `stopped` says how it was cut short, if it was."""
     result = next((frame for frame in frames if "passed" in frame), None)
@@ -112,8 +165,8 @@ def outcome(
         tests=tests,
         passed=passed,
         error=error,
-        cpu_seconds=cpu_seconds,
-        peak_memory_bytes=peak_bytes,
+        cpu_seconds=ledger.cpu_seconds,
+        peak_memory_bytes=ledger.peak_bytes,
         detail=detail,
     )
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Any
 
 from sandbox.backends.cell import Cell, End
+from sandbox.errors import CellLost
 from sandbox.inside import wire
+from sandbox.jobs.ledger import Clock
 from sandbox.protocol import Limits, Status
 
 _CHUNK = 1 << 18
@@ -18,7 +22,8 @@ _PENDING_FRAMES = 50_000
 # processor from the program; most have ended before the first look.
 _LOOK_SECONDS = 0.02
 _MUCH = 1 << 15  # bytes in a pipe: a sender of so much is read without pause
-MAX_SLOWDOWN = 4.0  # a job may take so many times its CPU seconds by the wall clock, on a busy machine
+_GRACE_SECONDS = 0.5  # to exit, once all results are in
+_KILL_SECONDS = 5.0  # before an unanswered request to kill is repeated
 
 
 class Process:
@@ -43,11 +48,10 @@ class Process:
         """With `stdin`, descriptors 0 to 2 are pipes to us; else /dev/null. `rpc` becomes 5, `executable` 6;
         `joined` become 0 and 1."""
         self.cell = cell
-        self.frames: list[dict[str, object]] = []
+        self.frames: list[dict[str, Any]] = []
         self.streams: dict[int, bytearray] = {}  # stdout and stderr by descriptor number
         self.verdict: Status | None = None
         self.complaint = ""  # what was wrong with what it sent
-        self.at_end: Callable[[], None] | None = None  # called once, before its last results are taken in
         self._limits = limits
         self._partial = bytearray()
         self._frame_bytes = 0  # of all frames so far
@@ -97,11 +101,6 @@ class Process:
             self.complaint = complaint
             self.cell.kill()
 
-    def tell_end(self) -> None:
-        at_end, self.at_end = self.at_end, None
-        if at_end is not None:
-            at_end()
-
     def close(self) -> None:
         for descriptor in self._ours.values():
             os.close(descriptor)
@@ -122,6 +121,13 @@ class Process:
         self._feed()
         moved = [self._drain(number) for number in list(self._ours) if number != wire.STDIN]
         self.busy |= max(moved, default=0) >= _MUCH
+
+    def taken(self) -> list[dict[str, Any]]:
+        """The frames that came since the last time; all there will be, if the process has ended."""
+        if self.end is not None:
+            self.drain_all()
+        frames, self.frames = self.frames, []
+        return frames
 
     def drain_all(self) -> None:
         """Take in what is left in the pipes of an ended process."""
@@ -211,69 +217,43 @@ def pump(processes: Sequence[Process], timeout_seconds: float) -> None:
             process.cell.read()
         if process.end is None:
             process.transfer()
-        else:
-            process.tell_end()
 
 
-class Clock:
-    """Watches the time of a process's current test; CPU time first, wall time as the backstop.
+def frames_of(process: Process, clock: Clock, results_expected: int = 0) -> Iterator[dict[str, Any]]:
+    """The process's frames as they come, until it has ended; it is killed where it is out of time.
 
-    CPU time is the supervisor's count of the whole process tree, never the program's claim. The host decides when a
-    test ends: frames that a program writes itself change nothing.
+    Each of the first `results_expected` results begins a test and restarts the clock. No other frame does.
     """
+    while process.end is None:
+        pump([process], clock.remaining_seconds())
+        frames = process.taken()
+        if frames and process.end is None and results_expected > 0:
+            clock.next_test()
+        results_expected -= len(frames)
+        yield from frames
+        if process.end is None and (late := clock.verdict()):
+            process.kill(late)
+    yield from process.taken()
 
-    _SLACK_SECONDS = 0.05  # how old the count at a test's beginning may be
 
-    def __init__(self, cell: Cell, limits: Limits, *, spent_cpu_seconds: float, deadline: float) -> None:
-        """`spent_cpu_seconds`: by the job's earlier processes. `deadline`: of the job, by the monotonic clock, if it
-        used no more CPU: what it uses moves it by `MAX_SLOWDOWN` times that."""
-        self._cell = cell
-        self.limits = limits
-        self._spent = spent_cpu_seconds
-        self._deadline = deadline
-        self._cpu_at_start = self._cpu = 0.0
-        self._started = self._looked = time.monotonic()
+def finish(process: Process) -> End:
+    """Wait until the process has ended; kill it if it does not end by itself. Raises `CellLost`."""
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while process.end is None:
+        pump([process], deadline - time.monotonic())
+        if process.end is None and time.monotonic() >= deadline:
+            process.cell.kill()
+            deadline += _KILL_SECONDS
+    process.drain_all()
+    if process.never_began:
+        raise CellLost(f"{process.cell.role} cell: a process could not be set up")
+    return process.end
 
-    def next_test(self) -> None:
-        now = time.monotonic()
-        if now - self._looked > self._SLACK_SECONDS:
-            self._look(now)
-        self._cpu_at_start = self._cpu
-        self._started = now
 
-    def remaining_seconds(self) -> float:
-        """How long nothing can happen that `verdict` would report."""
-        now = time.monotonic()
-        return max(0.01, min(self._looked + self._cpu_left(), self._wall_end()) - now)
-
-    def verdict(self) -> Status | None:
-        """Whether the current test, or the job, is out of time."""
-        now = time.monotonic()
-        if now < min(self._wall_end(), self._looked + self._cpu_left()):
-            return None
-        self._look(now)
-        if now >= self._wall_end():
-            return Status.WALL_TIMEOUT
-        return Status.CPU_TIMEOUT if self._cpu_left() <= 0 else None
-
-    @property
-    def job_is_over(self) -> bool:
-        """Whether, by the last look, it is all tests together that used up their CPU time."""
-        return self._cpu_of_job_left() <= 0
-
-    def _cpu_left(self) -> float:
-        of_test = self.limits.cpu_seconds - (self._cpu - self._cpu_at_start)
-        return min(of_test, self._cpu_of_job_left())
-
-    def _cpu_of_job_left(self) -> float:
-        return self.limits.total_cpu_seconds - self._spent - self._cpu
-
-    def _wall_end(self) -> float:
-        return min(self._started + self.limits.wall_seconds, self._deadline + MAX_SLOWDOWN * self._cpu)
-
-    def _look(self, now: float) -> None:
-        self._cpu = self._cell.cpu_seconds()
-        self._looked = now
+def run_to_end(process: Process, clock: Clock) -> tuple[list[dict[str, Any]], End]:
+    """All frames of a process that is one test, and its end. Raises `CellLost`."""
+    with closing(process):
+        return list(frames_of(process, clock)), finish(process)
 
 
 def _sealed(payload: bytes) -> int:

@@ -13,8 +13,9 @@ from typing import Any
 from sandbox.backends.cell import Cell
 from sandbox.inside import wire
 from sandbox.inside.supervisor import modules
-from sandbox.jobs import judge_job, program_job, results
-from sandbox.jobs.process import Process
+from sandbox.jobs import judge_job, results
+from sandbox.jobs.ledger import Ledger
+from sandbox.jobs.process import Process, run_to_end
 from sandbox.protocol import ErrorInfo, Job, Judge, Limits, Outcome, TestOutcome
 
 _MAX_UNITS = 10_000
@@ -23,16 +24,13 @@ _MAX_UNITS = 10_000
 def run(job: Job, work: Judge, cell: Cell) -> Outcome:
     """As `program_job.run`. Raises `CellLost`."""
     number = secrets.token_hex(16)
-    own = wire.to_json({"run": number}).encode()[:-1] + b"," + judge_job.program_payload(job, work)[1:]
-    payload = own[:-1] + b"," + judge_job.judge_payload(job, work)[1:]
+    own = wire.to_json({"run": number}).encode()[:-1] + b"," + judge_job.program_payload(job)[1:]
+    payload = own[:-1] + b"," + judge_job.judge_payload(work)[1:]
     named = {*modules.named_by_program(job.program, job.prelude), *judge_job.judge_modules(work)}
-    ledger = program_job.Ledger(_limits(job, work))
+    ledger = Ledger(_limits(job, work))
+    clock = ledger.clock(cell)
     process = Process(cell, "together", payload, ledger.limits, modules=sorted(named))
-    try:
-        frames = list(program_job.frames_of(process, ledger.clock(cell)))
-        end = program_job.finish(process)
-    finally:
-        process.close()
+    frames, end = run_to_end(process, clock)
     ledger.add(end)
     claim = next((frame for frame in frames if frame.get("run") == number), None)
     stopped = None

@@ -13,7 +13,7 @@ from sandbox.errors import CapacityError
 from sandbox.pool import prelude
 from sandbox.pool.capacity import check_slots
 from sandbox.pool.outage import Opener
-from sandbox.pool.queue import MAX_PRIORITY, JobQueue, QueuedJob
+from sandbox.pool.queue import MAX_PRIORITY, JobQueue
 from sandbox.pool.slot import Slot
 from sandbox.protocol import Checks, Dialogues, Job, Limits, Outcome, Stdio
 
@@ -162,22 +162,10 @@ class Pool:
                 ready.set_exception(error)
                 return
             ready.set_result(None)
-            self._run_all(slot)
+            while queued := self._queue.get():
+                try:
+                    queued.future.set_result(slot.run(queued.job, queued.future))
+                except BaseException as error:  # noqa: BLE001 - ours: the waiting caller has to learn of it
+                    queued.future.set_exception(error)
         finally:
             slot.close()
-
-    def _run_all(self, slot: Slot) -> None:
-        """Reads a job's last results while the next job, if there is one, already runs."""
-        ahead: QueuedJob | None = None
-
-        def begin_next() -> None:
-            nonlocal ahead
-            if ahead := self._queue.get(wait=False):
-                slot.begin(ahead.job, ahead.future)
-
-        while queued := ahead or self._queue.get():
-            ahead = None
-            try:
-                queued.future.set_result(slot.run(queued.job, queued.future, begin_next))
-            except BaseException as error:  # noqa: BLE001 - ours: the waiting caller has to learn of it
-                queued.future.set_exception(error)

@@ -43,15 +43,13 @@ class JobQueue:
             self._changed.notify()
         return future
 
-    def get(self, *, wait: bool = True) -> QueuedJob | None:
-        """A job that nobody has cancelled, from now on running. None: closed, or empty where it does not `wait`."""
+    def get(self) -> QueuedJob | None:
+        """Waits for a job that nobody has cancelled, from now on running. None: the queue is closed."""
         with self._changed:
             while not self._closed:
                 while queued := self._pop():
                     if queued.future.set_running_or_notify_cancel():
                         return queued
-                if not wait:
-                    return None
                 self._changed.wait()
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sandbox.backends.base import Backend, as_text
@@ -53,7 +53,6 @@ class Slot:
         self._lock = threading.Lock()
         self._current: object = None  # what the caller knows the job by that has the cells
         self._cancelled = False
-        self._begun: program_job.Begun | None = None
 
     @property
     def busy(self) -> bool:
@@ -63,22 +62,17 @@ class Slot:
         """Open the program cell now. Raises `BackendError`."""
         self.languages = self._cell("program", self._limits).languages
 
-    def run(self, job: Job, handle: object = None, freed: Callable[[], None] = lambda: None) -> Outcome:
-        """Raises only `PoolClosedError`, and `JobCancelledError` after `cancel(handle)`.
-
-        `freed` is called when `job` has no more use for the cells, and may `begin` the one that is run next.
-        """
+    def run(self, job: Job, handle: object = None) -> Outcome:
+        """Raises only `PoolClosedError`, and `JobCancelledError` after `cancel(handle)`."""
         started = time.monotonic()
-        if self._current is not handle:
-            self._hand_over(handle)
+        self._hand_over(handle)
         try:
-            found = self._attempt_all(job, freed)
+            found = self._attempt_all(job)
         except JobCancelledError:
             self.close()
             raise
         finally:
-            if self._current is handle:
-                self._hand_over(None)
+            self._hand_over(None)
         return replace(
             found,
             backend=self._backend.name,
@@ -86,20 +80,6 @@ class Slot:
             unenforced=self._backend.unenforced,
             wall_seconds=time.monotonic() - started,
         )
-
-    def begin(self, job: Job, handle: object) -> None:
-        """Start `job` in the cells that there are, if they will do; the next `run` must be of it."""
-        self._hand_over(handle)
-        roles: set[Role] = {"program", "judge"} if isinstance(job.work, Judge) else {"program"}
-        cells = [self._cells[role] for role in roles & set(self._cells)]
-        if not program_job.can_begin(job) or len(cells) < len(roles) or any(map(_is_worn_out, cells)):
-            return
-        try:
-            self._begun = program_job.begin(
-                job, self._cell("program", job.limits), lambda: self._cell("judge", job.limits)
-            )
-        except Exception as error:  # noqa: BLE001 - `run` meets it again, and deals with it
-            _log.info("job %s does not begin ahead: %s", job.id, error)
 
     def stop(self) -> None:
         """Make a running job end with `PoolClosedError`."""
@@ -121,11 +101,11 @@ class Slot:
         with self._lock:
             self._current, self._cancelled = handle, False
 
-    def _attempt_all(self, job: Job, freed: Callable[[], None]) -> Outcome:
+    def _attempt_all(self, job: Job) -> Outcome:
         lost: list[CellLost] = []
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                outcome = self._attempt(job, freed)
+                outcome = self._attempt(job)
                 return outcome if attempt == 1 else replace(outcome, attempts=attempt)
             except BackendError as error:
                 return _failed(job, Status.INFRA, f"no cell could be opened: {error}", attempt)
@@ -151,10 +131,8 @@ class Slot:
         status = Status.MEMORY if lost[-1].memory else Status.KILLED
         return status, "a program known to be good ran well there"
 
-    def _attempt(self, job: Job, freed: Callable[[], None] = lambda: None) -> Outcome:
+    def _attempt(self, job: Job) -> Outcome:
         """Run `job` once; cells that it left in doubt are replaced. Raises `CellLost`, `BackendError`."""
-        begun, self._begun = self._begun, None
-        assert begun is None or begun.job is job, "results would be another program's"
         program_job.prepare(job)  # raised to the caller: nothing that the program did
         try:
             if isinstance(job.work, Checks):
@@ -167,7 +145,7 @@ class Slot:
             if isinstance(job.work, Judge) and job.work.in_process:
                 return together_job.run(job, job.work, self._cell("together", job.limits))
             program_cell = self._cell("program", job.limits)
-            return program_job.run(job, program_cell, lambda: self._cell("judge", job.limits), begun, freed)
+            return program_job.run(job, program_cell, lambda: self._cell("judge", job.limits))
         except OSError as error:  # such as no descriptors left
             raise CellLost(f"this host failed: {as_text(error)}", ours=True) from error
         except SandboxError:
@@ -176,10 +154,8 @@ class Slot:
             _log.exception("job %s could not be taken in", job.id)
             raise CellLost(f"what it sent could not be taken in: {type(error).__name__}") from error
         finally:
-            if begun is not None:
-                begun.close()
             for role, cell in list(self._cells.items()):
-                if _is_worn_out(cell) and self._begun is None:
+                if _is_worn_out(cell):
                     self._discard(role)
 
     def _cell(self, role: Role, limits: Limits) -> Cell:

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from sandbox.daemon.server import Place, Server
 from sandbox.errors import JobCancelledError
-from sandbox.pool.queue import MAX_PRIORITY, JobQueue
+from sandbox.pool.queue import MAX_PRIORITY, JobQueue, QueuedJob
 from sandbox.protocol import Call, Calls, Job, Outcome, Status, TestOutcome
 
 
@@ -30,6 +30,7 @@ class FakePool:
         self.jobs: list[Job] = []  # those that began, in order
         self.held: dict[str, Future[Outcome]] = {}  # those that run
         self.queue = JobQueue()
+        self.lock = threading.Lock()
         self.cancelled: list[str] = []
         self.closed = False
 
@@ -59,11 +60,15 @@ class FakePool:
         return self.submit(job).result()
 
     def _begin(self) -> None:
-        while len(self.held) < self.slots and (queued := self.queue.get(wait=False)):
+        while queued := self._next():
             self.jobs.append(queued.job)
             self.held[queued.job.id] = queued.future
             if self.auto:
                 self.finish(queued.job.id)
+
+    def _next(self) -> QueuedJob | None:
+        with self.lock:
+            return self.queue.get() if len(self.held) < self.slots and len(self.queue) else None
 
     def finish(self, job_id: str, status: Status = Status.OK) -> None:
         outcome = Outcome(

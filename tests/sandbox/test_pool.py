@@ -27,7 +27,7 @@ from sandbox.inside import wire
 from sandbox.inside.supervisor import landlock
 from sandbox.inside.values.codec import CodecError
 from sandbox.jobs import program_job as runs_module
-from sandbox.jobs.process import Clock
+from sandbox.jobs.ledger import Clock
 from sandbox.pool import outage
 from sandbox.pool import slot as slot_module
 from sandbox.pool.pool import Pool
@@ -210,25 +210,7 @@ def one(request: pytest.FixtureRequest) -> Iterator[Pool]:
         yield pool
 
 
-def test_the_next_job_runs_while_results_are_taken_in(one: Pool) -> None:
-    (cell,) = cells(one)
-    begun: list[int] = []
-    judge = Judge(kind="script", test="assert f(1) == 2\n", entry_point="f")
-    judged = Job(id="judged", program=DOUBLE, work=judge, limits=LIMITS)
-    assert one.run(judged).passed  # its judge's cell is open from now on
-    before = cell.run.number
-    futures = [one.submit(each) for each in (job(SLOW, 1), judged, judged, job(DOUBLE, 4))]
-    for future in futures:
-        future.add_done_callback(lambda _: begun.append(cell.run.number - before))
-    first, *passed, last = (future.result() for future in futures)
-    assert (first.tests[0].value, last.tests[0].value) == (1, 8)
-    assert all(outcome.passed for outcome in passed)
-    assert begun == [2, 3, 4, 4]
-
-
-def test_only_one_job_begins_ahead_however_ends_are_learned_of(
-    one: Pool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_jobs_come_to_their_end_however_it_is_learned_of(one: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Here by looking at the time that processes have used, long after all of them have ended."""
 
     def look(clock: Clock) -> None:
@@ -243,22 +225,22 @@ def test_only_one_job_begins_ahead_however_ends_are_learned_of(
     assert all(outcome.passed for outcome in outcomes[:3]) and outcomes[3].tests[0].value == 1
 
 
-def test_a_job_that_begins_ahead_can_be_cancelled(one: Pool) -> None:
-    first, ahead = one.submit(job(SLOW, 1)), one.submit(job("while True: pass\n"))
-    first.add_done_callback(lambda _: one.cancel(ahead))
+def test_a_job_can_be_cancelled_as_it_is_about_to_begin(one: Pool) -> None:
+    first, next_one = one.submit(job(SLOW, 1)), one.submit(job("while True: pass\n"))
+    first.add_done_callback(lambda _: one.cancel(next_one))
     later = one.submit(job())
     assert first.result().tests[0].value == 1
-    with pytest.raises(JobCancelledError):
-        ahead.result(timeout=20)
+    with pytest.raises(CancelledError):
+        next_one.result(timeout=20)
     assert later.result().attempts == 1
 
 
-def test_a_job_that_begins_ahead_is_tried_again_where_its_cell_is_lost(one: Pool) -> None:
-    first, ahead = one.submit(job(SLOW, 1)), one.submit(job(SLOW, 2))
+def test_a_job_is_tried_again_where_its_cell_is_lost_before_it_begins(one: Pool) -> None:
+    first, second = one.submit(job(SLOW, 1)), one.submit(job(SLOW, 2))
     (cell,) = cells(one)
     first.add_done_callback(lambda _: destroy_cell(cell))
     assert first.result().attempts == 1
-    outcome = ahead.result()
+    outcome = second.result()
     assert (outcome.tests[0].value, outcome.attempts) == (2, 2)
 
 
