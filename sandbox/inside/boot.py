@@ -14,7 +14,8 @@ from typing import Any
 from sandbox.inside import rehearsal, wire
 from sandbox.inside.candidate import languages
 from sandbox.inside.supervisor import interpreter, modules, seccomp
-from sandbox.inside.supervisor.supervisor import OWN_FILES, Supervisor, settle, without_fork_hooks
+from sandbox.inside.supervisor.entering import OWN_FILES
+from sandbox.inside.supervisor.supervisor import Supervisor
 
 
 def main(argv: list[str]) -> None:
@@ -39,7 +40,7 @@ def main(argv: list[str]) -> None:
         control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         control.connect(settings["socket"])
     control = socket.socket(fileno=wire.set_aside(control.detach()))
-    with without_fork_hooks() as fork_hooks:
+    with interpreter.without_fork_hooks() as fork_hooks:
         _preload()
         mains = _load_mains(settings["role"])
         rehearse = {"program": rehearsal.program, "judge": rehearsal.judge}.get(settings["role"])
@@ -64,7 +65,7 @@ def main(argv: list[str]) -> None:
     seccomp.install_filter()
     supervisor.rehearse(rehearsal.TIMES)
     gc.disable()
-    settle()
+    interpreter.settle()
     supervisor.serve()
 
 

@@ -19,9 +19,8 @@ from sandbox.inside.values.codec import (
     Encoder,
     Opaque,
     decode,
-    decode_all,
     encode,
-    encode_all,
+    load,
 )
 
 TEXT = st.text(st.characters(codec=None), max_size=8)  # lone surrogates too
@@ -76,7 +75,7 @@ def test_plain_values_return_exactly(value):
 
 @given(st.lists(VALUES, max_size=4))
 def test_several_values_return_exactly(values):
-    assert shape(decode_all(encode_all(values))) == shape(values)
+    assert shape(decode(encode(values))) == shape(values)
 
 
 def test_integers_beyond_the_digit_limit_cross_in_linear_time():
@@ -166,7 +165,7 @@ def test_the_type_name_is_past_the_metaclass():
 def test_identity_of_containers_is_kept_across_values():
     shared, keyed, unique, raw = [1], {"k": 1}, {3}, bytearray(b"x")
     values = [shared, (shared, keyed), [keyed, unique, raw], {"s": unique, "r": raw}]
-    first, (second, third), (fourth, fifth, sixth), named = decode_all(encode_all(values))
+    first, (second, third), (fourth, fifth, sixth), named = decode(encode(values))
     assert first is second and third is fourth and fifth is named["s"] and sixth is named["r"]
 
 
@@ -174,7 +173,7 @@ def test_a_cycle_crosses_only_where_it_is_allowed():
     loop: list = [{}]
     loop[0]["self"] = loop
     text = encode(loop)
-    returned = decode(text, cyclic=True)
+    returned = Decoder(cyclic=True).value(load(text))
     assert returned[0]["self"] is returned
     with pytest.raises(CodecError, match="contains itself"):
         decode(text)
@@ -299,7 +298,7 @@ JSON = st.recursive(
 @given(JSON, st.booleans())
 def test_any_json_decodes_or_is_refused(node, cyclic):
     try:
-        value = decode(json.dumps(node), cyclic=cyclic)
+        value = Decoder(cyclic=cyclic).value(load(json.dumps(node)))
     except CodecError:
         return
     if not cyclic:

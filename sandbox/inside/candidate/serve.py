@@ -18,122 +18,23 @@ answer, but no more than its functions could have returned.
 
 from __future__ import annotations
 
-import copy
-import operator
 import sys
 import types
 from collections import namedtuple
-from collections.abc import Callable
 from typing import Any
 
 from sandbox.inside import wire
 from sandbox.inside.bridge import about, extended, valued
 from sandbox.inside.bridge.known import KNOWN, MADE, KnownClasses
-from sandbox.inside.bridge.peer import ARITHMETIC, Peer
+from sandbox.inside.bridge.peer import Peer
 from sandbox.inside.candidate import program
+from sandbox.inside.candidate.judge_functions import JudgeFunction, JudgeIterator, JudgePlainFunction
+from sandbox.inside.candidate.operations import OPERATIONS, SPECIAL_METHODS
 from sandbox.inside.candidate.replaced import Replaced
 from sandbox.inside.values.codec import CodecError, Decoder, Encoder
 
 _MAX_CHAIN = 4  # causes of causes that cross
 MODULE = "solution"  # the name under which KodCode's tests import the program
-
-# What a judge's proxy can do is what its class has of these.
-SPECIAL_METHODS = (
-    *("__call__", "__get__", "__iter__", "__next__", "__reversed__", "__len__", "__bool__", "__contains__"),
-    *("__getitem__", "__setitem__", "__delitem__", "__enter__", "__exit__", "__hash__"),
-    *("__int__", "__float__", "__complex__", "__index__", "__bytes__", "__round__", "__abs__", "__neg__"),
-    *("__pos__", "__invert__", "__await__", "__aiter__", "__anext__", "__aenter__", "__aexit__"),
-)
-
-
-OPERATIONS: dict[str, Callable[..., Any]] = {
-    "getattr": getattr,
-    "setattr": setattr,
-    "delattr": delattr,
-    "dir": dir,
-    "call": lambda function, *args, **kwargs: function(*args, **kwargs),
-    "iter": iter,
-    "aiter": aiter,
-    "next": lambda iterator: next(iterator),
-    "reversed": reversed,
-    "len": len,
-    "bool": bool,
-    "hash": hash,
-    "str": str,
-    "repr": repr,
-    "format": format,
-    "int": int,
-    "float": float,
-    "complex": complex,
-    "bytes": bytes,
-    "index": operator.index,
-    "round": round,
-    "abs": abs,
-    "divmod": divmod,
-    "contains": operator.contains,
-    "getitem": operator.getitem,
-    "setitem": operator.setitem,
-    "delitem": operator.delitem,
-    "enter": lambda manager: type(manager).__enter__(manager),
-    "exit": lambda manager, error: type(manager).__exit__(
-        manager, type(error) if error else None, error, None
-    ),
-    **{
-        name: getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge", "neg", "pos", "invert")
-    },
-    **{name: getattr(operator, f"__{name}__") for name in ARITHMETIC},
-    **{f"i{name}": getattr(operator, f"__i{name}__") for name in ARITHMETIC},
-    "isinstance": isinstance,
-    "issubclass": issubclass,
-    "content": valued.content,
-    "copy": copy.copy,
-    "deepcopy": copy.deepcopy,
-    **{each.__name__: each for each in (about.signature, about.code, about.data_fields)},
-}
-
-
-class JudgeFunction:
-    """A callable of the judge's. It can be called, asked for its signature, and nothing else."""
-
-    __slots__ = (
-        "__dict__",
-        "__weakref__",
-        "_number",
-        "_peer",
-    )  # `functools.wraps` copies what is in `__dict__`
-
-    def __init__(self, peer: ProgramPeer, number: int, texts: dict[str, str]) -> None:
-        self._peer = peer
-        self._number = number
-        vars(self).update(texts)
-
-    def __call__(self, *args: object, **kwargs: object) -> object:
-        return self._peer.request("call", (self, *args), kwargs)
-
-    @property
-    def __signature__(self) -> Any:
-        return about.made_signature(self._peer.request("signature", (self,)))
-
-    @property
-    def __code__(self) -> Any:
-        return about.made_code(self._peer.request("code", (self,)))
-
-
-class JudgePlainFunction(JudgeFunction):
-    """One that becomes a method where it is an attribute of a class."""
-
-    def __get__(self, instance: object, owner: object = None) -> object:
-        return self if instance is None else types.MethodType(self, instance)
-
-
-class JudgeIterator(JudgeFunction):
-    """An iterator of the judge's; calling its handle gives the next item."""
-
-    def __iter__(self) -> JudgeIterator:
-        return self
-
-    def __next__(self) -> object:
-        return self()
 
 
 class ProgramPeer(Peer):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import sys
-import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -12,9 +11,9 @@ from sandbox.inside.bridge import about, valued
 from sandbox.inside.bridge.known import KNOWN, MADE, is_named_tuple
 from sandbox.inside.bridge.peer import ARITHMETIC, LIKE_COMPARISONS, LIKE_QUESTIONS, BrokenPeer
 from sandbox.inside.bridge.shared_files import TooMuch, UnsafeFile
-from sandbox.inside.judge import lent
-from sandbox.inside.judge.descriptions import Descriptions, handle_of, never_excused
-from sandbox.inside.judge.proxies import TOLD, CandidateClass, Proxy, awaited_there, is_opaque
+from sandbox.inside.judge.descriptions import handle_of, never_excused
+from sandbox.inside.judge.passed import Passed
+from sandbox.inside.judge.proxies import CandidateClass, Proxy, awaited_there, is_opaque
 from sandbox.inside.judge.seen import Record
 from sandbox.inside.values.codec import CodecError, Decoder, Encoder
 from sandbox.inside.values.plain import parts_of
@@ -44,7 +43,7 @@ _MADE: dict[str, Callable[[Any], Any]] = {
 }
 
 
-class Candidate(Descriptions):
+class Candidate(Passed):
     """The program's process. Any description that it sends may be false; none may break the judge."""
 
     def __init__(self, descriptor: int, record: Record) -> None:
@@ -64,7 +63,6 @@ class Candidate(Descriptions):
             int, int
         ] = {}  # by handle of a changing value: after which request it was up to date
         self.environment: JudgeSide | None = None  # where the test names any of it
-        self._failed_assert: AssertionError | None = None  # of the test's, raised within the program's call
         self._printed = 0
         self._driven: dict[int, Any] = {}  # by handle of a coroutine
 
@@ -85,9 +83,9 @@ class Candidate(Descriptions):
         except CodecError as problem:
             self.record.refuse(f"the test passes what cannot cross to the program: {problem}")
         except Exception as error:
-            self._check_swallowed(error)
+            self.check_swallowed(error)
             raise
-        self._check_swallowed(None)
+        self.check_swallowed(None)
         if self.environment is not None and (warning := self.environment.warned()) is not None:
             if isinstance(warning, (StopIteration, StopAsyncIteration, *never_excused())):
                 self.record.spoil(type(warning).__name__, str(warning.args)[:1000])
@@ -261,12 +259,6 @@ class Candidate(Descriptions):
             self._driven[number] = awaited_there(coroutine, "__await__")
         return self._driven[number]
 
-    def _check_swallowed(self, error: Exception | None) -> None:
-        """The program may not catch a failed assert in a function that the test passed to it."""
-        failed, self._failed_assert = self._failed_assert, None
-        if failed is not None and failed is not error:
-            self.record.spoil("AssertionError", str(failed), "wrong")
-
     def _send(self, message: dict[str, Any]) -> None:
         """Also says what the test changed in the environment that it shares with the program."""
         if self.environment is not None:
@@ -331,81 +323,3 @@ class Candidate(Descriptions):
             object.__setattr__(value, "_coderl_handle", number)
             self._objects[number] = value
         return self._objects[number]
-
-    # The judge's objects, on their way to the program: functions to call, and nothing else.
-
-    def describe(self, value: Any) -> object | None:
-        if isinstance(value, CandidateClass):
-            return {"mine": value._coderl_class_handle}
-        if isinstance(value, Proxy):
-            return {"mine": value._coderl_handle}
-        if isinstance(value, BaseException):
-            return self.describe_error(value)
-        if type(value) is types.FunctionType:
-            return {"h": self.handles.number(value), "binds": True, "texts": about.of_function(value)}
-        if (can := lent.can(value)) is not None:
-            return {"h": self.handles.number(value), "can": can}
-        if hasattr(type(value), "__next__"):
-            return {"h": self.handles.number(value), "iterator": True}
-        if callable(value):
-            return {"h": self.handles.number(value), "texts": about.of_function(value)}
-        self.record.refuse(f"the test passes an object of {type(value).__qualname__}, which cannot cross")
-
-    def describe_error(self, error: BaseException) -> object:
-        handle = vars(error).get("_coderl_handle")
-        if handle is not None:
-            return {"mine": handle}
-        if not isinstance(error, (Exception, KeyboardInterrupt, SystemExit, GeneratorExit)):
-            if self.record.unsupported is None and self.record.failure is None:
-                self.record.unsupported = f"the test raised {type(error).__name__} into the program"
-            raise error
-        args = () if isinstance(error, AssertionError) else error.args  # its text may hold what is expected
-        return {
-            "error": [f"{base.__module__}:{base.__qualname__}" for base in type(error).__mro__[:-1]],
-            "args": self.encoder().node(args),
-            "has": self.encoder().node(_own_attributes(error)),
-            "h": self.handles.number(error),
-        }
-
-    def perform(self, do: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
-        if (
-            do not in ("call", "use", *TOLD.values())
-            or len(args) < 1 + (do == "use")
-            or args[0] not in self.handles
-        ):
-            self.record.spoil("BrokenProtocol", "the program asked for what it was not given")
-        function, *rest = args
-        try:
-            if do == "use":
-                operation, *rest = rest
-                return lent.use(function, operation, tuple(rest), kwargs, self._is_plain)
-            if do != "call":
-                return getattr(about, do)(function)
-            if lent.can(function) is None and hasattr(type(function), "__next__"):
-                return next(function)
-            return function(*rest, **kwargs)
-        except AssertionError as failed:
-            self._failed_assert = failed
-            raise
-        except lent.NotLent as problem:
-            self.record.spoil("BrokenProtocol", f"the program asked for {problem}")
-
-    def _is_plain(self, value: object) -> bool:
-        def own(found: object) -> object:
-            if found not in self.handles:
-                raise CodecError("an object of the program's")
-            return {"foreign": 0}
-
-        try:
-            Encoder(foreign=lambda encoder, found, depth: own(found), wide=True).node(value)
-        except CodecError:
-            return False
-        return True
-
-
-def _own_attributes(error: BaseException) -> dict[str, object]:
-    """What a class of the standard library's gave its error beside its arguments."""
-    if type(error).__module__.partition(".")[0] not in sys.stdlib_module_names:
-        return {}
-    kinds = (type(None), bool, int, float, str, bytes)
-    return {name: value for name, value in vars(error).items() if type(value) in kinds and name[:1] != "_"}

@@ -17,9 +17,10 @@ from typing import Any
 
 from sandbox.inside import wire
 from sandbox.inside.supervisor import landlock, scratch, seccomp
+from sandbox.inside.supervisor.entering import ResourceLimit, same
 from sandbox.inside.supervisor.meter import ProcessMeter
 from sandbox.inside.supervisor.seccomp import AF_UNIX, Check, Filter, Numbers
-from sandbox.inside.supervisor.supervisor import ResourceLimit, Supervisor, same
+from sandbox.inside.supervisor.supervisor import Supervisor
 
 _SOCK_STREAM, _SOCK_TYPE = 1, 0xF
 _THREAD = 0x100 | 0x400 | 0x800 | 0x10000  # CLONE_VM, FILES, SIGHAND, THREAD: one memory, one table of files

@@ -10,12 +10,16 @@ from __future__ import annotations
 import _thread
 import builtins
 import ctypes
+import gc
 import os
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
+
+from sandbox.inside.supervisor import dense, immortal, seccomp
 
 STACK_BYTES = 1 << 30  # of the main thread; pages that are used count as memory
 THREAD_STACK_BYTES = 16 << 20  # where a program does not choose; address space that `RLIMIT_AS` counts
@@ -102,3 +106,29 @@ def _let_recursion_limit_count_for_c(place: int) -> None:
     for name in ("start_new_thread", "start_joinable_thread"):
         if hasattr(_thread, name):
             setattr(_thread, name, starting(getattr(_thread, name)))
+
+
+def settle() -> None:
+    """Leave as little as possible for each process to write to: the kernel copies each page that it writes to."""
+    gc.collect()
+    immortal.make_all()
+    seccomp.return_free_memory()
+    dense.fill_holes()
+    seccomp.return_free_memory()  # whose holes are filled now, so it gives back only what lies behind them
+    gc.freeze()
+
+
+@contextmanager
+def without_fork_hooks() -> Iterator[list[dict[str, Any]]]:
+    """Modules imported here do not register fork hooks with the interpreter; the list holds what they asked for.
+
+    The hooks of `threading` and `random` write to a hundred pages in each child, for nothing: we have one thread, and
+    the same random numbers for each program make verdicts repeatable. Programs register them for their own forks.
+    """
+    hooks: list[dict[str, Any]] = []
+    register = os.register_at_fork
+    os.register_at_fork = lambda **hook: hooks.append(hook)
+    try:
+        yield hooks
+    finally:
+        os.register_at_fork = register

@@ -9,7 +9,6 @@ asked for `USAGE`, told to `KILL`; it says `HELLO`, `USAGE` and `EXIT`.
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import resource
@@ -19,28 +18,22 @@ import socket
 import struct
 import sys
 import time
-
-# Past the wrapper in `signal`, which makes enumeration members of its arguments in each process.
-from _signal import signal as _set_handler  # type: ignore
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from sandbox.inside import wire
-from sandbox.inside.supervisor import dense, immortal, meter, seccomp
+from sandbox.inside.supervisor import interpreter, meter, seccomp
+from sandbox.inside.supervisor.entering import ResourceLimit, become_user, enter, same
 from sandbox.inside.supervisor.scratch import empty
 
 SCRATCH = "/tmp"
-OWN_FILES = 256  # so few descriptors that closing all of them is quick
 _WATCH_SECONDS = 0.01  # how often memory is summed where no cgroup bounds it
 _REAP_SECONDS = 1.0  # how often orphans are reaped while a program runs
 _CLEAR_SECONDS = 5.0
-_SIGINT = int(signal.SIGINT)
 _MESSAGE_BYTES = 65536
 _ANCILLARY_BYTES = socket.CMSG_SPACE(8 * struct.calcsize("i"))  # of eight descriptors
 
-
-ResourceLimit = tuple[int, tuple[int, int]]  # kind, (soft, hard)
 _ANY_BOUNDS = wire.Bounds(1, 1, 1, 1, 1)
 
 
@@ -123,12 +116,12 @@ class Supervisor:
         if self._tried.issuperset(names):
             return
         self._tried.update(names)
-        with without_fork_hooks() as fork_hooks:
+        with interpreter.without_fork_hooks() as fork_hooks:
             for name in names:
                 with suppress(ModuleNotFoundError):  # the program that names it gets the same error
                     importlib.import_module(name)
         self._fork_hooks += fork_hooks
-        settle()
+        interpreter.settle()
 
     def _watch(self, child: int) -> tuple[int, int, bool]:
         """Wait for `child` while answering the host. Returns (wait status, peak bytes, over memory)."""
@@ -236,7 +229,7 @@ class Supervisor:
             if self._uid is None:
                 seccomp.set_dumpable(True)  # else its own /proc/self is closed to it
             self._drop_user()
-            _enter(self._scratch, descriptors, targets, self._rows)
+            enter(self._scratch, descriptors, targets, self._rows)
             for hook in self._fork_hooks:
                 os.register_at_fork(**hook)
             code = 1
@@ -274,87 +267,18 @@ class Supervisor:
 
     def _drop_user(self) -> None:
         if self._uid is not None:
-            _become_user(self._uid)
+            become_user(self._uid)
 
     def rehearse(self, times: int) -> None:
         """What a child does first, done here to no effect (see rehearsal.py)."""
         unchanged = [(kind, resource.getrlimit(kind)) for kind, _ in self._limits(_ANY_BOUNDS)]
         for _ in range(times):
             if self._uid is not None:
-                _become_user(os.getuid())
-            _enter("/", [wire.STDERR], bytes([wire.STDERR]), unchanged, files=wire.STDERR + 1)
+                become_user(os.getuid())
+            enter("/", [wire.STDERR], bytes([wire.STDERR]), unchanged, files=wire.STDERR + 1)
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # pid 1 ignores what it has no handler for
 
     def _receive(self) -> tuple[bytes, list[int]]:
         """A message with its descriptors; an empty one where the host is gone."""
         message, ancillary, _, _ = self._control.recvmsg(_MESSAGE_BYTES, _ANCILLARY_BYTES)
         return message, memoryview(ancillary[0][2]).cast("i").tolist() if ancillary else []
-
-
-def _become_user(uid: int) -> None:
-    os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
-
-
-def _enter(
-    scratch: str,
-    descriptors: list[int],
-    targets: bytes,
-    limits: list[ResourceLimit],
-    files: int = OWN_FILES,
-) -> None:
-    """Sets up a new process: `descriptors` at the numbers `targets`, all others below `files` closed.
-
-    They were received in the order of their places, from 3 on, with those for 0 to 2 in between: once these are placed,
-    none takes the place of another. Of our own 0 to 2 those stay that none replaces: they are /dev/null.
-    """
-    for number, target in zip(descriptors, targets, strict=True):
-        if target <= wire.STDERR:
-            os.dup2(number, target)
-    if wire.STDERR not in targets:
-        os.dup2(wire.STDIN, wire.STDERR)
-    free = wire.STDERR + 1
-    for number, target in zip(descriptors, targets, strict=True):
-        if target > wire.STDERR:
-            if number != target:
-                os.dup2(number, target)
-            if free != target:
-                os.closerange(free, target)
-            free = target + 1
-    os.closerange(free, files)
-    for kind, soft_and_hard in limits:
-        resource.setrlimit(kind, soft_and_hard)
-    os.chdir(scratch)
-    _set_handler(_SIGINT, signal.default_int_handler)
-    gc.enable()
-
-
-def same(kind: int, soft_and_hard: int) -> ResourceLimit:
-    return kind, (soft_and_hard, soft_and_hard)
-
-
-def settle() -> None:
-    """Leave as little as possible for each process to write to: the kernel copies each page that it writes to."""
-    gc.collect()
-    immortal.make_all()
-    seccomp.return_free_memory()
-    dense.fill_holes()
-    seccomp.return_free_memory()  # whose holes are filled now, so it gives back only what lies behind them
-    gc.freeze()
-
-
-@contextmanager
-def without_fork_hooks() -> Iterator[list[dict[str, Any]]]:
-    """Modules imported here do not register fork hooks with the interpreter; the list holds what they asked for.
-
-    The hooks of `threading` and `random` write to a hundred pages in each child, for nothing: we have one thread, and
-    the same random numbers for each program make verdicts repeatable. Programs register them for their own forks.
-    """
-    hooks: list[dict[str, Any]] = []
-    register = os.register_at_fork
-    os.register_at_fork = lambda **hook: hooks.append(hook)
-    try:
-        yield hooks
-    finally:
-        os.register_at_fork = register

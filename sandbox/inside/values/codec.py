@@ -13,7 +13,6 @@ its tag. Decoding takes time linear in the text, runs no code of the sender, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from sandbox.inside import wire
@@ -21,7 +20,6 @@ from sandbox.inside.values.decoder import Decoder
 from sandbox.inside.values.encoder import Encoder
 from sandbox.inside.values.plain import (
     MAX_BYTES,
-    MAX_DEPTH,
     MAX_NODES,
     CodecError,
     Container,
@@ -38,45 +36,24 @@ __all__ = [
     "Opaque",
     "TooLarge",
     "decode",
-    "decode_all",
     "dump",
     "encode",
-    "encode_all",
     "load",
 ]
 
 
-def encode(value: object, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> str:
+def encode(value: object, *, max_bytes: int = MAX_BYTES) -> str:
     """ASCII JSON text of `value`. Raises `CodecError`; calls no method that `value`'s class overrides."""
-    return dump(Encoder(max_bytes=max_bytes, max_depth=max_depth).node(value), max_bytes)
+    return dump(Encoder(max_bytes=max_bytes).node(value), max_bytes)
 
 
-def encode_all(values: Sequence[object], *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> str:
-    """Like `encode` for several values, aliasing between them kept. Read it with `decode_all`."""
-    encoder = Encoder(max_bytes=max_bytes, max_depth=max_depth)
-    return dump([encoder.node(value) for value in values], max_bytes)
-
-
-def decode(
-    text: str, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH, cyclic: bool = False
-) -> object:
+def decode(text: str, *, max_bytes: int = MAX_BYTES) -> object:
     """The value of `text`, built from exact builtin types and `Opaque`. Raises only `CodecError`.
 
-    Without `cyclic` the value is finite: no cycle, and no sharing that unfolds (in `repr`, for instance) to more than
-    `MAX_BYTES` or deeper than `max_depth`.
+    It is finite: no cycle, and no sharing that unfolds (in `repr`, for instance) to more than `MAX_BYTES` or deeper
+    than `MAX_DEPTH`. A `Decoder` that is `cyclic` takes those, too.
     """
-    return Decoder(max_depth=max_depth, cyclic=cyclic).value(load(text, max_bytes))
-
-
-def decode_all(
-    text: str, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH, cyclic: bool = False
-) -> list[object]:
-    """The values of `encode_all`, under the rules of `decode`."""
-    nodes = load(text, max_bytes)
-    if type(nodes) is not list:
-        raise CodecError("expected an array of values")
-    decoder = Decoder(max_depth=max_depth, cyclic=cyclic)
-    return [decoder.value(node) for node in nodes]
+    return Decoder().value(load(text, max_bytes))
 
 
 def dump(node: object, max_bytes: int = MAX_BYTES) -> str:

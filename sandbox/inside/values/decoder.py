@@ -36,14 +36,12 @@ class Decoder:
     def __init__(
         self,
         *,
-        max_depth: int = MAX_DEPTH,
         known: Iterable[Container] = (),
         foreign: Callable[[Decoder, Any, int], object] | None = None,
         cyclic: bool = False,
         wide: bool = False,
     ) -> None:
         self.containers: list[Container] = list(known)
-        self._max_depth = max_depth
         self._foreign = foreign
         self._cyclic = cyclic
         self.wide = wide
@@ -129,8 +127,8 @@ class Decoder:
         """Decodes a parsed array in place."""
         if type(nodes) is not list:
             raise CodecError("expected an array")
-        if depth >= self._max_depth:
-            raise CodecError(f"value is nested deeper than {self._max_depth}")
+        if depth >= MAX_DEPTH:
+            raise CodecError(f"value is nested deeper than {MAX_DEPTH}")
         self._deepest = max(self._deepest, depth + 1)
         self._unfolded += NODE_COST * len(nodes)
         kinds = set(map(type, nodes))
@@ -165,8 +163,8 @@ class Decoder:
             self._deepest = max(self._deepest, depth + height)
             if self._unfolded > MAX_BYTES:
                 raise CodecError(f"value unfolds to more than {MAX_BYTES} bytes")
-            if self._deepest > self._max_depth:
-                raise CodecError(f"value is nested deeper than {self._max_depth}")
+            if self._deepest > MAX_DEPTH:
+                raise CodecError(f"value is nested deeper than {MAX_DEPTH}")
         return self.containers[number]
 
     def _dict(self, nodes: object, depth: int) -> dict[Any, Any]:

@@ -40,7 +40,6 @@ class Encoder:
         self,
         *,
         max_bytes: int = MAX_BYTES,
-        max_depth: int = MAX_DEPTH,
         known: Iterable[Container] = (),
         foreign: Callable[[Encoder, Any, int], object | None] | None = None,
         wide: bool = False,
@@ -50,7 +49,6 @@ class Encoder:
         self._numbers = {id(container): number for number, container in enumerate(self.containers)}
         self._budget = max_bytes
         self._max_bytes = max_bytes
-        self._max_depth = max_depth
         self._foreign = foreign
         self._waiting: deque[object] = deque()  # instances whose fields are not encoded yet
 
@@ -108,8 +106,8 @@ class Encoder:
 
     def nodes(self, values: Iterable[Any], depth: int) -> list[Any]:
         """Nodes of a container's items; flat runs of scalars are checked at C speed."""
-        if depth >= self._max_depth:
-            raise CodecError(f"value is nested deeper than {self._max_depth}")
+        if depth >= MAX_DEPTH:
+            raise CodecError(f"value is nested deeper than {MAX_DEPTH}")
         items = list(values)
         self.spend(NODE_COST * len(items))
         kinds = set(map(id, map(type, items)))  # by id: a metaclass can redefine its classes' hash
