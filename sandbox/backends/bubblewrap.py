@@ -28,7 +28,7 @@ from sandbox.backends.base import (
     unprivileged_uid,
 )
 from sandbox.backends.cell import ROLES, Cell, Role, like
-from sandbox.backends.host import ProcessKeeper, interpreter, interpreter_name
+from sandbox.backends.host import ProcessHandle, interpreter, interpreter_name
 from sandbox.errors import BackendError, CellLost
 from sandbox.protocol import Limits
 
@@ -87,12 +87,12 @@ class BubblewrapBackend:
         except OSError as error:
             ours.close()
             raise BackendError(f"bwrap cannot be started: {as_text(error)}") from error
-        keeper = ProcessKeeper(process, errors, "bwrap")
+        handle = ProcessHandle(process, errors, "bwrap")
         try:
-            return Cell(role, ours, keeper)
+            return Cell(role, ours, handle)
         except CellLost as error:
             ours.close()
-            keeper.destroy()
+            handle.destroy()
             raise BackendError(f"a bubblewrap sandbox did not start: {error}", _advice(str(error))) from error
 
     def fit(self, cell: Cell, limits: Limits) -> None:

@@ -41,7 +41,7 @@ class Run:
     end: End | None = None
 
 
-class Keeper(Protocol):
+class CellHandle(Protocol):
     """What a backend holds of a cell: the container, or the process."""
 
     def destroy(self) -> None:
@@ -59,12 +59,12 @@ class Cell:
     Raises `CellLost` when the supervisor is gone or makes no sense, or the host ran out of memory and killed a process.
     """
 
-    def __init__(self, role: Role, control: socket.socket, keeper: Keeper) -> None:
+    def __init__(self, role: Role, control: socket.socket, handle: CellHandle) -> None:
         self.role = role
         self.control = control
         self.run = Run(0)  # the current one, or the last
         self.doubtful = False  # something was left behind: never use it again
-        self.keeper = keeper
+        self.handle = handle
         self._usage: float | None = None
         hello = wire.from_json(self._message(ANSWER_SECONDS)[len(wire.HELLO) :].decode())
         self.python = str(hello.get("python"))
@@ -113,7 +113,7 @@ class Cell:
 
     def destroy(self) -> None:
         self.control.close()
-        self.keeper.destroy()
+        self.handle.destroy()
 
     def abandon(self) -> None:
         """Make the user of this cell get `CellLost`; call it from any thread."""
@@ -156,7 +156,7 @@ class Cell:
 
     def _lost(self, what: str) -> CellLost:
         self.doubtful = True
-        why, memory = self.keeper.autopsy()
+        why, memory = self.handle.autopsy()
         return CellLost(f"{self.role} cell: {what} ({why})", memory=memory)
 
 

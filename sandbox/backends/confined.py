@@ -20,7 +20,7 @@ from pathlib import Path
 from sandbox.backends import leftovers, packages
 from sandbox.backends.base import ENVIRONMENT, PYTHON_FLAGS, Stage, as_text
 from sandbox.backends.cell import ROLES, Cell, Role, like
-from sandbox.backends.host import ProcessKeeper, interpreter, interpreter_name
+from sandbox.backends.host import ProcessHandle, interpreter, interpreter_name
 from sandbox.errors import BackendError, CellLost
 from sandbox.inside.supervisor import landlock
 from sandbox.protocol import Limits
@@ -33,7 +33,7 @@ _PACKAGES = ("site-packages", "dist-packages")  # may hold a benchmark's tests, 
 _BOOT = "import sys; sys.path += {folders}; from sandbox.inside.boot import main; main(sys.argv[1:])"
 
 
-class ConfinedKeeper(ProcessKeeper):
+class ConfinedHandle(ProcessHandle):
     def __init__(self, process: subprocess.Popen[bytes], errors: Path, folder: Path) -> None:
         super().__init__(process, errors, "supervisor")
         self._folder = folder
@@ -108,12 +108,12 @@ class ConfinedBackend:
             ours.close()
             folder.rmdir()
             raise BackendError(f"the interpreter cannot be started: {as_text(error)}") from error
-        keeper = ConfinedKeeper(process, errors, folder)
+        handle = ConfinedHandle(process, errors, folder)
         try:
-            return Cell(role, ours, keeper)
+            return Cell(role, ours, handle)
         except CellLost as error:
             ours.close()
-            keeper.destroy()
+            handle.destroy()
             raise BackendError(f"a confined process did not start: {error}") from error
 
     def fit(self, cell: Cell, limits: Limits) -> None:

@@ -59,7 +59,7 @@ class Container(Protocol):
     def update(self, **limits: object) -> None: ...
 
 
-class ContainerKeeper:
+class ContainerHandle:
     def __init__(self, container: Container, memory_bytes: int) -> None:
         self.container = container
         self.memory_bytes = memory_bytes
@@ -125,22 +125,22 @@ class DockerBackend:
         folder = self._stage.folder / secrets.token_hex(8)
         memory = limits.memory_bytes + _OVERHEAD_BYTES[like(role)]
         settings = {"role": role, "uid": uid, "socket": f"{_SOCKET_FOLDER}/control"}
-        keeper: ContainerKeeper | None = None
+        handle: ContainerHandle | None = None
         try:
             with listening_socket(folder) as listener:
                 container = self._create(role, settings, folder, limits, memory)
-                keeper = ContainerKeeper(container, limits.memory_bytes)
+                handle = ContainerHandle(container, limits.memory_bytes)
                 container.start()
-                control = self._accept(listener, keeper)
+                control = self._accept(listener, handle)
             folder.rmdir()
-            cell = Cell(role, control, keeper)
+            cell = Cell(role, control, handle)
         except ENGINE_ERRORS as error:
-            if keeper:
-                keeper.destroy()
+            if handle:
+                handle.destroy()
             raise BackendError(f"the engine cannot run a container: {as_text(error)}") from error
         except (BackendError, CellLost, OSError) as error:
-            if keeper:
-                keeper.destroy()
+            if handle:
+                handle.destroy()
             raise BackendError(f"a container did not start: {error}") from error
         if not cell.has_cgroup:
             cell.destroy()
@@ -148,17 +148,17 @@ class DockerBackend:
         return cell
 
     def fit(self, cell: Cell, limits: Limits) -> None:
-        keeper = cast(ContainerKeeper, cell.keeper)
-        if keeper.memory_bytes == limits.memory_bytes:
+        handle = cast(ContainerHandle, cell.handle)
+        if handle.memory_bytes == limits.memory_bytes:
             return
         memory = limits.memory_bytes + _OVERHEAD_BYTES[like(cell.role)]
         try:
-            keeper.container.update(mem_limit=memory, memswap_limit=memory)
+            handle.container.update(mem_limit=memory, memswap_limit=memory)
         except ENGINE_ERRORS as error:
             raise CellLost(
                 f"the engine cannot change a container's memory limit: {as_text(error)}", ours=True
             ) from None
-        keeper.memory_bytes = limits.memory_bytes
+        handle.memory_bytes = limits.memory_bytes
 
     def close(self) -> None:
         """Also removes what could not be removed while the engine was away."""
@@ -166,7 +166,7 @@ class DockerBackend:
             for container in self._client.containers.list(
                 all=True, ignore_removed=True, filters={"label": f"{_BACKEND_LABEL}={self._mark}"}
             ):
-                ContainerKeeper(container, 0).destroy()
+                ContainerHandle(container, 0).destroy()
         except ENGINE_ERRORS as error:
             _log.warning("what is left is for the next start to remove: %s", as_text(error))
         self._stage.remove()
@@ -195,19 +195,19 @@ class DockerBackend:
         return cast(Container, container)
 
     @staticmethod
-    def _accept(listener: socket.socket, keeper: ContainerKeeper) -> socket.socket:
+    def _accept(listener: socket.socket, handle: ContainerHandle) -> socket.socket:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             try:
                 control, _ = listener.accept()
             except TimeoutError:
-                keeper.container.reload()
-                if keeper.container.attrs["State"]["Running"]:
+                handle.container.reload()
+                if handle.container.attrs["State"]["Running"]:
                     continue
                 break
             control.setblocking(True)
             return control
-        why, _ = keeper.autopsy()
+        why, _ = handle.autopsy()
         raise BackendError(f"its supervisor did not connect ({why})")
 
 
@@ -247,7 +247,7 @@ def remove_orphans(client: Any) -> int:
     ):
         pid, _, started = container.labels.get(OWNER_LABEL, "").partition(":")
         if pid.isdigit() and process_start_time(int(pid)) != started:
-            ContainerKeeper(container, 0).destroy()
+            ContainerHandle(container, 0).destroy()
             removed += 1
     return removed
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 
-class ProcessKeeper:
+class ProcessHandle:
     """A cell whose supervisor is a child of ours; it takes all others in the cell with it."""
 
     def __init__(self, process: subprocess.Popen[bytes], errors: Path, name: str) -> None:

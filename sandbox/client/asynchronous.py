@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from sandbox.client.dispatch import Dispatcher, Route, Wish, new_key
+from sandbox.client.dispatch import Dispatcher, PendingItem, Route, new_key
 from sandbox.client.endpoint import message_of, open_daemon
 from sandbox.client.errors import DaemonError
 from sandbox.job_json import job_to_json, outcome_from_json
@@ -93,7 +93,7 @@ class AsyncClient:
         """Raises `CodecError` (a `ValueError`) for arguments that cannot cross; its future, `ValueError` for a job
         that the daemon cannot take."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self.put([self.job_wish(job, future)])
+        self.put([self.job_item(job, future)])
         return future
 
     async def run(self, job: Job) -> Outcome:
@@ -103,18 +103,18 @@ class AsyncClient:
         """Verdicts, in order. `tasks`: rows of the native format (tasks/README.md). A completion has `task_id`, and
         `completion` (a model's text) or `program`. Raises `ValueError` for what the daemon cannot read."""
         loop = asyncio.get_running_loop()
-        wishes = self.grade_wishes(tasks, completions, loop.create_future)
-        self.put(wishes)
-        return list(await asyncio.gather(*[wish.future for wish in wishes]))  # type: ignore[arg-type]
+        items = self.grade_items(tasks, completions, loop.create_future)
+        self.put(items)
+        return list(await asyncio.gather(*[item.future for item in items]))  # type: ignore[arg-type]
 
-    # What the synchronous client uses: it makes wishes in any thread, and puts them on the loop.
+    # What the synchronous client uses: it makes items in any thread, and puts them on the loop.
 
-    def put(self, wishes: Iterable[Wish]) -> None:
-        self._dispatcher.put(wishes)
+    def put(self, items: Iterable[PendingItem]) -> None:
+        self._dispatcher.put(items)
 
-    def job_wish(self, job: Job, future: AnyFuture) -> Wish:
+    def job_item(self, job: Job, future: AnyFuture) -> PendingItem:
         """Raises `CodecError`."""
-        return Wish(
+        return PendingItem(
             route=self._run,
             text=_text({**job_to_json(job), "key": new_key()}),
             future=future,
@@ -122,21 +122,21 @@ class AsyncClient:
             lost=lambda reason: Outcome(job_id=job.id, status=Status.INFRA, detail=reason),
         )
 
-    def grade_wishes(
+    def grade_items(
         self,
         tasks: Iterable[Row],
         completions: Iterable[Mapping[str, str]],
         new_future: Callable[[], AnyFuture],
-    ) -> list[Wish]:
+    ) -> list[PendingItem]:
         """Raises `ValueError` for a completion of an unknown task."""
         rows = {row["id"]: _text(row) for row in tasks}
-        wishes = []
+        items = []
         for completion in completions:
             task_id = completion["task_id"]
             if task_id not in rows:
                 raise ValueError(f"a completion's task_id {task_id!r} is not among the tasks")
-            wishes.append(
-                Wish(
+            items.append(
+                PendingItem(
                     route=self._grade,
                     text=(rows[task_id], _text({**completion, "key": new_key()})),
                     future=new_future(),
@@ -144,7 +144,7 @@ class AsyncClient:
                     lost=partial(_infra_verdict, task_id),
                 )
             )
-        return wishes
+        return items
 
 
 def _text(data: object) -> bytes:

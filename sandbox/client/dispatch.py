@@ -36,7 +36,7 @@ class Route:
 
 
 @dataclass(eq=False, kw_only=True)
-class Wish:
+class PendingItem:
     """One item that a caller waits for. `text` is what its route makes a body of.
 
     `read` makes a result of the fields of its line, `lost` of the reason why there is none.
@@ -79,14 +79,14 @@ class Dispatcher:
     requests: int  # at once, to one daemon
     patience: float  # seconds of silence from all daemons, after which an item is given up
     deadline: float | None  # seconds in which an item has to start, from when it was asked for
-    _queue: deque[Wish] = field(default_factory=deque)
+    _queue: deque[PendingItem] = field(default_factory=deque)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _wake: asyncio.TimerHandle | None = None
     _heard_at: float = 0.0
     closed: bool = False
 
-    def put(self, wishes: Iterable[Wish]) -> None:
-        self._queue.extend(wishes)
+    def put(self, items: Iterable[PendingItem]) -> None:
+        self._queue.extend(items)
         self._pump()
 
     async def close(self) -> None:
@@ -114,11 +114,11 @@ class Dispatcher:
             if daemon is None:
                 self._return_later(now)
                 return
-            wishes = self._next_batch()
-            if wishes:
+            items = self._next_batch()
+            if items:
                 daemon.requests += 1
-                daemon.items += len(wishes)
-                task = asyncio.create_task(self._send(daemon, wishes))
+                daemon.items += len(items)
+                task = asyncio.create_task(self._send(daemon, items))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
@@ -135,30 +135,30 @@ class Dispatcher:
         if moments:
             self._wake = asyncio.get_running_loop().call_later(min(moments) - now + 0.001, self._pump)
 
-    def _next_batch(self) -> list[Wish]:
+    def _next_batch(self) -> list[PendingItem]:
         """The next items that may travel together, without those whose callers gave up."""
-        wishes: list[Wish] = []
-        while self._queue and len(wishes) < self.batch:
-            wish = self._queue[0]
-            if not wish.future.done():
-                if wishes and (wish.alone or wish.route is not wishes[0].route):
+        items: list[PendingItem] = []
+        while self._queue and len(items) < self.batch:
+            item = self._queue[0]
+            if not item.future.done():
+                if items and (item.alone or item.route is not items[0].route):
                     break
-                wishes.append(wish)
+                items.append(item)
             self._queue.popleft()
-            if wish.alone and wishes:
+            if item.alone and items:
                 break
-        return wishes
+        return items
 
     def _give_up(self, now: float) -> None:
         """A long queue is no outage: an item is not given up while a daemon works on the queue."""
         if now - self._heard_at < self.patience:
             return
-        kept = deque[Wish]()
-        for wish in self._queue:
-            if now - wish.asked_at < self.patience:
-                kept.append(wish)
+        kept = deque[PendingItem]()
+        for item in self._queue:
+            if now - item.asked_at < self.patience:
+                kept.append(item)
             else:
-                wish.give_up(f"no daemon answered in time: {wish.reason}")
+                item.give_up(f"no daemon answered in time: {item.reason}")
         self._queue = kept
 
     def _end_late(self, now: float) -> None:
@@ -166,56 +166,56 @@ class Dispatcher:
         while self._queue and self.deadline is not None and now >= self._queue[0].asked_at + self.deadline:
             self._queue.popleft().give_up("the request's deadline passed before the job started")
 
-    def _seconds_left(self, wishes: Sequence[Wish]) -> float | None:
+    def _seconds_left(self, items: Sequence[PendingItem]) -> float | None:
         """A request has one deadline, that of its last item."""
         if self.deadline is None:
             return None
-        left = max(wish.asked_at for wish in wishes) + self.deadline - time.monotonic()
+        left = max(item.asked_at for item in items) + self.deadline - time.monotonic()
         return max(left, 0.001)  # 0 is refused
 
-    async def _send(self, daemon: Daemon, wishes: list[Wish]) -> None:
-        waiting = dict(enumerate(wishes))
+    async def _send(self, daemon: Daemon, items: list[PendingItem]) -> None:
+        waiting = dict(enumerate(items))
         request = asyncio.current_task()
         assert request is not None
         loop = asyncio.get_running_loop()
 
         def left(future: object) -> None:  # tells the daemon when no caller waits for any of it
-            if all(wish.future.cancelled() for wish in waiting.values()):
+            if all(item.future.cancelled() for item in waiting.values()):
                 loop.call_soon_threadsafe(request.cancel)
 
-        for wish in wishes:
-            wish.future.add_done_callback(lambda future: left(future) if future.cancelled() else None)
-        again: list[Wish] = []
+        for item in items:
+            item.future.add_done_callback(lambda future: left(future) if future.cancelled() else None)
+        again: list[PendingItem] = []
         try:
             await self._ask(daemon, waiting, again)
         except httpx.HTTPError as error:
             daemon.rest()
-            for wish in waiting.values():
-                wish.reason = f"{daemon.url}: {type(error).__name__}: {error}"
+            for item in waiting.values():
+                item.reason = f"{daemon.url}: {type(error).__name__}: {error}"
         except asyncio.CancelledError:
             if not self.closed:
-                waiting = {number: wish for number, wish in waiting.items() if not wish.future.cancelled()}
+                waiting = {number: item for number, item in waiting.items() if not item.future.cancelled()}
         finally:
             daemon.requests -= 1
-            daemon.items -= len(wishes)
-            left_over = [wish for wish in [*waiting.values(), *again] if not wish.future.done()]
+            daemon.items -= len(items)
+            left_over = [item for item in [*waiting.values(), *again] if not item.future.done()]
             self._queue.extendleft(reversed(left_over))
             if self.closed:
-                for wish in left_over:
-                    wish.fail(PoolClosedError("the client was closed"))
+                for item in left_over:
+                    item.fail(PoolClosedError("the client was closed"))
             self._pump()
 
-    async def _ask(self, daemon: Daemon, waiting: dict[int, Wish], again: list[Wish]) -> None:
+    async def _ask(self, daemon: Daemon, waiting: dict[int, PendingItem], again: list[PendingItem]) -> None:
         """One request. What is answered leaves `waiting`; what it would not answer goes to `again`."""
-        wishes = list(waiting.values())
-        route = wishes[0].route
-        body = route.body([wish.text for wish in wishes], self._seconds_left(wishes))
+        items = list(waiting.values())
+        route = items[0].route
+        body = route.body([item.text for item in items], self._seconds_left(items))
         if len(body) > daemon.max_body_bytes:  # a daemon that refuses it would close the connection meanwhile
-            _alone(wishes, f"takes {len(body)} bytes, and {daemon.url} takes {daemon.max_body_bytes} at once")
+            _alone(items, f"takes {len(body)} bytes, and {daemon.url} takes {daemon.max_body_bytes} at once")
             return
         async with daemon.http.stream("POST", route.path, content=body) as response:
             if response.status_code != 200:
-                await self._refused(daemon, response, wishes)
+                await self._refused(daemon, response, items)
                 return
             daemon.failures, whole = 0, False
             async with aclosing(lines_of(response)) as lines:
@@ -226,56 +226,56 @@ class Dispatcher:
                     if "done" in line:
                         whole = True
                         continue  # to the end, or the connection could not be used again
-                    wish = waiting.pop(line.pop("index"))
+                    item = waiting.pop(line.pop("index"))
                     fault = line.get("fault")
                     if fault is None:
-                        wish.resolve(line)
+                        item.resolve(line)
                     elif fault["code"] == "invalid":
-                        wish.fail(ValueError(fault["message"]))
+                        item.fail(ValueError(fault["message"]))
                     else:
                         self._faulty(
-                            wish, f"{daemon.url}: {fault['message']}", again, fault["code"] in _AGAIN
+                            item, f"{daemon.url}: {fault['message']}", again, fault["code"] in _AGAIN
                         )
         if not whole:
             raise httpx.RemoteProtocolError("the answer ended before its end")
 
     @staticmethod
-    def _faulty(wish: Wish, reason: str, again: list[Wish], free: bool) -> None:
-        wish.reason = reason
-        wish.attempts += not free
-        if wish.attempts < _ATTEMPTS:
-            again.append(wish)
+    def _faulty(item: PendingItem, reason: str, again: list[PendingItem], free: bool) -> None:
+        item.reason = reason
+        item.attempts += not free
+        if item.attempts < _ATTEMPTS:
+            again.append(item)
         else:
-            wish.give_up(f"{wish.attempts} attempts: {reason}")
+            item.give_up(f"{item.attempts} attempts: {reason}")
 
-    async def _refused(self, daemon: Daemon, response: httpx.Response, wishes: list[Wish]) -> None:
-        """None of `wishes` was started; their callers go on waiting."""
+    async def _refused(self, daemon: Daemon, response: httpx.Response, items: list[PendingItem]) -> None:
+        """None of `items` was started; their callers go on waiting."""
         message, status = await message_of(response), response.status_code
-        for wish in wishes:
-            wish.reason = daemon.refusal(status, message)
+        for item in items:
+            item.reason = daemon.refusal(status, message)
         if status in (429, 503):
             daemon.rest(float(response.headers.get("retry-after", 1)))
             if status == 429:  # it is busy, which is no silence until it may be asked again
                 self._heard_at = max(self._heard_at, daemon.rest_until)
         elif status in (400, 409, 413, 422):
-            _alone(wishes, message)
+            _alone(items, message)
         elif status >= 500:
             daemon.rest()
-            for wish in wishes:
-                wish.attempts += 1
-                if wish.attempts >= _ATTEMPTS:
-                    wish.give_up(f"{wish.attempts} attempts: {wish.reason}")
+            for item in items:
+                item.attempts += 1
+                if item.attempts >= _ATTEMPTS:
+                    item.give_up(f"{item.attempts} attempts: {item.reason}")
         else:
-            for wish in wishes:
-                wish.fail(DaemonError(wish.reason))
+            for item in items:
+                item.fail(DaemonError(item.reason))
 
 
-def _alone(wishes: Sequence[Wish], message: str) -> None:
+def _alone(items: Sequence[PendingItem], message: str) -> None:
     """Asks again, one by one, what was refused together, to find which item was at fault."""
-    for wish in wishes:
-        if len(wishes) == 1:
-            wish.fail(ValueError(message))
-        wish.alone = True
+    for item in items:
+        if len(items) == 1:
+            item.fail(ValueError(message))
+        item.alone = True
 
 
 def new_key() -> str:

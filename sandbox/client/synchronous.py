@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from sandbox.client.asynchronous import AsyncClient, Row
-from sandbox.client.dispatch import Wish
+from sandbox.client.dispatch import PendingItem
 from sandbox.errors import PoolClosedError
 from sandbox.protocol import Job, Outcome
 
@@ -27,7 +27,7 @@ class Client:
 
     def __init__(self, urls: Sequence[str], token: str | None = None, **options: Any) -> None:
         self._loop = asyncio.new_event_loop()
-        self._waiting: deque[Wish] = deque()
+        self._waiting: deque[PendingItem] = deque()
         self._called = False
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox-client", daemon=True)
@@ -47,7 +47,7 @@ class Client:
         """Raises `CodecError` (a `ValueError`) for arguments that cannot cross, `PoolClosedError`; its future,
         `ValueError` for a job that the daemon cannot take. Cancelling the future stops the job."""
         future: Future[Outcome] = Future()
-        self._put([self._client.job_wish(job, future)])
+        self._put([self._client.job_item(job, future)])
         return future
 
     def run(self, job: Job) -> Outcome:
@@ -55,9 +55,9 @@ class Client:
 
     def grade(self, tasks: Iterable[Row], completions: Iterable[Mapping[str, str]]) -> list[Row]:
         """See `AsyncClient.grade`."""
-        wishes = self._client.grade_wishes(tasks, completions, Future)
-        self._put(wishes)
-        return [wish.future.result() for wish in wishes]
+        items = self._client.grade_items(tasks, completions, Future)
+        self._put(items)
+        return [item.future.result() for item in items]
 
     def close(self) -> None:
         """What is not answered yet gets `PoolClosedError`."""
@@ -75,21 +75,21 @@ class Client:
     ) -> None:
         self.close()
 
-    def _put(self, wishes: Iterable[Wish]) -> None:
+    def _put(self, items: Iterable[PendingItem]) -> None:
         """Hand over to the loop, once for all items that come while it is busy."""
         if self._closed.is_set():
             raise PoolClosedError("the client is closed")
-        self._waiting.extend(wishes)
+        self._waiting.extend(items)
         if not self._called:
             self._called = True
             self._loop.call_soon_threadsafe(self._collect)
 
     def _collect(self) -> None:
         self._called = False
-        wishes = []
+        items = []
         while self._waiting:
-            wishes.append(self._waiting.popleft())
-        self._client.put(wishes)
+            items.append(self._waiting.popleft())
+        self._client.put(items)
 
     def _await(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()

@@ -11,52 +11,26 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import CancelledError, Future
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import Any
 
 from sandbox.daemon.cache import Memory
 from sandbox.daemon.guard import RequestError, first_of
+from sandbox.daemon.items import Item, Keep, fault, fault_of
 from sandbox.daemon.metrics import Metrics
 from sandbox.daemon.schedule import ItemRunner, Scheduler
 from sandbox.daemon.tokens import Caller
-from sandbox.errors import JobCancelledError, PoolClosedError
-from sandbox.protocol import Runner
 
 _GATHER_SECONDS = (
     0.01  # how long a result waits for others of its batch: waking the loop costs as much as a small job
 )
 _ALIVE_SECONDS = 10.0  # between empty lines while there is nothing to send
+_KEYED_BYTES = 256 << 20  # of answers that are kept for their keys
 _BEGUN_AT_ONCE = 32  # items of a batch, before other connections have their turn
-
-_log = logging.getLogger(__name__)
-
-
-class Keep(IntEnum):
-    """For whom an answer is kept, besides the client that waits for it."""
-
-    NOTHING = 0  # a fault of ours: the next request tries again
-    KEY = 1  # for its key: true, but another run might differ (the time that a busy machine took)
-    CACHE = 2  # for any equal question
-
-
-@dataclass(frozen=True)
-class Item:
-    """One thing asked for. `digest` names what was asked exactly: items of one digest have one answer.
-
-    `start` begins it with a runner; `render` turns its result into the fields of its line and says where that may be
-    kept. Both may run in any thread.
-    """
-
-    key: str
-    digest: bytes
-    start: Callable[[Runner], Future[Any]]
-    render: Callable[[Any], tuple[Mapping[str, Any], Keep]]
 
 
 @dataclass(eq=False)
@@ -80,8 +54,7 @@ class Batches:
         metrics: Metrics,
         *,
         queue: int,
-        keyed_bytes: int = 256 << 20,
-        cache_bytes: int = 0,
+        cache_bytes: int,
     ) -> None:
         self.scheduler = scheduler
         self.metrics = metrics
@@ -89,7 +62,7 @@ class Batches:
         self.draining = False
         self._queue = queue
         self._live: dict[tuple[str, str], Entry] = {}  # those with a key that run
-        self._keyed = Memory(keyed_bytes)
+        self._keyed = Memory(_KEYED_BYTES)
         self._cache = Memory(cache_bytes)
         self._rate = 1.0  # items a second, lately: what Retry-After is made of
         self._finished: deque[float] = deque(maxlen=64)
@@ -123,7 +96,7 @@ class Batches:
         batch = Batch(self, asyncio.get_running_loop(), len(items))
         for index, (item, found) in enumerate(zip(items, known, strict=True)):
             if isinstance(found, RequestError):
-                batch.deliver(index, _fault(found.code, found.detail))
+                batch.deliver(index, fault(found.code, found.detail))
             elif isinstance(found, bytes):
                 batch.deliver(index, found)
             else:
@@ -204,7 +177,7 @@ class Batches:
         """`batch` waits for `entry` no more."""
         entry.listeners.pop(batch, None)
         if not entry.listeners and entry.text is None:
-            self.finish(entry, _fault("cancelled", "nobody waited for it"), Keep.NOTHING)
+            self.finish(entry, fault("cancelled", "nobody waited for it"), Keep.NOTHING)
             self.metrics.cancelled.inc()
             entry.runner.cancel()
 
@@ -290,7 +263,7 @@ class Batch:
         try:
             future = entry.item.start(entry.runner)
         except Exception as error:  # noqa: BLE001 - delivered to the client, and logged
-            self._batches.finish(entry, _fault_of(error), Keep.NOTHING)
+            self._batches.finish(entry, fault_of(error), Keep.NOTHING)
             return
         with self._lock:
             self._running += 1
@@ -302,7 +275,7 @@ class Batch:
             fields, keep = entry.item.render(done.result())
             text = json.dumps(fields, separators=(",", ":")).encode()[1:-1]
         except Exception as error:  # noqa: BLE001 - delivered to the client, and logged
-            text, keep = _fault_of(error), Keep.NOTHING
+            text, keep = fault_of(error), Keep.NOTHING
         self._finished.append((entry, text, keep))
         with self._lock:
             self._running -= 1
@@ -318,18 +291,3 @@ class Batch:
             self._called = False
         while self._finished:
             self._batches.finish(*self._finished.popleft())
-
-
-def _fault_of(error: BaseException) -> bytes:
-    if isinstance(error, (CancelledError, JobCancelledError)):
-        return _fault("cancelled", "the job was cancelled")
-    if isinstance(error, PoolClosedError):
-        return _fault("draining", "this daemon shut down before the job was done")
-    if isinstance(error, ValueError):  # misuse that only showed when the job was made
-        return _fault("invalid", str(error))
-    _log.error("an item failed", exc_info=error)
-    return _fault("internal", "a fault of the daemon; its log has the details")
-
-
-def _fault(code: str, message: str) -> bytes:
-    return json.dumps({"fault": {"code": code, "message": message}}).encode()[1:-1]

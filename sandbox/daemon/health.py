@@ -19,7 +19,7 @@ class Health:
     def __init__(self, scheduler: Scheduler, batches: Batches) -> None:
         self._scheduler = scheduler
         self._batches = batches
-        self._probing: asyncio.Task[str] | None = None
+        self._asking: asyncio.Task[str] | None = None
 
     async def problem(self) -> str:
         """Why not, or nothing. Runs a program only on suspicion, one at a time."""
@@ -27,11 +27,11 @@ class Health:
             return "draining"
         if self._scheduler.faults_in_a_row < _SUSPICIOUS:
             return ""
-        if self._probing is None or self._probing.done():
-            self._probing = asyncio.create_task(self._probe())
-        return await asyncio.shield(self._probing)
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask())
+        return await asyncio.shield(self._asking)
 
-    async def _probe(self) -> str:
+    async def _ask(self) -> str:
         try:
             outcome = await asyncio.wrap_future(self._scheduler.submit(CANARY))
         except SandboxError as error:

@@ -17,9 +17,10 @@ from fastapi.security import HTTPBearer
 from pydantic_core import PydanticSerializationError
 from starlette.types import Receive, Scope, Send
 
-from sandbox.daemon.batches import Batch, Batches, Item, Keep
+from sandbox.daemon.batches import Batch, Batches
 from sandbox.daemon.guard import AccessLog, GuardedRoute, RequestError, install
 from sandbox.daemon.health import Health
+from sandbox.daemon.items import Item, Keep
 from sandbox.daemon.metrics import Metrics
 from sandbox.daemon.schedule import Scheduler, SlotPool
 from sandbox.daemon.schema import Error, JobModel, Ordering, RunRequest
@@ -150,7 +151,7 @@ def create_app(
     app.include_router(_run_router(service))
     for make in routers:
         app.include_router(make(service))
-    app.include_router(_probe_router(health, metrics))
+    app.include_router(_health_router(health, metrics))
     return app
 
 
@@ -222,7 +223,7 @@ def keep(status: Status) -> Keep:
     return Keep.KEY if status is Status.WALL_TIMEOUT else Keep.CACHE
 
 
-def _probe_router(health: Health, metrics: Metrics) -> APIRouter:
+def _health_router(health: Health, metrics: Metrics) -> APIRouter:
     router = APIRouter()
 
     @router.get("/healthz", response_class=PlainTextResponse)

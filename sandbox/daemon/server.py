@@ -100,8 +100,8 @@ def _unix_socket(path: Path) -> Iterator[socket.socket]:
 
 def _bind(listener: socket.socket, path: Path) -> None:
     if path.is_socket():
-        with socket.socket(socket.AF_UNIX) as probe:
-            if probe.connect_ex(str(path)) == 0:
+        with socket.socket(socket.AF_UNIX) as other:
+            if other.connect_ex(str(path)) == 0:
                 raise OSError("another process listens there")
         path.unlink()
     before = os.umask(0o117)

@@ -51,7 +51,7 @@ class Slot:
         self.languages: frozenset[str] = frozenset()  # besides Python, once it is warm
         self._stopped = threading.Event()
         self._lock = threading.Lock()
-        self._current: object = None  # what the caller knows the job by that has the cells
+        self._current: object = None  # the future of the job that has the cells
         self._cancelled = False
 
     @property
@@ -62,10 +62,10 @@ class Slot:
         """Open the program cell now. Raises `BackendError`."""
         self.languages = self._cell("program", self._limits).languages
 
-    def run(self, job: Job, handle: object = None) -> Outcome:
-        """Raises only `PoolClosedError`, and `JobCancelledError` after `cancel(handle)`."""
+    def run(self, job: Job, future: object = None) -> Outcome:
+        """Raises only `PoolClosedError`, and `JobCancelledError` after `cancel(future)`."""
         started = time.monotonic()
-        self._hand_over(handle)
+        self._hand_over(future)
         try:
             found = self._attempt_all(job)
         except JobCancelledError:
@@ -86,10 +86,10 @@ class Slot:
         self._stopped.set()
         self._abandon_cells()
 
-    def cancel(self, handle: object) -> None:
-        """Make the job that runs under `handle` end with `JobCancelledError`; it costs its cells."""
+    def cancel(self, future: object) -> None:
+        """Make the job that runs under `future` end with `JobCancelledError`; it costs its cells."""
         with self._lock:
-            if self._current is handle:
+            if self._current is future:
                 self._cancelled = True
                 self._abandon_cells()
 
@@ -97,9 +97,9 @@ class Slot:
         for role in list(self._cells):
             self._discard(role)
 
-    def _hand_over(self, handle: object) -> None:
+    def _hand_over(self, future: object) -> None:
         with self._lock:
-            self._current, self._cancelled = handle, False
+            self._current, self._cancelled = future, False
 
     def _attempt_all(self, job: Job) -> Outcome:
         lost: list[CellLost] = []

@@ -21,8 +21,8 @@ from fastapi.requests import Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import Field, model_validator
 
-from sandbox.daemon.batches import Item, Keep
 from sandbox.daemon.guard import RequestError
+from sandbox.daemon.items import Item, Keep
 from sandbox.daemon.metrics import Metrics
 from sandbox.daemon.routes import Service, api_router, keep
 from sandbox.daemon.schema import MAX_ITEMS, Each, Model, Name, Ordering, Source

@@ -253,7 +253,7 @@ def test_a_request_says_how_much_of_the_deadline_is_left(monkeypatch: pytest.Mon
     run_body = asynchronous._run_body
     monkeypatch.setattr(asynchronous, "_run_body", body)
     with sandbox.connect(url, deadline_seconds=60.0) as client:
-        early = client._client.job_wish(call("early"), Future())
+        early = client._client.job_item(call("early"), Future())
         early.asked_at -= 40
         client._put([early])
         assert early.future.result().status is Status.OK

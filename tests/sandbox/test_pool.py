@@ -58,7 +58,7 @@ def cells(pool: Pool) -> list[Cell]:
 
 def destroy_cell(cell: Cell) -> None:
     """What an outsider (an operator, the kernel) may do to a cell."""
-    cell.keeper.destroy()
+    cell.handle.destroy()
 
 
 def leftovers() -> tuple[set[str], set[str]]:
@@ -455,7 +455,7 @@ def test_without_any_backend_each_one_is_named_with_its_remedy(monkeypatch: pyte
 def test_how_a_container_is_confined() -> None:
     with open_or_skip("docker") as pool:
         (cell,) = cells(pool)
-        container = cell.keeper.container  # type: ignore[attr-defined]
+        container = cell.handle.container  # type: ignore[attr-defined]
         container.reload()
         host = container.attrs["HostConfig"]
         assert host["NetworkMode"] == "none"

@@ -214,7 +214,7 @@ def test_a_kill_counts_as_the_programs_only_at_its_own_limit(
     assert (used.over_limit, used.host_out_of_memory) == (over_limit, host)
 
 
-class NoKeeper:
+class NoHandle:
     def destroy(self) -> None:
         return
 
@@ -226,7 +226,7 @@ def test_a_cell_whose_program_the_host_killed_for_its_own_memory_is_lost() -> No
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
         theirs.send(wire.HELLO + b"{}")
-        cell = Cell("program", ours, NoKeeper())
+        cell = Cell("program", ours, NoHandle())
         theirs.send(wire.EXITS.pack(wire.EXIT, 0, -9, 0.5, 1 << 20, False, True, True))
         with pytest.raises(CellLost, match="the host has no memory left") as caught:
             cell.read()

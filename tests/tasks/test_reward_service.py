@@ -206,15 +206,15 @@ def test_a_client_that_goes_while_its_completions_are_graded_leaves_nothing_runn
     pool = FakePool(slots=1, auto=False)
     with running(create_app({IMAGE: pool}, routers=[service.make_router])) as (address, server):
         client = sandbox.connect(address)
-        wishes = client._client.grade_wishes([ADD], [{"task_id": "add", "program": "x"}], Future)
-        client._put(wishes)
+        items = client._client.grade_items([ADD], [{"task_id": "add", "program": "x"}], Future)
+        client._put(items)
         batches = server.config.app.state.service.batches  # type: ignore[union-attr]
         until(lambda: pool.held)
         client.close()
         until(lambda: batches.admitted == 0)
         assert pool.cancelled == ["add"]
         with pytest.raises(PoolClosedError):
-            wishes[0].future.result()
+            items[0].future.result()
 
 
 def test_trl_takes_it_as_a_reward_function(trl_reward: ModuleType, tmp_path: Path) -> None:
