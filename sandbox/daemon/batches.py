@@ -25,9 +25,8 @@ from sandbox.daemon.metrics import Metrics
 from sandbox.daemon.schedule import ItemRunner, Scheduler
 from sandbox.daemon.tokens import Caller
 
-_GATHER_SECONDS = (
-    0.01  # how long a result waits for others of its batch: waking the loop costs as much as a small job
-)
+# How long a result waits for others of its batch: waking the loop costs as much as a small job.
+_GATHER_SECONDS = 0.01
 _ALIVE_SECONDS = 10.0  # between empty lines while there is nothing to send
 _KEYED_BYTES = 256 << 20  # of answers that are kept for their keys
 _BEGUN_AT_ONCE = 32  # items of a batch, before other connections have their turn

@@ -49,22 +49,15 @@ class Candidate(Passed):
     def __init__(self, descriptor: int, record: Record) -> None:
         super().__init__(descriptor, record)
         self._named: set[type] = set()  # the classes that the test is about
-        self._items: dict[int, int] = {}
-        self._sizes: dict[
-            int, int
-        ] = {}  # by handle: what an object said, since the program last could change it
-        self._promised: dict[
-            int, int
-        ] = {}  # by handle of an iterator, or of a method: how many items it owes
-        self._told: set[int] = (
-            set()
-        )  # handles of objects that arithmetic made from a plain value that may be expected
-        self._fresh: dict[
-            int, int
-        ] = {}  # by handle of a changing value: after which request it was up to date
         self.environment: JudgeSide | None = None  # where the test names any of it
         self._printed = 0
-        self._driven: dict[int, Any] = {}  # by handle of a coroutine
+        # By handle:
+        self._items: dict[int, int] = {}  # how many an iterator gave
+        self._sizes: dict[int, int] = {}  # the length an object said, since the program last could change it
+        self._promised: dict[int, int] = {}  # how many items an iterator owes, or a method
+        self._fresh: dict[int, int] = {}  # after which request a changing value was up to date
+        self._driven: dict[int, Any] = {}  # the awaiting of a coroutine
+        self._told: set[int] = set()  # what arithmetic made from a plain value that may be expected
 
     def ask(self, do: str, *args: object, **kwargs: object) -> Any:
         self.record.check_intact()
