@@ -51,14 +51,15 @@ DOORS = {
         "sandbox sandbox.errors sandbox.protocol sandbox.pool sandbox.backends sandbox.image sandbox.inside.candidate"
     ),
     "tasks": "sandbox.protocol sandbox.inside.values",
+    "tasks.files": "",
     "tasks.extraction": "tasks",
     "tasks.builtin": "tasks",
-    "tasks.grading": "tasks tasks.builtin sandbox.protocol sandbox.inside.values",
+    "tasks.grading": "tasks tasks.files tasks.builtin sandbox.protocol sandbox.inside.values",
     "tasks.datasets": "tasks tasks.builtin tasks.extraction tasks.grading sandbox.protocol",
     "tasks.validation": "tasks tasks.extraction tasks.grading sandbox.protocol",
     "tasks.runner": "sandbox sandbox.errors sandbox.protocol sandbox.client sandbox.pool",
     "tasks.commands": (
-        "tasks tasks.runner tasks.extraction tasks.grading tasks.datasets tasks.validation sandbox.protocol "
+        "tasks tasks.files tasks.runner tasks.extraction tasks.grading tasks.datasets tasks.validation sandbox.protocol "
         "sandbox.daemon"
     ),
     "coderl.errors": "",
@@ -71,7 +72,7 @@ DOORS = {
     ),
     "coderl.rollouts.batch": "tasks tasks.extraction",
     "coderl.learning": "coderl.errors coderl.config coderl.model coderl.rollouts.batch",
-    "coderl.runfolder": "coderl.errors coderl.config coderl.runfolder.layout coderl.rollouts.batch",
+    "coderl.runfolder": "coderl.errors coderl.config coderl.runfolder.layout coderl.rollouts.batch tasks.files",
     "coderl.runfolder.layout": "",
     "coderl.training": (
         "coderl.errors coderl.config coderl.model coderl.sampling coderl.rollouts coderl.rollouts.batch "
@@ -82,8 +83,8 @@ DOORS = {
     "coderl.dynamics": "coderl.config coderl.learning coderl.runfolder coderl.training.stages",
     "coderl.study": (
         "coderl.errors coderl.config coderl.model coderl.sampling coderl.rollouts coderl.runfolder "
-        "coderl.runfolder.layout coderl.training coderl.dynamics analysis.study tasks tasks.datasets tasks.grading "
-        "tasks.runner"
+        "coderl.runfolder.layout coderl.training coderl.dynamics analysis.study tasks tasks.files tasks.datasets "
+        "tasks.grading tasks.runner"
     ),
     "coderl.cli": (
         "coderl.errors coderl.config coderl.model coderl.training coderl.dynamics coderl.study analysis analysis.report tasks "
@@ -97,8 +98,8 @@ DOORS = {
     "analysis.mistakes": "analysis.reading",
     "analysis.measures": "analysis analysis.reading analysis.mistakes coderl.runfolder.layout",
     "analysis.page": "analysis analysis.reading analysis.mistakes analysis.measures",
-    "analysis.report": "analysis analysis.reading analysis.measures analysis.page",
-    "analysis.study": "analysis analysis.reading analysis.mistakes analysis.measures coderl.runfolder.layout",
+    "analysis.report": "analysis analysis.reading analysis.measures analysis.page tasks.files",
+    "analysis.study": "analysis analysis.reading analysis.mistakes analysis.measures coderl.runfolder.layout tasks.files",
 }
 VLLM_FILES = {"coderl/sampling/branching.py", "coderl/sampling/engine.py", "coderl/sampling/publish.py"}
 # What an image has besides Python, and the files that load it, where a test or a value needs it.

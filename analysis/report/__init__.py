@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from analysis.page.page import build
 from analysis.report.curves import run_charts
 from analysis.report.html import render
 from analysis.report.markdown import summary
+from tasks.files import write_text
 
 
 def write(run: Path, out: Path | None = None) -> Path:
@@ -41,18 +41,16 @@ def require_page(out: Path) -> None:
 
 def save(page: dict[str, Any], charts: Sequence[str], out: Path) -> Path:
     """Write `page` as HTML with its charts, JSON and Markdown, each atomically."""
-    _write_atomically(out, render(page, charts))
-    _write_atomically(out.with_suffix(".json"), json.dumps(page))
-    _write_atomically(out.with_suffix(".md"), summary(page))
+    _write(out, render(page, charts))
+    _write(out.with_suffix(".json"), json.dumps(page))
+    _write(out.with_suffix(".md"), summary(page))
     return out
 
 
-def _write_atomically(path: Path, text: str) -> None:
-    temporary = path.with_name(f".tmp-{path.name}")
+def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
+        write_text(path, text)
     except OSError as error:
         raise RunError(
             f"{path}: cannot be written ({error.strerror}: {error.filename}). Name another place with --out."

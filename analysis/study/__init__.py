@@ -15,6 +15,7 @@ from analysis.study.data import Measure, Study, correcting, distinct, harming, p
 from analysis.study.effects import MARGIN
 from analysis.study.transcripts import transcripts
 from coderl.runfolder.layout import BEST, CONTROL, HELD_OUT, TRAINING_TASKS, WARM
+from tasks.files import write_text
 
 __all__ = ["write"]
 
@@ -28,7 +29,7 @@ def write(folder: Path) -> Path:
     findings = claims.judge(study)
     names = figures.write(study, folder)
     report = folder / "study-report.md"
-    report.write_text("\n\n".join(_sections(study, findings, names)) + "\n")
+    write_text(report, "\n\n".join(_sections(study, findings, names)) + "\n")
     rows = [
         {
             "claim": f.claim.text,
@@ -39,7 +40,7 @@ def write(folder: Path) -> Path:
         | asdict(f.effect)
         for f in findings
     ]
-    (folder / "study-report.json").write_text(json.dumps(_finite(rows), indent=1) + "\n")
+    write_text(folder / "study-report.json", json.dumps(_finite(rows), indent=1) + "\n")
     return report
 
 

@@ -12,6 +12,7 @@ from analysis.passk import pass_at_k
 from analysis.study.data import Policy, read_policy
 from analysis.study.effects import smallest_detectable
 from coderl.runfolder.layout import HELD_OUT, WARM
+from tasks.files import write_text
 
 FILE = "power.json"
 
@@ -21,9 +22,7 @@ def state(folder: Path, samples: int) -> str:
     path = folder / FILE
     if not path.exists():
         warm = read_policy(folder, WARM)
-        temporary = path.with_name(".tmp-power.json")
-        temporary.write_text(json.dumps({k: _detectable(warm, k) for k in (1, largest_k(samples) // 2)}))
-        temporary.replace(path)
+        write_text(path, json.dumps({k: _detectable(warm, k) for k in (1, largest_k(samples) // 2)}))
     values: dict[str, Any] = json.loads(path.read_text())
     each = " and ".join(f"{value:.3f} in pass@{k}" for k, value in values.items())
     return (

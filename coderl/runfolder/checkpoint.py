@@ -6,7 +6,6 @@ else that grows with the model, see tensor_files.py) and `state.pt` (random stat
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 
 from coderl.errors import RunFolderError
+from tasks.files import replacing
 
 
 class Savable(Protocol):
@@ -30,20 +30,12 @@ def save(folder: Path, step: int, model: Savable, state: dict[str, Any]) -> Path
         RunFolderError: the disk is full or not writable; earlier checkpoints are untouched.
     """
     final = folder / f"step-{step:06d}"
-    temporary = folder / f".tmp-{final.name}"
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        model.save(temporary)
-        torch.save({"step": step, **state}, temporary / "state.pt")
-        for file in temporary.rglob("*"):
-            _sync(file)
-        if final.exists():
-            shutil.rmtree(final)
-        os.replace(temporary, final)
-        _sync(folder)
+        with replacing(final, sync=True) as temporary:
+            temporary.mkdir(parents=True)
+            model.save(temporary)
+            torch.save({"step": step, **state}, temporary / "state.pt")
     except (OSError, RuntimeError, SafetensorError) as error:  # torch reports a failed write as RuntimeError
-        shutil.rmtree(temporary, ignore_errors=True)
         raise RunFolderError(
             f"checkpoint {final} could not be written: {error}; the previous one is intact. "
             "Free disk space, then continue with --resume"
@@ -80,11 +72,3 @@ def prune(folder: Path, keep: int, protect: Path | None = None) -> None:
     for old in sorted(folder.glob("step-*"))[:-keep]:
         if protect is None or old != protect:
             shutil.rmtree(old)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

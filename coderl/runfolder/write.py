@@ -19,6 +19,7 @@ from coderl.config.settings import RunConfig
 from coderl.errors import RunFolderError
 from coderl.rollouts.batch import Batch, Rollout
 from coderl.runfolder.layout import SCHEMA
+from tasks.files import replacing, write_text
 
 _TEST = pa.struct(
     [("name", pa.string()), ("passed", pa.bool_()), ("status", pa.string()), ("actual", pa.string())]
@@ -88,9 +89,7 @@ class RunFolder:
         return folder
 
     def write_text(self, name: str, text: str) -> None:
-        temporary = self.path / f".tmp-{name}"
-        temporary.write_text(text)
-        os.replace(temporary, self.path / name)
+        write_text(self.path / name, text)
 
     def log(self, kind: str, step: int, **fields: Any) -> None:
         """Append one line to steps.jsonl; non-finite numbers become null."""
@@ -118,10 +117,9 @@ class RunFolder:
         self._write_parquet(self.path / "evals" / f"{name}-step-{batch.step:06d}.parquet", batch)
 
     def _write_parquet(self, path: Path, batch: Batch) -> None:
-        temporary = path.with_name(f".tmp-{path.name}")
         rows = [_record(batch.step, rollout) for rollout in batch.rollouts]
-        pq.write_table(pa.Table.from_pylist(rows, schema=ROLLOUTS), temporary, compression="zstd")
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            pq.write_table(pa.Table.from_pylist(rows, schema=ROLLOUTS), temporary, compression="zstd")
 
     def rewind(self, step: int) -> None:
         """Forget everything after `step`: a resumed run writes those steps again."""

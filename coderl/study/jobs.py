@@ -21,6 +21,7 @@ from typing import Any
 
 from coderl.runfolder.layout import CONTROL, WARM
 from coderl.study.config import StudyConfig, policy_name
+from tasks.files import write_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +81,7 @@ def work(config: StudyConfig, shard: Shard, threads: int) -> float:
     seconds = time.monotonic() - started
     record = shard.record(config.folder)
     record.parent.mkdir(parents=True, exist_ok=True)
-    temporary = record.with_name(".tmp-done.json")
-    temporary.write_text(json.dumps({"seconds": round(seconds, 1), **outcome}) + "\n")
-    os.replace(temporary, record)
+    write_text(record, json.dumps({"seconds": round(seconds, 1), **outcome}) + "\n")
     return seconds
 
 

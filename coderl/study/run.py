@@ -21,6 +21,7 @@ from coderl.sampling.opening import require_sampler
 from coderl.study import simulate
 from coderl.study.config import StudyConfig, to_toml
 from coderl.study.jobs import Shard, cost, plan, work
+from tasks.files import write_text
 from tasks.runner import open_runner
 
 
@@ -44,7 +45,7 @@ def reproduce(config: StudyConfig) -> Path:
     models, controls, arms = left
     _run(config, models, console, progress)
     _run(config, controls, console, progress)
-    (folder / "study.json").write_text(json.dumps(_description(config), indent=1) + "\n")
+    write_text(folder / "study.json", json.dumps(_description(config), indent=1) + "\n")
     console.print(power.state(folder, config.final.samples))
     _run(config, arms, console, progress)
     simulate.write(config)
@@ -62,7 +63,7 @@ def _claim(config: StudyConfig) -> None:
             )
         return
     make_folder(config.folder, "the study's folder")
-    path.write_text(to_toml(config))
+    write_text(path, to_toml(config))
 
 
 def _require_tools(config: RunConfig, console: Console) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import asdict
 from typing import Any
 
@@ -17,6 +16,7 @@ from coderl.config.settings import RunConfig
 from coderl.dynamics.simulate import Options, Step, simulate
 from coderl.runfolder.write import RunFolder
 from coderl.study.config import StudyConfig
+from tasks.files import write_text
 
 POPULAR_REWARD = 0.8  # tasks.builtin.generate: the popular solution passes 8 of 10 tests
 UNSEEN = 1e-6  # the rare solution's share where none of the warm model's samples was one
@@ -39,9 +39,7 @@ def write(config: StudyConfig) -> None:
                 options = _options(run, shares, _tokens(run))
                 settings[level] = options.model_dump(exclude={"objective"}, exclude_none=True)
                 runs.setdefault(arm, {})[level] = [_shares(step) for step in simulate(options)]
-    temporary = config.folder / f".tmp-{SIMULATION}"
-    temporary.write_text(json.dumps({"settings": settings, "arms": runs}) + "\n")
-    os.replace(temporary, config.folder / SIMULATION)
+    write_text(config.folder / SIMULATION, json.dumps({"settings": settings, "arms": runs}) + "\n")
 
 
 def _tokens(run: RunConfig) -> float:

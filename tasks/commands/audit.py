@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks import native
-from tasks.commands.grade import EXIT_NOT_GRADED, atomic_writer, progress_bar
+from tasks.commands.output import EXIT_NOT_GRADED, atomic_writer, progress_bar
 from tasks.datasets import load
 from tasks.errors import TaskError
 from tasks.grading.modes import InProcess

@@ -9,26 +9,22 @@ the answer; the earlier ones are graded too, for the analysis of self-correction
 from __future__ import annotations
 
 import dataclasses
-import gzip
 import json
-import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from sandbox.protocol import Limits, SandboxError
 from tasks.commands.completions import Item, Unreadable, read_completions, reference_items
+from tasks.commands.output import EXIT_NOT_GRADED, atomic_writer, progress_bar
 from tasks.datasets import load
-from tasks.errors import TaskError
 from tasks.grading.grader import Grader
 from tasks.grading.modes import LEFT_OUT, Gradable, InProcess, checked, left_out
 from tasks.grading.modes import summary as reasons
@@ -37,7 +33,6 @@ from tasks.types import Task, Verdict
 from tasks.validation.audits import read_audits, require_known
 from tasks.validation.validate import ValidationReport, validate
 
-EXIT_NOT_GRADED = 4  # some rows: theirs is `infra` (the sandbox failed) or `invalid` (the row makes no sense)
 _TOLD = 10  # of these, with their reasons
 
 
@@ -184,45 +179,6 @@ def summarize(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def atomic_writer(path: Path, option: str = "--out") -> Iterator[Callable[[str], None]]:
-    """Writes text to `path`, which the user gave as `option`, and which appears when it is complete; follows links.
-    Raises `TaskError` where it cannot be written. Then, and when the caller fails, nothing is left of it."""
-    if path.is_dir():
-        raise TaskError(f"{option} {path}: is a folder; name a file in it")
-    path = path.resolve() if path.is_symlink() else path
-    if path.exists() and not path.is_file():
-        raise TaskError(f"{option} {path}: is a device or a pipe, which cannot be replaced; name a file")
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    opener = gzip.open if path.suffix == ".gz" else open
-
-    @contextmanager
-    def told() -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise TaskError(
-                f"{option} {path}: cannot be written ({error.strerror}), and nothing was; make room, or name a file in "
-                "another folder, of yours"
-            ) from None
-
-    def write(text: str) -> None:
-        with told():
-            stream.write(text)
-
-    with told():
-        stream = opener(temporary, "wt", encoding="utf-8")
-    try:
-        yield write
-        with told():
-            stream.close()
-            os.replace(temporary, path)
-    finally:
-        with suppress(OSError):  # what could not be written cannot be flushed either
-            stream.close()
-        temporary.unlink(missing_ok=True)
-
-
 def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
@@ -294,18 +250,6 @@ def _mutant_summary(report: ValidationReport) -> dict[str, Any]:
             {"task_id": s.task_id, "line": s.mutant.line, "change": s.mutant.change} for s in report.survivors
         ],
     }
-
-
-def progress_bar() -> Progress:
-    """On standard error, so that standard output stays for results."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(file=sys.stderr),
-        transient=True,
-    )
 
 
 def _print(summary: dict[str, Any]) -> None:

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 from collections import OrderedDict
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from threading import Lock
 from sandbox.inside.values import codec
 from sandbox.protocol import CEILING, MIB, Call, Calls, Job, Outcome, Runner, Status
 from tasks.errors import TaskError
+from tasks.files import replacing
 from tasks.grading.compare import reference_value
 from tasks.types import ReferenceTests, Task
 
@@ -154,9 +154,8 @@ def _write(file: Path, values: tuple[object, ...]) -> Expected:
     data = gzip.compress(json.dumps(texts).encode("ascii"), compresslevel=1, mtime=0)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".tmp-", delete=False) as stream:
-            stream.write(data)
-        os.replace(stream.name, file)
+        with replacing(file) as temporary:
+            temporary.write_bytes(data)
     except OSError as error:
         print(f"outputs of references cannot be kept for later runs: {error}", file=sys.stderr)
     return Expected(values, sum(map(len, texts)))

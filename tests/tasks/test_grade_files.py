@@ -21,6 +21,7 @@ from sandbox.errors import PoolClosedError
 from sandbox.protocol import Calls, Job, Limits, Outcome, Runner, Status, TestOutcome
 from tasks.commands import grade
 from tasks.commands.completions import Item, Unreadable, read_completions, reference_items
+from tasks.commands.output import EXIT_NOT_GRADED
 from tasks.errors import TaskError
 from tasks.types import Task
 
@@ -214,7 +215,7 @@ def test_infra_is_counted_apart_and_is_an_exit_code(
 ) -> None:
     on(Failing())
     out = tmp_path / "verdicts.jsonl"
-    assert grade.main(tasks_file, "reference", str(out), as_json=True) == grade.EXIT_NOT_GRADED
+    assert grade.main(tasks_file, "reference", str(out), as_json=True) == EXIT_NOT_GRADED
     assert {(row["passed"], row["score"], row["status"], row["detail"]) for row in read(out)} == {
         (None, None, "infra", "no container")
     }
@@ -279,7 +280,7 @@ def test_of_ten_thousand_rows_each_one_that_cannot_be_graded_says_why(
     file.write_bytes(file.read_bytes() + b'{"task_id": "\xff"}\n' + json.dumps(good).encode())
     bad[9_998] = (None, "invalid", "not UTF-8")
     out = tmp_path / "v.jsonl"
-    assert grade.main(tasks_file, str(file), str(out), as_json=True) == grade.EXIT_NOT_GRADED
+    assert grade.main(tasks_file, str(file), str(out), as_json=True) == EXIT_NOT_GRADED
     got = read(out)
     assert len(got) == 10_000
     for number, row in enumerate(got):
@@ -302,7 +303,7 @@ def test_what_a_model_wrote_is_judged_whatever_characters_it_holds(
     codes = ["def f(x):\n    return x + 1  # \x00\n", "def f(x):\n    return x + 1  # \ud800\n", "\ud800\x00"]
     file = write(tmp_path / "c.jsonl", {"task_id": "t/1", "samples": [*codes, 7, None]})
     out = tmp_path / "v.jsonl"
-    assert grade.main(tasks_file, str(file), str(out), as_json=True) == grade.EXIT_NOT_GRADED
+    assert grade.main(tasks_file, str(file), str(out), as_json=True) == EXIT_NOT_GRADED
     got = read(out)
     assert [row["passed"] for row in got] == [False, False, False, None, None]
     assert [row["status"] for row in got[3:]] == ["invalid", "invalid"]
@@ -316,7 +317,7 @@ def test_a_full_disk_is_one_error_and_leaves_nothing(tasks_file: str, tmp_path: 
     program = (
         "import resource, signal, random\n"
         "from pathlib import Path\n"
-        "from tasks.commands.grade import atomic_writer\n"
+        "from tasks.commands.output import atomic_writer\n"
         "from tasks.errors import TaskError\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "try:\n"
