@@ -17,6 +17,8 @@ SILENCE_SECONDS = (
 )
 TOKEN_VARIABLE = "CODERL_TOKEN"  # a secret: not in a configuration, which every run folder keeps
 
+OpenRunner = Pool | Client
+
 
 def open_runner(
     *,
@@ -27,7 +29,7 @@ def open_runner(
     requirements: Collection[str] = (),
     image: str = "",
     report: Callable[[str], None] = lambda line: None,
-) -> Pool | Client:
+) -> OpenRunner:
     """The daemons at `urls`, or where there are none a pool here; use it in a `with` statement.
 
     `languages`: of the programs, besides Python; daemons say themselves what they have. `requirements`: packages that

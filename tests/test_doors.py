@@ -68,7 +68,7 @@ DOORS = {
     "coderl.sampling": "coderl.errors coderl.config coderl.model",
     "coderl.rollouts": (
         "coderl.errors coderl.config coderl.model coderl.sampling coderl.rollouts.batch tasks tasks.builtin tasks.datasets "
-        "tasks.extraction tasks.grading tasks.validation"
+        "tasks.extraction tasks.grading tasks.runner tasks.validation"
     ),
     "coderl.rollouts.batch": "tasks tasks.extraction",
     "coderl.learning": "coderl.errors coderl.config coderl.model coderl.rollouts.batch",
@@ -77,14 +77,14 @@ DOORS = {
     "coderl.training": (
         "coderl.errors coderl.config coderl.model coderl.sampling coderl.rollouts coderl.rollouts.batch "
         "coderl.learning coderl.runfolder coderl.runfolder.layout coderl.training.stages analysis analysis.report tasks tasks.builtin "
-        "tasks.datasets tasks.grading tasks.runner tasks.validation"
+        "tasks.datasets tasks.grading tasks.validation"
     ),
     "coderl.training.stages": "coderl.config coderl.rollouts.batch",
     "coderl.dynamics": "coderl.config coderl.learning coderl.runfolder coderl.training.stages",
     "coderl.study": (
         "coderl.errors coderl.config coderl.model coderl.sampling coderl.rollouts coderl.runfolder "
         "coderl.runfolder.layout coderl.training coderl.dynamics analysis.study tasks tasks.files tasks.datasets "
-        "tasks.grading tasks.runner"
+        "tasks.grading"
     ),
     "coderl.cli": (
         "coderl.errors coderl.config coderl.model coderl.training coderl.dynamics coderl.study analysis analysis.report tasks "

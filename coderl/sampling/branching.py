@@ -26,7 +26,7 @@ import torch
 
 from coderl.config.settings import SamplerConfig
 from coderl.sampling.engine import EngineSampler
-from coderl.sampling.types import Completion, Request
+from coderl.sampling.types import Completion, Request, by_prompt
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
@@ -57,11 +57,10 @@ class Branches:
         """Forget the completions before, and begin with one branch for each prompt."""
         self._temperature = temperature
         self._uniforms = {r.key: _uniforms(r.seed, self._max_tokens) for r in requests}
-        roots: dict[tuple[int, ...], Branch] = {}
-        for request in requests:
-            prompt = request.prompt_tokens
-            roots.setdefault(tuple(prompt), Branch(prompt, [], [], [])).members.append(request.key)
-        self.new, self.finished = list(roots.values()), []
+        self.new = [
+            Branch(same[0].prompt_tokens, [r.key for r in same], [], []) for same in by_prompt(requests)
+        ]
+        self.finished = []
 
     def grow(self, branches: Sequence[Branch], logits_BV: torch.Tensor) -> list[int]:
         """Let each completion of `branches` draw its next token. Returns: those that the branches go on with."""

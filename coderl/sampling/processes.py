@@ -27,7 +27,7 @@ from safetensors import SafetensorError
 from coderl.config.settings import SamplerConfig
 from coderl.errors import CoderlError, ModelError, PublishError, SamplerError
 from coderl.sampling.publish import Weights, make_weights_folder, save_weights
-from coderl.sampling.types import Completion, Request
+from coderl.sampling.types import Completion, Request, by_prompt
 
 END_SECONDS = 10.0  # for a process to end once its connection is closed
 
@@ -148,11 +148,8 @@ class _Engine:
 
 def _shares(requests: Sequence[Request], engines: int) -> list[list[Request]]:
     """The completions of one prompt go to one engine, so that it computes the prompt once."""
-    prompts: dict[tuple[int, ...], list[Request]] = {}
-    for request in requests:
-        prompts.setdefault(tuple(request.prompt_tokens), []).append(request)
     shares: list[list[Request]] = [[] for _ in range(engines)]
-    for same in prompts.values():
+    for same in by_prompt(requests):
         min(shares, key=len).extend(same)
     return shares
 

@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 from coderl.config.settings import SamplerConfig
 from coderl.errors import ModelError, PublishError, SamplerError
 from coderl.sampling.publish import FolderTransfer, NcclTransfer, Servers, Transfer, Weights
-from coderl.sampling.types import Completion, Request
+from coderl.sampling.types import Completion, Request, by_prompt
 
 # A server's own defaults, from the model's generation_config.json, must not bend the distribution.
 WHOLE_DISTRIBUTION = {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
@@ -144,11 +144,8 @@ class _Work:
     def __init__(self, requests: Sequence[Request], servers: int) -> None:
         self.count = len(requests)
         self.workers: list[asyncio.Task[None]] = []
-        prompts: dict[tuple[int, ...], list[Request]] = {}
-        for request in requests:
-            prompts.setdefault(tuple(request.prompt_tokens), []).append(request)
         self._queues: list[deque[Request]] = [deque() for _ in range(servers)]
-        for number, same in enumerate(prompts.values()):
+        for number, same in enumerate(by_prompt(requests)):
             self._queues[number % servers].extend(same)
 
     def take(self, server: int) -> Request | None:

@@ -39,6 +39,14 @@ def completion_seed(*parts: object) -> int:
     return int.from_bytes(digest[:8], "big") >> 2
 
 
+def by_prompt(requests: Sequence[Request]) -> list[list[Request]]:
+    """The requests of each prompt together, prompts in the order in which they first come."""
+    prompts: dict[tuple[int, ...], list[Request]] = {}
+    for request in requests:
+        prompts.setdefault(tuple(request.prompt_tokens), []).append(request)
+    return list(prompts.values())
+
+
 class Sampler(Protocol):
     """Samples from the version of the policy that was published last."""
 

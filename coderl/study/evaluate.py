@@ -8,17 +8,15 @@ from typing import Any
 
 from coderl.model.policy import load_policy
 from coderl.rollouts.collect import Collector
+from coderl.rollouts.opening import open_collector, open_sandbox
 from coderl.runfolder.layout import BEST, HELD_OUT, TRAINING_TASKS
 from coderl.runfolder.write import RunFolder, identity
-from coderl.sampling.opening import open_sampler
 from coderl.study.config import StudyConfig
 from coderl.training.display import Display
 from coderl.training.evaluate import Evaluation, evaluate, summarise
 from tasks.datasets import load
 from tasks.grading.grader import Grader
 from tasks.grading.modes import checked
-from tasks.grading.rewards import load_reward
-from tasks.runner import open_runner
 from tasks.types import Task
 
 
@@ -34,27 +32,21 @@ def evaluate_model(config: StudyConfig, name: str, model: Path, *, step: int) ->
     folder.write_text("run.json", json.dumps(identity(shared.model_copy(update={"name": name}), [])) + "\n")
     display, final = Display(), config.final
     policy = load_policy(model, shared.model)
-    place = shared.sandbox
-    with open_runner(
-        urls=place.urls,
-        slots=place.slots,
-        backend=place.backend,
-        requirements=shared.grading.requirements,
-    ) as runner:
-        sampler = open_sampler(model, policy, shared.sampler, shared.seed)
+    held_out, calibration = _held_out(config)
+    training = load(shared.data.train, split="train", limit=final.train_tasks)
+    with open_sandbox(shared, [*held_out, *calibration, *training]) as runner:
         grader = Grader(runner)
-        collector = Collector(shared, policy, sampler, grader, load_reward(shared.reward.kind))
+        collector = open_collector(shared, model, policy, grader)
 
         def passable(tasks: list[Task]) -> list[Task]:
             return checked(tasks, grader, shared.grading.in_process, display.checking).tasks
 
-        held_out, calibration = map(passable, _held_out(config))
+        held_out, calibration, training = map(passable, (held_out, calibration, training))
         curves = {
             temperature: _calibrate(collector, calibration, final.calibration_samples, temperature)
             for temperature in final.temperatures
         }
         best = max(curves, key=lambda t: (curves[t], -abs(t - 1.0)))
-        training = passable(load(shared.data.train, split="train", limit=final.train_tasks))
         wanted = [
             (HELD_OUT, held_out, final.samples, 1.0),
             (BEST, held_out, final.best_samples, best),

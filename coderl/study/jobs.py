@@ -86,18 +86,10 @@ def work(config: StudyConfig, shard: Shard, threads: int) -> float:
 
 
 def _warm(config: StudyConfig, shard: Shard) -> dict[str, Any]:
-    from coderl.model import warmup
     from coderl.training.display import Display
+    from coderl.training.warm import warm_up
 
-    shared, display = config.shared(), Display()
-    state = warmup.start(shared.warmup, shared.seed)
-    with display.warming(shared.warmup.steps) as on_step:
-        warmup.train(state, shared.warmup.steps, on_step=on_step)
-    state.policy.save(config.folder / WARM)
-    updates = shared.train.steps * shared.learner.minibatches
-    with display.warming(updates, "control: warm-up continued") as on_step:
-        warmup.train(state, updates, on_step=on_step)
-    state.policy.save(config.folder / CONTROL)
+    warm_up(config.shared(), Display(), config.folder / WARM, config.folder / CONTROL)
     return {}
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from coderl.config.settings import RunConfig
 from coderl.errors import ConfigError, StudyError
+from coderl.rollouts.opening import open_sandbox
 from coderl.runfolder.files import make_folder
 from coderl.runfolder.layout import STUDY_SCHEMA
 from coderl.sampling.opening import require_sampler
@@ -22,7 +23,6 @@ from coderl.study import simulate
 from coderl.study.config import StudyConfig, to_toml
 from coderl.study.jobs import Shard, cost, plan, work
 from tasks.files import write_text
-from tasks.runner import open_runner
 
 
 def reproduce(config: StudyConfig) -> Path:
@@ -69,14 +69,7 @@ def _claim(config: StudyConfig) -> None:
 def _require_tools(config: RunConfig, console: Console) -> None:
     """What the first shard can do without and all others need: sooner missed than after its warm-up."""
     require_sampler(config.sampler)
-    place = config.sandbox
-    open_runner(
-        urls=place.urls,
-        slots=1,
-        backend=place.backend,
-        requirements=config.grading.requirements,
-        report=console.print,
-    ).close()
+    open_sandbox(config, [], slots=1, report=console.print).close()
 
 
 @dataclass(slots=True)

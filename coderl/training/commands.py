@@ -16,24 +16,22 @@ from coderl.config.effects import without_effect
 from coderl.config.settings import RunConfig
 from coderl.errors import ConfigError, RunFolderError, TrainingError
 from coderl.learning import ranks
-from coderl.model import warmup
 from coderl.model.named import model_folder
 from coderl.model.policy import load_policy
-from coderl.rollouts.collect import Collector
+from coderl.rollouts.opening import open_collector, open_sandbox
 from coderl.runfolder.files import make_folder
 from coderl.runfolder.layout import CONTROL, HELD_OUT
 from coderl.runfolder.write import RunFolder
-from coderl.sampling.opening import open_sampler, require_sampler
+from coderl.sampling.opening import require_sampler
 from coderl.training.display import Display
 from coderl.training.dryrun import dry_run
 from coderl.training.evaluate import Evaluation, evaluate
 from coderl.training.loop import train
 from coderl.training.opening import open_run
+from coderl.training.warm import warm_up
 from tasks.datasets import load as load_tasks
 from tasks.grading.grader import Grader
 from tasks.grading.modes import checked, summary
-from tasks.grading.rewards import load_reward
-from tasks.runner import open_runner
 from tasks.validation.audits import read_audits, require_known, without_weak
 
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
@@ -118,11 +116,7 @@ def run_warmup(config: RunConfig, out: Path) -> None:
     make_folder(out, "--out")
     if any(out.iterdir()):
         raise ConfigError(f"{out} exists and is not empty; choose another --out")
-    display = Display()
-    state = warmup.start(config.warmup, config.seed)
-    with display.warming(config.warmup.steps) as on_step:
-        warmup.train(state, config.warmup.steps, on_step=on_step)
-    state.policy.save(out)
+    warm_up(config, Display(), out)
     print(f"warm model: {out}")
 
 
@@ -156,23 +150,14 @@ def run_evaluation(
         raise ConfigError("no task is left: raise sampler.max_prompt_tokens, or see data.audit")
     if out is not None:
         make_folder(out / "evals", "--out")
-    languages = {name for task in fitting for name in task.languages}
-    place = config.sandbox
-    with open_runner(
-        urls=place.urls,
-        slots=place.slots,
-        backend=place.backend,
-        languages=languages,
-        requirements=config.grading.requirements,
-    ) as runner:
-        sampler = open_sampler(folder, policy, config.sampler, config.seed)
+    with open_sandbox(config, fitting) as runner:
         grader = Grader(runner)
+        collector = open_collector(config, folder, policy, grader)
         passable = checked(fitting, grader, config.grading.in_process, display.checking)
         if passable.left_out:
             display.left_out(passable.left_out)
         if not passable.tasks:
             raise ConfigError(f"no task is left: {summary(passable.left_out)}")
-        collector = Collector(config, policy, sampler, grader, load_reward(config.reward.kind))
         result = evaluate(
             collector,
             passable.tasks,

@@ -15,27 +15,26 @@ from types import FrameType
 from coderl.config.settings import RunConfig
 from coderl.learning.learner import TENSORS
 from coderl.learning.ranks import make_learner
-from coderl.model import warmup
 from coderl.model.named import model_folder
 from coderl.model.policy import load_policy
-from coderl.rollouts.collect import Collector
+from coderl.rollouts.opening import open_collector, open_sandbox
 from coderl.rollouts.prompts import Data, fitting, load_data, passable, within
 from coderl.runfolder import checkpoint
 from coderl.runfolder.dashboards import Metrics, require_wandb
 from coderl.runfolder.layout import CONTROL, WARM
 from coderl.runfolder.write import RunFolder
-from coderl.sampling.opening import open_sampler, require_sampler
+from coderl.sampling.opening import require_sampler
 from coderl.training.collapse import CollapseMonitor
 from coderl.training.display import Display
 from coderl.training.evaluate import pass_rate
 from coderl.training.loop import evaluate_held_out
 from coderl.training.run import Run
 from coderl.training.stages import ObjectiveSchedule, StageMonitor
+from coderl.training.warm import warm_up
 from tasks.grading.grader import Grader
 from tasks.grading.hold_back import HoldBack
 from tasks.grading.modes import Found, check
 from tasks.grading.rewards import load_reward
-from tasks.runner import open_runner
 
 ONE_SIGNAL_SECONDS = 1.0  # torchrun passes on what its terminal has sent to all processes already
 
@@ -51,17 +50,9 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
     if config.model.path is not None:
         path = str(model_folder(config.model.path))
         config = config.model_copy(update={"model": config.model.model_copy(update={"path": path})})
-    languages = {name for task in [*data.train, *data.evaluation] for name in task.languages}
-    place = config.sandbox
-    with open_runner(
-        urls=place.urls,
-        slots=place.slots,
-        backend=place.backend,
-        languages=languages,
-        requirements=config.grading.requirements,
-    ) as runner:
+    with open_sandbox(config, [*data.train, *data.evaluation]) as runner:
         require_wandb(config)
-        reward = load_reward(config.reward.kind)
+        load_reward(config.reward.kind)
         folder = RunFolder(config.folder) if resume else RunFolder.create(config, sys.argv)
         last = checkpoint.latest(folder.path / "checkpoints") if resume else None
         step = int(last.name.rpartition("-")[2]) if last else None
@@ -75,24 +66,11 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
             grader = Grader(runner)
             data = _checked(data, grader, config, folder, display)
             display.start(config, data, runner.backend)
-            sampler = open_sampler(start, policy, config.sampler, config.seed)
+            collector = open_collector(config, start, policy, grader, display.note)
             learner = make_learner(policy, config, start=start, warm=warm)
-            collector = Collector(config, policy, sampler, grader, reward, note=display.note)
             schedule = ObjectiveSchedule(config.objective, config.stages)
             hold_back = _hold_back(config, data, display)
-            run = Run(
-                config,
-                folder,
-                data,
-                policy,
-                learner,
-                sampler,
-                collector,
-                display,
-                metrics,
-                schedule,
-                hold_back,
-            )
+            run = Run(config, folder, data, learner, collector, display, metrics, schedule, hold_back)
             with _graceful_stop(run), contextlib.closing(run.ahead):
                 if config.data.prefilter_samples:
                     _prefilter(run)
@@ -122,15 +100,7 @@ def _warm_model(config: RunConfig, folder: RunFolder, display: Display, *, rebui
         return Path(config.model.path)
     warm = folder.path / WARM
     if rebuild:
-        state = warmup.start(config.warmup, config.seed)
-        with display.warming(config.warmup.steps) as on_step:
-            warmup.train(state, config.warmup.steps, on_step=on_step)
-        state.policy.save(warm)
-        if config.train.control:
-            updates = config.train.steps * config.learner.minibatches
-            with display.warming(updates, "control: warm-up continued") as on_step:
-                warmup.train(state, updates, on_step=on_step)
-            state.policy.save(folder.path / CONTROL)
+        warm_up(config, display, warm, folder.path / CONTROL if config.train.control else None)
     return warm
 
 

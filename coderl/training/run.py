@@ -26,9 +26,7 @@ class Run:
     config: RunConfig
     folder: RunFolder
     data: Data
-    policy: Policy
     learner: Learner
-    sampler: Sampler
     collector: Collector
     display: Display
     metrics: Metrics
@@ -42,6 +40,14 @@ class Run:
     evaluated_step: int = -1
     saved_step: int = -1
     stop_requested: bool = False
+
+    @property
+    def policy(self) -> Policy:
+        return self.collector.policy
+
+    @property
+    def sampler(self) -> Sampler:
+        return self.collector.sampler
 
     @property
     def finished(self) -> bool:

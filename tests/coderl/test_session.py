@@ -63,7 +63,7 @@ def test_outputs_that_cannot_be_written_are_said_before_the_work(
     taken.write_text("")
     works = {
         "coderl.model.warmup.train": lambda: commands.run_warmup(run_config(), taken),
-        "coderl.training.commands.open_runner": lambda: commands.run_evaluation(
+        "coderl.training.commands.open_sandbox": lambda: commands.run_evaluation(
             run_config(), str(model), "builtin:tiny", samples=1, limit=1, out=taken, as_json=True
         ),
         "coderl.dynamics.simulate": lambda: run(Options(steps=1), taken),
