@@ -15,6 +15,7 @@ from scipy.stats import binomtest
 
 RESAMPLES = 2000
 PERMUTATIONS = 10_000
+TAILS = [0.025, 0.975]  # of a 95% interval
 LARGEST_DRAW = 1_000_000  # numbers drawn at once, to bound memory
 
 Floats = NDArray[np.float64]
@@ -35,7 +36,6 @@ def bootstrap_mean(
     weights: Sequence[float] | None = None,
     *,
     seed: int = 0,
-    level: float = 0.95,
     resamples: int = RESAMPLES,
 ) -> Estimate:
     """(Weighted) mean over tasks with a percentile bootstrap interval (Efron and Tibshirani 1993).
@@ -52,7 +52,7 @@ def bootstrap_mean(
     means = np.concatenate(
         [_resampled(data, load, min(chunk, resamples - done), rng) for done in range(0, resamples, chunk)]
     )
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(means, TAILS)
     return Estimate(float(np.average(data, weights=load)), float(low), float(high), int(data.size))
 
 
@@ -64,9 +64,7 @@ def _resampled(data: Floats, load: Floats, times: int, rng: np.random.Generator)
     return means
 
 
-def bootstrap_runs(
-    runs: Sequence[Sequence[float]], *, seed: int = 0, level: float = 0.95, resamples: int = RESAMPLES
-) -> Estimate:
+def bootstrap_runs(runs: Sequence[Sequence[float]], *, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
     """Mean over runs and tasks, one row of `runs` a training seed, its entries the same tasks in each.
 
     Runs and tasks are crossed, so each resample draws runs and, for all of them alike, tasks (the pigeonhole
@@ -77,19 +75,17 @@ def bootstrap_runs(
     if data.size == 0:
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
     means = _resampled_runs(data, seed, 1, resamples)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(means, TAILS)
     return Estimate(float(data.mean()), float(low), float(high), data.shape[1])
 
 
-def difference_of_runs(
-    base: Sequence[Sequence[float]], candidate: Sequence[Sequence[float]], *, seed: int = 0
-) -> Estimate:
+def difference_of_runs(base: Sequence[Sequence[float]], candidate: Sequence[Sequence[float]]) -> Estimate:
     """Mean of candidate - base: runs are drawn for each side by itself, tasks for both alike."""
     before, after = (np.asarray(runs, dtype=np.float64) for runs in (base, candidate))
     if before.size == 0 or after.size == 0:
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
-    differences = _resampled_runs(after, seed, 1, RESAMPLES) - _resampled_runs(before, seed, 2, RESAMPLES)
-    low, high = np.quantile(differences, [0.025, 0.975])
+    differences = _resampled_runs(after, 0, 1, RESAMPLES) - _resampled_runs(before, 0, 2, RESAMPLES)
+    low, high = np.quantile(differences, TAILS)
     return Estimate(float(after.mean() - before.mean()), float(low), float(high), before.shape[1])
 
 

@@ -39,9 +39,9 @@ class Point:
     pass_at_k: Mapping[int, Estimate]
 
 
-def trajectory(source: Source, name: str | None = None) -> list[Point]:
-    """The evaluation `name` (default: the main one) over steps; intervals only where completions were read."""
-    name = name or main_evaluation(source)
+def trajectory(source: Source) -> list[Point]:
+    """The main evaluation over steps; intervals only where completions were read."""
+    name = main_evaluation(source)
     logged = {line["step"]: line for line in source.run.evals if str(line.get("name")) == name}
     read = {key.step for key in source.tally.groups if key.source == name}
     points = []

@@ -44,19 +44,19 @@ class Revisions:
     fresh_passed: int
 
 
-def self_correction_rate(tasks: Sequence[Revisions], *, seed: int = 0) -> Estimate:
+def self_correction_rate(tasks: Sequence[Revisions]) -> Estimate:
     """P(last passes | first fails) over all responses with several blocks."""
     failed = [t.wrong_right + t.wrong_wrong for t in tasks]
-    return _ratio([t.wrong_right for t in tasks], failed, seed)
+    return _ratio([t.wrong_right for t in tasks], failed)
 
 
-def harm_rate(tasks: Sequence[Revisions], *, seed: int = 0) -> Estimate:
+def harm_rate(tasks: Sequence[Revisions]) -> Estimate:
     """P(last fails | first passes) over all responses with several blocks."""
     passed = [t.right_wrong + t.right_right for t in tasks]
-    return _ratio([t.right_wrong for t in tasks], passed, seed)
+    return _ratio([t.right_wrong for t in tasks], passed)
 
 
-def excess_correction(tasks: Sequence[Revisions], *, seed: int = 0) -> Estimate:
+def excess_correction(tasks: Sequence[Revisions]) -> Estimate:
     """P(last passes | first fails) - P(a fresh first attempt passes), matched by task.
 
     A second draw alone corrects something: only what goes beyond it is correction. Tasks are weighted
@@ -66,9 +66,9 @@ def excess_correction(tasks: Sequence[Revisions], *, seed: int = 0) -> Estimate:
     used = [t for t in tasks if t.wrong_right + t.wrong_wrong and t.fresh_samples]
     failed = [t.wrong_right + t.wrong_wrong for t in used]
     gains = [t.wrong_right / n - t.fresh_passed / t.fresh_samples for t, n in zip(used, failed, strict=True)]
-    return bootstrap_mean(gains, [float(n) for n in failed], seed=seed)
+    return bootstrap_mean(gains, [float(n) for n in failed])
 
 
-def _ratio(parts: Sequence[int], wholes: Sequence[int], seed: int) -> Estimate:
+def _ratio(parts: Sequence[int], wholes: Sequence[int]) -> Estimate:
     used = [(part, whole) for part, whole in zip(parts, wholes, strict=True) if whole]
-    return bootstrap_mean([p / w for p, w in used], [float(w) for _, w in used], seed=seed)
+    return bootstrap_mean([p / w for p, w in used], [float(w) for _, w in used])

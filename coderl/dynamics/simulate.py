@@ -22,6 +22,8 @@ from coderl.config.objective import ObjectiveConfig
 from coderl.learning import credit, objectives
 from coderl.learning.objectives import LossStats
 
+WINDOW, MOVED = 20, 0.01  # steps, and probability: what counts as a stage
+
 POPULAR, RARE = 0, 1  # actions; the others are wrong
 
 
@@ -188,20 +190,20 @@ def _measure(
     )
 
 
-def true_stages(steps: list[Step], window: int = 20, moved: float = 0.01) -> list[str]:
+def true_stages(steps: list[Step]) -> list[str]:
     """What really happens around each step, told by the masses themselves.
 
-    exploitation: the popular action gains at least `moved` over `window` steps, the optimal one less than
-    a tenth of that. exploration: the optimal one gains at least `moved` and the popular one falls.
+    exploitation: the popular action gains at least `MOVED` over `WINDOW` steps, the optimal one less than
+    a tenth of that. exploration: the optimal one gains at least `MOVED` and the popular one falls.
     Anything else is "saturated/unknown": nothing moves, or both gain at the expense of wrong actions.
     """
     stages = []
     for i in range(len(steps)):
-        a, b = steps[max(0, i - window // 2)], steps[min(len(steps) - 1, i + window // 2)]
+        a, b = steps[max(0, i - WINDOW // 2)], steps[min(len(steps) - 1, i + WINDOW // 2)]
         popular, rare = b.popular - a.popular, b.rare - a.rare
-        if popular >= moved and abs(rare) < popular / 10:
+        if popular >= MOVED and abs(rare) < popular / 10:
             stages.append("exploitation")
-        elif rare >= moved and popular < 0:
+        elif rare >= MOVED and popular < 0:
             stages.append("exploration")
         else:
             stages.append("saturated/unknown")

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.tensor import DTensor
 from torch.utils import _pytree as pytree
 from transformers import PreTrainedModel
 
@@ -43,19 +43,6 @@ def shard(model: PreTrainedModel) -> None:
 def whole(tree: Any) -> Any:
     """`tree` with every sharded tensor gathered, on all ranks."""
     return pytree.tree_map(lambda x: x.full_tensor() if isinstance(x, DTensor) else x, tree)
-
-
-def sharded_like(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
-    """A whole tensor cut as `parameter` is."""
-    if not isinstance(parameter, DTensor) or value.shape != parameter.shape:
-        return value
-    return distribute_tensor(value, parameter.device_mesh, parameter.placements)
-
-
-def load_weights(model: PreTrainedModel, weights: dict[str, torch.Tensor]) -> None:
-    """Load whole weights into a model that may be sharded."""
-    own = model.state_dict()
-    model.load_state_dict({name: sharded_like(value, own[name]) for name, value in weights.items()})
 
 
 def largest(count: int) -> int:

@@ -1,33 +1,20 @@
-"""The policy as files: loading a transformers folder, and building the small built-in model."""
+"""The policy as files: a transformers folder, loaded and saved."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    GenerationConfig,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-)
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from coderl.config.settings import ModelConfig, WarmupConfig
+from coderl.config.settings import ModelConfig
 from coderl.errors import ModelError
 from coderl.model import attention
 from coderl.model.named import require_model
 from coderl.model.prompts import Prompt, prompt_of
 from tasks.types import Task
-
-MAX_POSITIONS = 2048  # of the built-in model, whose positions are computed: none is learned
 
 
 @dataclass(slots=True)
@@ -111,44 +98,3 @@ def _stop_token_ids(model: PreTrainedModel, tokenizer: Any) -> list[int]:
     if not found:
         raise ModelError("the tokenizer names no end-of-sequence token, so completions would never stop")
     return found
-
-
-def build_policy(config: WarmupConfig, pieces: Sequence[str], seed: int) -> Policy:
-    """A small Llama with random weights, and a tokenizer with one token for each of `pieces`.
-
-    The tokenizer is a byte-level BPE cut at the pieces, so any other text encodes too, by its bytes.
-    """
-    bpe = Tokenizer(models.BPE())
-    longest_first = sorted(pieces, key=len, reverse=True)
-    bpe.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex("|".join(map(re.escape, longest_first))), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    bpe.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=config.vocabulary,
-        special_tokens=["<pad>", "<eos>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    bpe.train_from_iterator(pieces, trainer)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, pad_token="<pad>", eos_token="<eos>")
-    torch.manual_seed(seed)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=config.vocabulary,
-            hidden_size=config.hidden_size,
-            intermediate_size=config.hidden_size * 8 // 3,
-            num_hidden_layers=config.layers,
-            num_attention_heads=config.hidden_size // 32,
-            max_position_embeddings=MAX_POSITIONS,
-            tie_word_embeddings=True,
-            bos_token_id=None,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    )
-    model.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id)
-    return Policy(model, tokenizer, [int(tokenizer.eos_token_id)])

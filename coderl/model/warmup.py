@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import torch
 
 from coderl.config.settings import WarmupConfig
-from coderl.model.policy import Policy, build_policy
+from coderl.model.policy import Policy
 from coderl.model.scoring import TokenRow, score
+from coderl.model.toy import build_policy
 from tasks.builtin import Demonstration, demonstrations, vocabulary
 
 

@@ -22,6 +22,7 @@ from coderl.model.policy import Policy
 from coderl.model.prompts import Prompt
 from coderl.rollouts.batch import Batch, Group, Rollout
 from coderl.rollouts.gradings import Gradings
+from coderl.rollouts.shaping import shaped
 from coderl.sampling.types import Completion, Request, Sampler, completion_seed
 from tasks.builtin import solution_class
 from tasks.errors import TaskError
@@ -112,16 +113,13 @@ class Collector:
     def _finish(self, rollout: Rollout, verdicts: list[Verdict]) -> None:
         rollout.verdicts = verdicts
         rollout.solution_class = solution_class(rollout.task, verdicts[0])
-        rollout.reward = self._rewarded(verdicts[0])
-        reward = self.config.reward
-        if rollout.reward is None:
-            return
-        if rollout.truncated and reward.truncated != "grade":
-            rollout.reward = 0.0 if reward.truncated == "zero" else None
-        elif reward.overlong_buffer:
-            rollout.reward += soft_overlong(
-                len(rollout.tokens), max_tokens=self.config.sampler.max_tokens, buffer=reward.overlong_buffer
-            )
+        rollout.reward = shaped(
+            self._rewarded(verdicts[0]),
+            self.config.reward,
+            truncated=rollout.truncated,
+            tokens=len(rollout.tokens),
+            max_tokens=self.config.sampler.max_tokens,
+        )
 
     def _rewarded(self, verdict: Verdict) -> float | None:
         try:
@@ -173,8 +171,3 @@ class Collector:
 
 def _ungraded(rollouts: Sequence[Rollout]) -> list[Rollout]:
     return [r for r in rollouts if r.passed is None]
-
-
-def soft_overlong(length: int, *, max_tokens: int, buffer: int) -> float:
-    """DAPO's soft overlong punishment, added to the reward: 0 up to max_tokens - buffer, then down to -1."""
-    return min(0.0, max(-1.0, (max_tokens - buffer - length) / buffer))

@@ -10,8 +10,10 @@ The second grading starts in the thread that ends the first, and is awaited when
 from __future__ import annotations
 
 from concurrent.futures import Future
+from typing import Any
 
 from coderl.rollouts.batch import Rollout
+from tasks.grading.futures import then
 from tasks.grading.grader import Grader
 from tasks.grading.hold_back import HoldBack
 from tasks.types import Task, Verdict
@@ -46,22 +48,8 @@ class Gradings:
 
     def _submit_again(self, task: Task, program: str, first: Future[Verdict]) -> Future[Verdict | None]:
         """The verdict on the held-back tests of `task`; None where `program` did not pass the `first` ones."""
-        again: Future[Verdict | None] = Future()
 
-        def finish(done: Future[Verdict]) -> None:
-            try:
-                again.set_result(done.result())
-            except Exception as error:  # noqa: BLE001  # raised where the verdict is awaited
-                again.set_exception(error)
+        def grade(verdict: Verdict) -> Any:  # a future of the verdict, or None
+            return self._grader.submit(task, program) if verdict.passed else None
 
-        def begin(done: Future[Verdict]) -> None:
-            try:
-                if done.result().passed:
-                    self._grader.submit(task, program).add_done_callback(finish)
-                else:
-                    again.set_result(None)
-            except Exception as error:  # noqa: BLE001  # raised where the verdict is awaited
-                again.set_exception(error)
-
-        first.add_done_callback(begin)
-        return again
+        return then(first, grade)

@@ -59,9 +59,9 @@ class StudyConfig(Section):
     def folder(self) -> Path:
         return Path(self.runs) / self.name
 
-    def shared(self, seed: int = 0) -> RunConfig:
+    def shared(self) -> RunConfig:
         """The base configuration by itself, for the warm model and its evaluation."""
-        return validated(RunConfig, {**copy.deepcopy(self.base), "seed": seed}, "[base]")
+        return validated(RunConfig, {**copy.deepcopy(self.base), "seed": 0}, "[base]")
 
     def arm(self, arm: str, seed: int) -> RunConfig:
         """The configuration of one training run.

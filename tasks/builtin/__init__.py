@@ -3,14 +3,11 @@
 from tasks.builtin.classes import is_shortcut, solution_class
 from tasks.builtin.demonstrations import Demonstration, demonstrations
 from tasks.builtin.generate import CONTROL, load
-from tasks.builtin.rules import RuleReport, check_rules
 from tasks.builtin.vocabulary import vocabulary
 
 __all__ = [
     "CONTROL",
     "Demonstration",
-    "RuleReport",
-    "check_rules",
     "demonstrations",
     "is_shortcut",
     "load",

@@ -30,6 +30,7 @@ from sandbox.protocol import Runner
 from tasks import native
 from tasks.errors import TaskError
 from tasks.extraction.answers import Answer
+from tasks.grading.futures import then
 from tasks.grading.grader import Grader, Preparations
 from tasks.grading.modes import Found, InProcess, decided, find, left_out, needs_check
 from tasks.grading.reference import References
@@ -215,26 +216,14 @@ def _start(
     """The verdicts, once the task's reference has shown how it can be run (`mode`; None: as its tests say)."""
     if mode is None:
         return graders(runner).submit_each(task, programs)
-    verdicts: Future[list[Verdict]] = Future()
 
-    def grade(done: Future[Found]) -> None:
-        try:
-            how, reason = decided(task, done.result(), allowed, "graded")
-            if reason:
-                verdicts.set_result([left_out(task.id, reason)] * len(programs))
-                return
-            graders(runner).submit_each(how, programs).add_done_callback(deliver)
-        except Exception as error:  # noqa: BLE001  # delivered to the caller
-            verdicts.set_exception(error)
+    def grade(found: Found) -> list[Verdict] | Future[list[Verdict]]:
+        how, reason = decided(task, found, allowed, "graded")
+        if reason:
+            return [left_out(task.id, reason)] * len(programs)
+        return graders(runner).submit_each(how, programs)
 
-    def deliver(done: Future[list[Verdict]]) -> None:
-        if error := done.exception():
-            verdicts.set_exception(error)
-        else:
-            verdicts.set_result(done.result())
-
-    mode().add_done_callback(grade)
-    return verdicts
+    return then(mode(), grade)
 
 
 def _render(metrics: Metrics, answer: Answer, verdicts: Sequence[Verdict]) -> tuple[dict[str, Any], Keep]:

@@ -12,15 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from threading import Lock
-from typing import Any, TypeVar
+from typing import Any
 
 from sandbox.inside.values.codec import Opaque
 from sandbox.protocol import MIB, Case, Checks, Dialogues, Job, Limits, Outcome, Runner, Status, TestOutcome
+from tasks.grading.futures import ready, then, together
 from tasks.grading.judge_outcomes import decided_verdict, infra
 from tasks.types import CallTest, Checker, InteractiveTest, StdioTest, Task, Verdict
 
-T = TypeVar("T")
 Test = CallTest | StdioTest
 Decisions = dict[int, TestOutcome]
 
@@ -53,17 +52,14 @@ def concluded(task: Task, outcome: Outcome, runner: Runner, limits: Limits) -> F
     """The verdict on a program whose dialogues ended in `outcome`."""
     assert task.checker is not None
     tests: tuple[Any, ...] = task.tests if isinstance(task.tests, tuple) else ()
-    decided: Future[Decisions] = Future()
     spoke = enumerate(outcome.tests)
-    decided.set_result({number: got for number, got in spoke if got.status is Status.OK})
+    decided = ready({number: got for number, got in spoke if got.status is Status.OK})
 
     def reference(undecided: Decisions) -> Future[Decisions]:
         """What the interactor says of the reference; without one it is not known to be broken."""
         numbers = list(undecided)
-        found: Future[Decisions] = Future()
         if task.reference is None:
-            found.set_result({number: TestOutcome(status=Status.OK, passed=False) for number in numbers})
-            return found
+            return ready({number: TestOutcome(status=Status.OK, passed=False) for number in numbers})
         work = dialogues(task.checker, [tests[number] for number in numbers])  # type: ignore[arg-type]
         job = Job(
             id=f"{task.id}#reference",
@@ -73,8 +69,7 @@ def concluded(task: Task, outcome: Outcome, runner: Runner, limits: Limits) -> F
             language=task.language,
             prelude=task.prelude,
         )
-        _then(runner.submit(job), found, lambda done: dict(zip(numbers, done.tests, strict=True)))
-        return found
+        return then(runner.submit(job), lambda done: dict(zip(numbers, done.tests, strict=True)))
 
     return _concluded(task, tests, outcome, decided, reference)
 
@@ -91,19 +86,15 @@ def _concluded(
     decided: Future[Decisions],
     confirm: Callable[[Decisions], Future[Decisions]],
 ) -> Future[Verdict]:
-    verdict: Future[Verdict] = Future()
-
-    def conclude(decisions: Decisions) -> Verdict | None:
+    def conclude(decisions: Decisions) -> Verdict | Future[Verdict]:
         undecided = {number: each for number, each in decisions.items() if each.passed is None}
         if faults := [each for each in decisions.values() if each.status is Status.INFRA]:
             return infra(task.id, faults[0].stderr)
         if outcome.status is Status.INFRA or not undecided:
             return decided_verdict(task.id, tests, outcome, decisions)
-        _then(confirm(undecided), verdict, lambda known: _blamed(task, tests, outcome, decisions, known))
-        return None
+        return then(confirm(undecided), lambda known: _blamed(task, tests, outcome, decisions, known))
 
-    _then(decided, verdict, conclude)
-    return verdict
+    return then(decided, conclude)
 
 
 def _blamed(
@@ -120,51 +111,36 @@ def _blamed(
 
 def _decide(task_id: str, checker: Checker, cases: Mapping[int, Case], runner: Runner) -> Future[Decisions]:
     """What the checker says of each case, in jobs that run side by side."""
-    decisions: Decisions = {}
-    found: Future[Decisions] = Future()
     chunks = list(_chunks(cases))
-    lock, waiting = Lock(), len(chunks)
-    if not chunks:
-        found.set_result(decisions)
-
-    def take(numbers: list[int], done: Future[Outcome]) -> None:
-        nonlocal waiting
-        try:
-            outcome = done.result()
-            if outcome.status is Status.INFRA:
-                fault = TestOutcome(
-                    status=Status.INFRA, stderr=f"the checker could not be run: {outcome.detail}"
-                )
-                got: Sequence[TestOutcome] = [fault] * len(numbers)
-            elif outcome.status is not Status.OK:  # it lost its cell in every attempt
-                lost = TestOutcome(
-                    status=Status.OK, stderr=f"it failed: {outcome.detail or outcome.status.value}"
-                )
-                got = [lost] * len(numbers)
-            else:
-                got = outcome.tests
-            with lock:
-                decisions.update(zip(numbers, got, strict=True))
-                waiting -= 1
-                last = not waiting
-            if last and not found.done():
-                found.set_result(decisions)
-        except Exception as error:  # noqa: BLE001  # delivered to the caller
-            with lock:
-                if not found.done():
-                    found.set_exception(error)
-
-    for numbers in chunks:
-        work = Checks(style=checker.style, cases=tuple(cases[number] for number in numbers))
-        job = Job(
+    jobs = [
+        Job(
             id=f"{task_id}#checker",
             program=checker.source,
-            work=work,
+            work=Checks(style=checker.style, cases=tuple(cases[number] for number in numbers)),
             limits=LIMITS,
             language=checker.language,
         )
-        runner.submit(job).add_done_callback(lambda done, numbers=numbers: take(numbers, done))  # type: ignore[misc]
-    return found
+        for numbers in chunks
+    ]
+
+    def gathered(outcomes: Sequence[Outcome]) -> Decisions:
+        decisions: Decisions = {}
+        for numbers, outcome in zip(chunks, outcomes, strict=True):
+            decisions |= zip(numbers, _taken(outcome, len(numbers)), strict=True)
+        return decisions
+
+    return then(together([runner.submit(job) for job in jobs]), gathered)
+
+
+def _taken(outcome: Outcome, count: int) -> Sequence[TestOutcome]:
+    """What became of the cases of one job."""
+    if outcome.status is Status.INFRA:
+        reason = f"the checker could not be run: {outcome.detail}"
+        return [TestOutcome(status=Status.INFRA, stderr=reason)] * count
+    if outcome.status is not Status.OK:  # it took its cell along, again and again
+        reason = f"it failed: {outcome.detail or outcome.status.value}"
+        return [TestOutcome(status=Status.OK, stderr=reason)] * count
+    return outcome.tests
 
 
 def _chunks(cases: Mapping[int, Case]) -> Iterator[list[int]]:
@@ -199,18 +175,3 @@ def _is_opaque(value: object) -> bool:
     if isinstance(value, dict):
         return any(_is_opaque(each) for pair in value.items() for each in pair)
     return isinstance(value, (list, tuple, set, frozenset)) and any(map(_is_opaque, value))
-
-
-def _then(done: Future[T], to: Future[Any], function: Callable[[T], Any]) -> None:
-    """Sets `to` to what `function` makes of `done`; a function that returns None sees to it itself."""
-
-    def go_on(finished: Future[T]) -> None:
-        try:
-            result = function(finished.result())
-        except Exception as error:  # noqa: BLE001  # delivered to the caller
-            to.set_exception(error)
-        else:
-            if result is not None:
-                to.set_result(result)
-
-    done.add_done_callback(go_on)

@@ -15,11 +15,9 @@ No expected output is ever part of a job for `Calls` or `Stdio`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
-from queue import SimpleQueue
-from threading import Lock
 from typing import Any, TypeVar
 
 from sandbox.protocol import (
@@ -37,6 +35,7 @@ from sandbox.protocol import (
 )
 from tasks.grading import checking
 from tasks.grading.compile_asserts import compile_asserts
+from tasks.grading.futures import as_finished, ready, then, together
 from tasks.grading.judge_outcomes import call_verdict, infra, judge_verdict, no_code, stdio_verdict
 from tasks.grading.reference import Expected, ReferenceFailed, References
 from tasks.types import CallTest, InteractiveTest, JudgeTest, ReferenceTests, StdioTest, Task, Verdict
@@ -101,6 +100,8 @@ class Grader:
         def deliver(done: Future[Verdict]) -> None:
             try:
                 verdict.set_result(done.result())
+            except ReferenceFailed as error:
+                verdict.set_result(infra(task.id, str(error)))
             except (SandboxError, CancelledError) as error:
                 verdict.set_exception(error)
             except Exception as error:  # noqa: BLE001  # the boundary
@@ -117,13 +118,13 @@ class Grader:
 
     def _submit(self, task: Task, program: str | None, limits: Limits | None) -> Future[Verdict]:
         if not program or not program.strip():
-            return _done(no_code(task.id))
+            return ready(no_code(task.id))
         limits = limits or limits_of(task, self._limits)
         prepared = self._preparations.of(task)
         if isinstance(task.tests, ReferenceTests):
             return self._submit_referenced(task, task.tests, prepared.works[0], program, limits)
         if not prepared.works:
-            return _done(infra(task.id, "the task has no tests"))
+            return ready(infra(task.id, "the task has no tests"))
         outcomes = [
             self._runner.submit(
                 Job(
@@ -137,94 +138,46 @@ class Grader:
             )
             for w in prepared.works
         ]
-        verdict: Future[Verdict] = Future()
         if task.checker is not None:
-            self._decide_when_done(task, prepared.calls, outcomes[0], limits, verdict)
-        else:
-            _when_done(outcomes, lambda: _verdict(task, prepared.calls, _results(outcomes)), verdict)
-        return verdict
+            return then(outcomes[0], lambda outcome: self._decided(task, prepared.calls, outcome, limits))
+        return then(together(outcomes), lambda all_of_them: _verdict(task, prepared.calls, all_of_them))
 
-    def _decide_when_done(
-        self,
-        task: Task,
-        calls: Sequence[CallTest],
-        outcome: Future[Outcome],
-        limits: Limits,
-        verdict: Future[Verdict],
-    ) -> None:
-        """Lets the task's checker or interactor decide."""
-
-        def deliver(decided: Future[Verdict]) -> None:
-            if error := decided.exception():
-                verdict.set_exception(error)
-            else:
-                verdict.set_result(decided.result())
-
-        def decide(done: Future[Outcome]) -> None:
-            try:
-                if _only(task.tests, InteractiveTest):
-                    decided = checking.concluded(task, done.result(), self._runner, limits)
-                else:
-                    tests: Sequence[CallTest | StdioTest] = calls or _only(task.tests, StdioTest)
-                    decided = checking.check(task, tests, done.result(), self._runner)
-                decided.add_done_callback(deliver)
-            except Exception as error:  # noqa: BLE001  # delivered to the caller
-                verdict.set_exception(error)
-
-        outcome.add_done_callback(decide)
+    def _decided(
+        self, task: Task, calls: Sequence[CallTest], outcome: Outcome, limits: Limits
+    ) -> Future[Verdict]:
+        """What the task's checker or interactor decides."""
+        if _only(task.tests, InteractiveTest):
+            return checking.concluded(task, outcome, self._runner, limits)
+        tests: Sequence[CallTest | StdioTest] = calls or _only(task.tests, StdioTest)
+        return checking.check(task, tests, outcome, self._runner)
 
     def _submit_referenced(
         self, task: Task, tests: ReferenceTests, work: Work, program: str, limits: Limits
     ) -> Future[Verdict]:
         """Runs `program` once the reference has answered: only then is known how much it may return."""
-        verdict: Future[Verdict] = Future()
 
-        def run(done: Future[Expected]) -> None:
-            try:
-                expected = done.result()
-                most = min(expected.encoded_bytes // 2, CEILING.value_bytes)
-                room = replace(limits, value_bytes=max(limits.value_bytes, most))
-                job = Job(id=task.id, program=program, work=work, prelude=task.prelude, limits=room)
-                outcome = self._runner.submit(job)
-            except ReferenceFailed as error:
-                verdict.set_result(infra(task.id, str(error)))
-            except Exception as error:  # noqa: BLE001  # delivered to the caller
-                verdict.set_exception(error)
-            else:
-                answers = _answers(tests, expected)
-                _when_done([outcome], lambda: call_verdict(task.id, answers, outcome.result()), verdict)
+        def run(expected: Expected) -> Future[Verdict]:
+            most = min(expected.encoded_bytes // 2, CEILING.value_bytes)
+            room = replace(limits, value_bytes=max(limits.value_bytes, most))
+            job = Job(id=task.id, program=program, work=work, prelude=task.prelude, limits=room)
+            answers = _answers(tests, expected)
+            return then(self._runner.submit(job), lambda outcome: call_verdict(task.id, answers, outcome))
 
-        self._references.expected(task, tests).add_done_callback(run)
-        return verdict
+        return then(self._references.expected(task, tests), run)
 
     def submit_each(self, task: Task, programs: Iterable[str | None]) -> Future[list[Verdict]]:
         """Starts grading `programs`; the verdicts on them, in their order, once all are there."""
-        verdicts = [self.submit(task, program) for program in programs]
-        together: Future[list[Verdict]] = Future()
-        _when_done(verdicts, lambda: _results(verdicts), together)
-        return together
+        return together([self.submit(task, program) for program in programs])
 
     def grade(self, task: Task, programs: Iterable[str | None]) -> list[Verdict]:
         """The verdicts on `programs`, in their order."""
-        return _results([self.submit(task, program) for program in programs])
+        return self.submit_each(task, programs).result()
 
     def grade_all(
         self, items: Iterable[tuple[Task, str | None, Limits | None]], *, window: int = 256
     ) -> Iterator[tuple[int, Verdict]]:
         """Pairs of an item's index and its verdict, as they finish; at most `window` items wait at a time."""
-        finished: SimpleQueue[tuple[int, Future[Verdict]]] = SimpleQueue()
-        waiting = 0
-        for index, (task, program, limits) in enumerate(items):
-            future = self.submit(task, program, limits)
-            future.add_done_callback(lambda done, index=index: finished.put((index, done)))  # type: ignore[misc]
-            waiting += 1
-            while waiting >= window or not finished.empty():
-                done, verdict = finished.get()
-                waiting -= 1
-                yield done, verdict.result()
-        for _ in range(waiting):
-            done, verdict = finished.get()
-            yield done, verdict.result()
+        yield from as_finished((self.submit(*item) for item in items), window)
 
 
 def works_of(task: Task) -> tuple[Work, ...]:
@@ -307,33 +260,3 @@ def compiled(task: Task) -> tuple[CallTest, ...]:
 def _only(tests: Any, kind: type[T]) -> tuple[T, ...]:
     """`tests` where they are of this `kind` (those of a task are all of one kind), else nothing."""
     return tests if isinstance(tests, tuple) and tests and isinstance(tests[0], kind) else ()
-
-
-def _results(futures: Sequence[Future[T]]) -> list[T]:
-    return [future.result() for future in futures]
-
-
-def _done(verdict: Verdict) -> Future[Verdict]:
-    future: Future[Verdict] = Future()
-    future.set_result(verdict)
-    return future
-
-
-def _when_done(futures: Sequence[Future[Any]], function: Callable[[], T], result: Future[T]) -> None:
-    """Sets `result` to `function()`, called in the thread that finishes the last of `futures`."""
-    lock = Lock()
-    waiting = len(futures)
-
-    def one_done(_: Future[Any]) -> None:
-        nonlocal waiting
-        with lock:
-            waiting -= 1
-            if waiting:
-                return
-        try:
-            result.set_result(function())
-        except Exception as error:  # noqa: BLE001  # delivered to the caller
-            result.set_exception(error)
-
-    for future in futures:
-        future.add_done_callback(one_done)

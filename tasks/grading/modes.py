@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from queue import SimpleQueue
 from typing import Literal
 
 from sandbox.protocol import Judge, Status
+from tasks.grading.futures import as_finished, then
 from tasks.grading.grader import Grader, Work, works_of
 from tasks.grading.judge_outcomes import infra, why
 from tasks.types import JudgeTest, Task, Verdict
@@ -75,40 +76,24 @@ def _is_doubtful(task: Task) -> bool:
 
 def find(task: Task, grader: Grader) -> Future[Found]:
     """Runs the task's reference: in a judge, and where it fails there in one process with the test."""
-    found: Future[Found] = Future()
-    together = replace(task, trust="in-process")
 
-    def judged(done: Future[Verdict]) -> None:
-        try:
-            apart = done.result()
-            if apart.passed:
-                found.set_result(APART)
-                return
-            if not _has_judge_tests(task):
-                _finish(apart, done, found)
-                return
-            grader.submit(together, task.reference).add_done_callback(
-                lambda last: _finish(apart, last, found)
-            )
-        except Exception as error:  # noqa: BLE001  # delivered to the caller
-            found.set_exception(error)
+    def judged(apart: Verdict) -> Found | Future[Found]:
+        if apart.passed:
+            return APART
+        if not _has_judge_tests(task):
+            return _found(apart, apart)
+        together = grader.submit(replace(task, trust="in-process"), task.reference)
+        return then(together, lambda verdict: _found(apart, verdict))
 
-    grader.submit(task, task.reference).add_done_callback(judged)
-    return found
+    return then(grader.submit(task, task.reference), judged)
 
 
-def _finish(apart: Verdict, done: Future[Verdict], found: Future[Found]) -> None:
-    try:
-        together = done.result()
-    except Exception as error:  # noqa: BLE001  # delivered to the caller
-        found.set_exception(error)
-        return
+def _found(apart: Verdict, together: Verdict) -> Found:
     if together.passed:
-        found.set_result(Found("in-process", why(apart)))
-    elif Status.INFRA in (apart.status, together.status):
-        found.set_result(Found("unknown", f"its reference cannot be run: {why(apart)}"))
-    else:
-        found.set_result(Found("none", f"its reference fails: {why(apart)}"))
+        return Found("in-process", why(apart))
+    if Status.INFRA in (apart.status, together.status):
+        return Found("unknown", f"its reference cannot be run: {why(apart)}")
+    return Found("none", f"its reference fails: {why(apart)}")
 
 
 def check(
@@ -134,20 +119,9 @@ def check(
 
 def _each(tasks: Sequence[Task], grader: Grader, deadline: float) -> Iterator[tuple[Task, Found]]:
     """As they are found; at most `_WINDOW` at a time, none begun after the deadline."""
-    finished: SimpleQueue[tuple[Task, Future[Found]]] = SimpleQueue()
-    waiting = 0
-    for task in tasks:
-        if time.monotonic() > deadline:
-            break
-        find(task, grader).add_done_callback(lambda done, task=task: finished.put((task, done)))  # type: ignore[misc]
-        waiting += 1
-        while waiting >= _WINDOW or not finished.empty():
-            task, done = finished.get()
-            waiting -= 1
-            yield task, done.result()
-    for _ in range(waiting):
-        task, done = finished.get()
-        yield task, done.result()
+    in_time = itertools.takewhile(lambda _: time.monotonic() <= deadline, tasks)
+    for number, found in as_finished((find(task, grader) for task in in_time), _WINDOW):
+        yield tasks[number], found
 
 
 def checked(

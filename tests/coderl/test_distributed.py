@@ -14,6 +14,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as multiprocessing
 from safetensors.torch import load_file
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from coderl.config.settings import RunConfig
 from coderl.learning import collectives, tensor_files
@@ -114,11 +115,19 @@ def as_a_rank(rank: int, folder: Path) -> None:
     dist.destroy_process_group()
 
 
+def cut(whole: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """A whole tensor sharded as another is."""
+    if not isinstance(like, DTensor) or whole.shape != like.shape:
+        return whole
+    return distribute_tensor(whole, like.device_mesh, like.placements)
+
+
 def gone_on(checkpoint: Path) -> Learner:
     """A new learner, from what another one saved."""
     state = torch.load(checkpoint / "state.pt", weights_only=True)
     learner = tiny_learner(config())
-    collectives.load_weights(learner.model, state["weights"])
+    own = learner.model.state_dict()
+    learner.model.load_state_dict({name: cut(whole, own[name]) for name, whole in state["weights"].items()})
     learner.load(checkpoint, state["learner"])
     return learner
 

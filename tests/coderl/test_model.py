@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coderl.config.settings import WarmupConfig
-from coderl.model.policy import Policy, build_policy
+from coderl.model.policy import Policy
+from coderl.model.toy import build_policy
 from tasks.builtin import demonstrations, vocabulary
 
 

@@ -12,7 +12,7 @@ from coderl.config.objective import FORMS, ObjectiveConfig
 from coderl.learning import objectives
 from coderl.learning.credit import advantages, needs_row, row_weights
 from coderl.learning.objectives import LossStats, policy_loss
-from coderl.rollouts.collect import soft_overlong
+from coderl.rollouts.shaping import soft_overlong
 from tests.coderl.batches import unshaped_advantages
 
 

@@ -12,7 +12,8 @@ import torch
 from coderl.config.load import load
 from coderl.config.settings import RunConfig, WarmupConfig
 from coderl.errors import RunFolderError
-from coderl.model.policy import Policy, build_policy
+from coderl.model.policy import Policy
+from coderl.model.toy import build_policy
 from coderl.rollouts.batch import Batch, Group, Rollout
 from coderl.runfolder import checkpoint
 from coderl.runfolder.write import RunFolder

@@ -8,7 +8,8 @@ import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from coderl.config.settings import WarmupConfig
-from coderl.model.policy import Policy, build_policy
+from coderl.model.policy import Policy
+from coderl.model.toy import build_policy
 
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"

@@ -13,12 +13,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tasks.builtin import check_rules, load
+from tasks.builtin import load
 from tasks.builtin.generate import KILLS, TESTS, mutants
 from tasks.builtin.levels import LEVELS, MIXTURES
 from tasks.builtin.operations import ALL
 from tasks.builtin.programs import Failure, behaviour, evaluate, known_expressions, parse, random_input, write
 from tasks.types import CallTest, Task
+from tests.tasks.rules import check_rules
 
 
 def run(program: str, argument: list[int]) -> object:
