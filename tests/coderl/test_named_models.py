@@ -18,7 +18,8 @@ from coderl.config.settings import ModelConfig, WarmupConfig
 from coderl.errors import ModelError
 from coderl.model import cache, fetch, named
 from coderl.model.convert import from_gguf
-from coderl.model.policy import build_policy, load_policy
+from coderl.model.policy import load_policy
+from coderl.model.toy import build_policy
 from tests.coderl.tiny import save_tiny_qwen2
 
 CONTENT = b"GGUF, or so it says"
