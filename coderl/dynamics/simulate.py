@@ -156,15 +156,17 @@ def batch_loss(
 
     return objectives.policy_loss(
         config,
-        column(logp_V[action_B]),
-        column(old_V[action_B]),
-        torch.ones(size, 1, dtype=torch.bool),
-        advantage_B,
-        torch.tensor(weight_B, dtype=torch.float64),
-        logp_sampler_BT=column(old_V[action_B]),
-        logp_ref_BT=column(start_V[action_B]),
-        kl_full_BT=column((p_V * (logp_V - start_V)).sum()),
-        entropy_BT=column(-(p_V * logp_V).sum()),
+        objectives.LossInputs(
+            column(logp_V[action_B]),
+            column(old_V[action_B]),
+            torch.ones(size, 1, dtype=torch.bool),
+            advantage_B,
+            torch.tensor(weight_B, dtype=torch.float64),
+            logp_sampler_BT=column(old_V[action_B]),
+            logp_ref_BT=column(start_V[action_B]),
+            kl_full_BT=column((p_V * (logp_V - start_V)).sum()),
+            entropy_BT=column(-(p_V * logp_V).sum()),
+        ),
     )
 
 

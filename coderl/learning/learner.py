@@ -280,16 +280,18 @@ class Learner:
         logp.retain_grad()
         loss, stats = objectives.policy_loss(
             objective,
-            logp,
-            logp.detach() if old is None else padded([old[row.tokens] for row in rows], logp),
-            scores.mask_BT,
-            torch.tensor([float(row.advantage or 0.0) for row in rows], device=logp.device),
-            torch.tensor([w for _, w, _ in used], device=logp.device),
-            logp_sampler_BT=padded([row.logprobs for row in rows], logp),
-            logp_ref_BT=self._reference_logprobs(rows) if objective.kl_coef > 0 and not full_kl else None,
-            kl_full_BT=scores.kls_BT[0] if full_kl else None,
-            entropy_BT=scores.entropy_BT,
-            count_B=torch.tensor([n for _, _, n in used], device=logp.device),
+            objectives.LossInputs(
+                logp,
+                logp.detach() if old is None else padded([old[row.tokens] for row in rows], logp),
+                scores.mask_BT,
+                torch.tensor([float(row.advantage or 0.0) for row in rows], device=logp.device),
+                torch.tensor([w for _, w, _ in used], device=logp.device),
+                logp_sampler_BT=padded([row.logprobs for row in rows], logp),
+                logp_ref_BT=self._reference_logprobs(rows) if objective.kl_coef > 0 and not full_kl else None,
+                kl_full_BT=scores.kls_BT[0] if full_kl else None,
+                entropy_BT=scores.entropy_BT,
+                count_B=torch.tensor([n for _, _, n in used], device=logp.device),
+            ),
         )
         return loss, logp, stats
 

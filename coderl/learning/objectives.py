@@ -84,67 +84,57 @@ class LossStats:
         return summary
 
 
-def policy_loss(
-    config: ObjectiveConfig,
-    logp_BT: Tensor,
-    logp_old_BT: Tensor,
-    mask_BT: Tensor,
-    advantage_B: Tensor,
-    weight_B: Tensor,
-    *,
-    logp_sampler_BT: Tensor | None = None,
-    logp_ref_BT: Tensor | None = None,
-    kl_full_BT: Tensor | None = None,
-    entropy_BT: Tensor | None = None,
-    count_B: Tensor | None = None,
-) -> tuple[Tensor, LossStats]:
+@dataclass(frozen=True, slots=True)
+class LossInputs:
+    """A micro-batch, float32 or float64. What an option of the objective needs may be left out where it is off.
+
+    Padded entries may hold anything and get a gradient of zero.
+    """
+
+    logp_BT: Tensor  # log pi of the sampled tokens under the weights being trained, with gradient
+    logp_old_BT: Tensor  # the same under the weights at the start of the batch
+    mask_BT: Tensor  # true on the completion's tokens
+    advantage_B: Tensor  # from `credit.advantages`
+    weight_B: Tensor  # w_i from `credit.row_weights`
+    logp_sampler_BT: Tensor | None = None  # the sampler's; for `sampler_correction`
+    logp_ref_BT: Tensor | None = None  # under the reference model; for `kl_coef` with k1, k2, k3
+    kl_full_BT: Tensor | None = (
+        None  # KL(pi || ref) over the vocabulary, with gradient; for `kl_coef` with full
+    )
+    entropy_BT: Tensor | None = None  # the policy's, with gradient; for `entropy_coef`
+    count_B: Tensor | None = (
+        None  # how many equal completions a row stands for (`weight_B` has their sum); None: one
+    )
+
+    def unpadded(self, name: str) -> Tensor:
+        """That of this name, zero in the padding, so that nothing there reaches a value or a gradient."""
+        tensor: Tensor | None = getattr(self, name)
+        if tensor is None:
+            raise ValueError(f"the objective's options need {name}")
+        return tensor.masked_fill(~self.mask_BT.bool(), 0.0)
+
+
+def policy_loss(config: ObjectiveConfig, given: LossInputs) -> tuple[Tensor, LossStats]:
     """L = sum_i w_i sum_t (c_it l_it + kl_coef KL_it - entropy_coef H_it), to be minimised.
-
-    Everything is float32 (or float64); padded entries may hold anything and get a gradient of zero.
-
-    Args:
-        logp_BT: log pi of the sampled tokens under the weights being trained, with gradient.
-        logp_old_BT: the same under the weights at the start of the batch.
-        mask_BT: true on the completion's tokens.
-        advantage_B: from `advantages`.
-        weight_B: w_i from `row_weights`.
-        logp_sampler_BT: the sampler's log-probabilities; needed by `sampler_correction`.
-        logp_ref_BT: under the reference model; needed by `kl_coef` with k1, k2, k3.
-        kl_full_BT: KL(pi || ref) over the vocabulary, with gradient; needed by `kl_coef` with full.
-        entropy_BT: the policy's entropy, with gradient; needed by `entropy_coef`.
-        count_B: how many equal completions a row stands for, in the statistics (`weight_B` has their sum); none: one.
 
     Returns:
         The scalar loss of these rows, to be summed over micro-batches, and its statistics.
     """
-    mask_BT = mask_BT.bool()
-    logp_BT, logp_old_BT = _unpadded(logp_BT, mask_BT), _unpadded(logp_old_BT, mask_BT)
-    advantage_B1 = advantage_B.to(logp_BT.dtype)[:, None]
-    log_ratio_BT = (logp_BT - logp_old_BT).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
+    mask_BT, logp_BT = given.mask_BT.bool(), given.unpadded("logp_BT")
+    advantage_B1 = given.advantage_B.to(logp_BT.dtype)[:, None]
+    log_ratio_BT = (logp_BT - given.unpadded("logp_old_BT")).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
     ratio = _ratio(config, log_ratio_BT, logp_BT, mask_BT)
-    term_BT = _surrogate(config, ratio, advantage_B1, logp_BT)
+    correction_BT = _sampler_correction(config, given)
+    kl_BT = _kl(config, given, logp_BT, log_ratio_BT)
 
-    correction_BT = torch.ones_like(logp_BT)
-    if config.sampler_correction != "none":
-        sampler_BT = _unpadded(_required(logp_sampler_BT, "sampler_correction", "logp_sampler_BT"), mask_BT)
-        correction_BT = _sampler_correction(config, logp_old_BT - sampler_BT)
-    term_BT = term_BT * correction_BT
-
-    kl_BT = torch.zeros_like(logp_BT)
+    term_BT = _surrogate(config, ratio, advantage_B1, logp_BT) * correction_BT
     if config.kl_coef > 0:
-        if config.kl_kind == "full":
-            kl_BT = _unpadded(_required(kl_full_BT, "kl_kind = full", "kl_full_BT"), mask_BT)
-        else:
-            ref_BT = _unpadded(_required(logp_ref_BT, "kl_coef", "logp_ref_BT"), mask_BT)
-            kl_BT = _kl(config, logp_BT - ref_BT, log_ratio_BT)
         term_BT = term_BT + config.kl_coef * kl_BT
     if config.entropy_coef > 0:
-        entropy_BT = _unpadded(_required(entropy_BT, "entropy_coef", "entropy_BT"), mask_BT)
-        term_BT = term_BT - config.entropy_coef * entropy_BT
-
-    loss = (weight_B.to(term_BT.dtype)[:, None] * term_BT * mask_BT).sum()
+        term_BT = term_BT - config.entropy_coef * given.unpadded("entropy_BT")
+    loss = (given.weight_B.to(term_BT.dtype)[:, None] * term_BT * mask_BT).sum()
     with torch.no_grad():
-        count_B1 = torch.ones_like(advantage_B1) if count_B is None else count_B[:, None]
+        count_B1 = torch.ones_like(advantage_B1) if given.count_B is None else given.count_B[:, None]
         stats = _stats(config, ratio, log_ratio_BT, advantage_B1, mask_BT, correction_BT, kl_BT, count_B1)
     return loss, stats
 
@@ -181,25 +171,32 @@ def _surrogate(config: ObjectiveConfig, ratio: Tensor, advantage_B1: Tensor, log
     return term
 
 
-def _sampler_correction(config: ObjectiveConfig, log_weight_BT: Tensor) -> Tensor:
+def _sampler_correction(config: ObjectiveConfig, given: LossInputs) -> Tensor:
     """Truncated importance weights, constants: min(pi_old / pi_sampler, cap), of each token or each sequence.
 
     A sequence's weight is the product over its tokens.
     """
+    if config.sampler_correction == "none":
+        return torch.ones_like(given.logp_BT)
+    log_weight_BT = given.unpadded("logp_old_BT") - given.unpadded("logp_sampler_BT")
     if config.sampler_correction == "sequence":
         log_weight_BT = log_weight_BT.sum(1, keepdim=True).expand_as(log_weight_BT)
     weight_BT = log_weight_BT.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp()
     return weight_BT.clamp(max=config.sampler_correction_cap).detach()
 
 
-def _kl(config: ObjectiveConfig, log_pi_over_ref_BT: Tensor, log_ratio_BT: Tensor) -> Tensor:
-    """Estimators of KL(pi || ref) from the sampled token; d = log pi - log ref.
+def _kl(config: ObjectiveConfig, given: LossInputs, logp_BT: Tensor, log_ratio_BT: Tensor) -> Tensor:
+    """KL(pi || ref): over the vocabulary, or estimated from the sampled token; d = log pi - log ref.
 
     k1 = rho d            unbiased in value and gradient, noisy, may be negative
     k2 = d^2 / 2          gradient of KL(pi || ref) on-policy
     k3 = e^-d + d - 1     unbiased in value; its gradient is that of KL(ref || pi) on-policy
     """
-    d_BT = log_pi_over_ref_BT
+    if config.kl_coef == 0:
+        return torch.zeros_like(given.logp_BT)
+    if config.kl_kind == "full":
+        return given.unpadded("kl_full_BT")
+    d_BT = logp_BT - given.unpadded("logp_ref_BT")
     match config.kl_kind:
         case "k1":
             return log_ratio_BT.exp() * d_BT
@@ -244,14 +241,3 @@ def _stats(
     values = [(x * count_B1).sum() for x in sums]
     values[6:6] = [(ratio * positive).amax(), (ratio * negative).amax()]
     return LossStats(*torch.stack([v.double() for v in values]).tolist())  # one transfer from the device
-
-
-def _unpadded(x_BT: Tensor, mask_BT: Tensor) -> Tensor:
-    """Zero wherever the mask is false, so that nothing in the padding reaches a value or a gradient."""
-    return x_BT.masked_fill(~mask_BT, 0.0)
-
-
-def _required(tensor: Tensor | None, option: str, argument: str) -> Tensor:
-    if tensor is None:
-        raise ValueError(f"objective option {option} needs {argument}")
-    return tensor

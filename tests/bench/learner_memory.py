@@ -93,7 +93,10 @@ def _ours(model: Any, prompt: Any, completion: Any) -> Any:
         scores = score(model, [TokenRow(prompt.tolist(), completion.tolist())])
         logp = scores.logp_BT
         loss, _ = objectives.policy_loss(
-            objective, logp, logp.detach(), scores.mask_BT, torch.ones(1), torch.ones(1) / COMPLETION
+            objective,
+            objectives.LossInputs(
+                logp, logp.detach(), scores.mask_BT, torch.ones(1), torch.ones(1) / COMPLETION
+            ),
         )
         loss.backward()
 
@@ -119,12 +122,14 @@ def _ours_with_kl(model: Any, prompt: Any, completion: Any) -> Any:
         scores = score(model, rows, references=[warm])
         loss, _ = objectives.policy_loss(
             objective,
-            scores.logp_BT,
-            scores.logp_BT.detach(),
-            scores.mask_BT,
-            torch.ones(1),
-            torch.ones(1) / COMPLETION,
-            kl_full_BT=scores.kls_BT[0],
+            objectives.LossInputs(
+                scores.logp_BT,
+                scores.logp_BT.detach(),
+                scores.mask_BT,
+                torch.ones(1),
+                torch.ones(1) / COMPLETION,
+                kl_full_BT=scores.kls_BT[0],
+            ),
         )
         loss.backward()
 

@@ -17,7 +17,7 @@ from coderl.config.objective import ObjectiveConfig
 from coderl.dynamics import Options, run, sweep
 from coderl.dynamics.expected import compositions, convergence, exact_update, limit_advantages, theorem_1
 from coderl.dynamics.simulate import Step, group_advantages, runs_of, simulate, true_stages, update
-from coderl.learning.objectives import policy_loss
+from coderl.learning.objectives import LossInputs, policy_loss
 
 
 def options(name: str = "grpo", *, objective: dict[str, Any] | None = None, **others: Any) -> Options:
@@ -48,11 +48,7 @@ def test_theorem_1_is_the_objective_s_gradient_for_fixed_advantages(
     p_V = logp_V.detach().exp()
     loss, _ = policy_loss(
         ObjectiveConfig(name="gspo"),
-        logp_V[:, None],
-        logp_V.detach()[:, None],
-        torch.ones(len(actions), 1),
-        advantage_V,
-        p_V,
+        LossInputs(logp_V[:, None], logp_V.detach()[:, None], torch.ones(len(actions), 1), advantage_V, p_V),
     )
     (gradient_V,) = torch.autograd.grad(loss, logits_V)
     expected = theorem_1(p_V.numpy(), advantage_V.numpy())

@@ -11,7 +11,7 @@ from torch import Tensor
 from coderl.config.objective import FORMS, ObjectiveConfig
 from coderl.learning import objectives
 from coderl.learning.credit import advantages, needs_row, row_weights
-from coderl.learning.objectives import LossStats, policy_loss
+from coderl.learning.objectives import LossInputs, LossStats, policy_loss
 from coderl.rollouts.shaping import soft_overlong
 from tests.coderl.batches import unshaped_advantages
 
@@ -191,7 +191,7 @@ def one_token(
     logp = (old + math.log(ratio)).requires_grad_()
     others: dict[str, Tensor] = {name: torch.full_like(old, value) for name, value in logps.items()}
     one = torch.ones(1, dtype=torch.float64)
-    loss, stats = policy_loss(chosen, logp, old, torch.ones(1, 1), advantage * one, one, **others)
+    loss, stats = policy_loss(chosen, LossInputs(logp, old, torch.ones(1, 1), advantage * one, one, **others))
     loss.backward()  # type: ignore[no-untyped-call]
     assert logp.grad is not None
     return loss.item(), logp.grad.item(), stats
@@ -278,7 +278,7 @@ def test_gspo_takes_one_length_normalised_ratio() -> None:
         chosen = config(name, eps_low=0.5, eps_high=0.5)
         (w,) = row_weights(chosen, [2.0], [2], n_sampled=1, max_tokens=3)
         loss, stats = policy_loss(
-            chosen, logp, old, mask, torch.tensor([2.0]), torch.tensor([w], dtype=torch.float64)
+            chosen, LossInputs(logp, old, mask, torch.tensor([2.0]), torch.tensor([w], dtype=torch.float64))
         )
         loss.backward()  # type: ignore[no-untyped-call]
         assert loss.item() == pytest.approx(-2 * math.exp(0.2))
@@ -291,7 +291,7 @@ def test_gspo_clips_whole_sequences() -> None:
     logp = torch.tensor([[-0.9, -0.9], [-1.1, -1.1], [-0.5, -1.5]], requires_grad=True)
     old = torch.full((3, 2), -1.0)
     advantage, weight = torch.tensor([1.0, -1.0, 1.0]), torch.full((3,), 1 / 6)
-    loss, stats = policy_loss(config("gspo"), logp, old, torch.ones(3, 2), advantage, weight)
+    loss, stats = policy_loss(config("gspo"), LossInputs(logp, old, torch.ones(3, 2), advantage, weight))
     loss.backward()  # type: ignore[no-untyped-call]
     assert logp.grad is not None
     assert logp.grad[:2].abs().max() == 0  # s = e^0.1 and e^-0.1 are both outside 1 +- 4e-4
@@ -318,7 +318,9 @@ def test_on_policy_gradient_of_each_aggregation(
     logp = torch.tensor([[-1.0, -2.0, -0.5], [-0.3, float("nan"), float("-inf")]], requires_grad=True)
     mask = torch.tensor([[True, True, True], [True, False, False]])
     weights = row_weights(chosen, [1.0, -2.0], [3, 1], n_sampled=2, max_tokens=10)
-    loss, _ = policy_loss(chosen, logp, logp.detach(), mask, torch.tensor([1.0, -2.0]), torch.tensor(weights))
+    loss, _ = policy_loss(
+        chosen, LossInputs(logp, logp.detach(), mask, torch.tensor([1.0, -2.0]), torch.tensor(weights))
+    )
     loss.backward()  # type: ignore[no-untyped-call]
     assert logp.grad is not None
     torch.testing.assert_close(logp.grad, torch.tensor(expected))
@@ -351,12 +353,14 @@ def test_expected_gradient_of_k1_and_k2_is_that_of_the_kl(kind: str) -> None:
     (expected,) = torch.autograd.grad((logp.exp() * (logp - ref)).sum(), logits, retain_graph=True)
     loss, _ = policy_loss(
         config(kl_coef=1.0, kl_kind=kind),
-        logp[:, None],
-        logp.detach()[:, None],
-        torch.ones(3, 1),
-        torch.zeros(3),
-        logp.detach().exp(),
-        logp_ref_BT=ref[:, None],
+        LossInputs(
+            logp[:, None],
+            logp.detach()[:, None],
+            torch.ones(3, 1),
+            torch.zeros(3),
+            logp.detach().exp(),
+            logp_ref_BT=ref[:, None],
+        ),
     )
     (actual,) = torch.autograd.grad(loss, logits)
     torch.testing.assert_close(actual, expected)
@@ -368,7 +372,9 @@ def test_full_kl_and_entropy_enter_with_their_own_gradient() -> None:
     entropy = torch.tensor([[1.5, 9.0]], requires_grad=True)
     logp = torch.tensor([[-1.0, -1.0]])
     mask, zero, weight = torch.tensor([[1, 0]]), torch.zeros(1), torch.tensor([2.0])
-    loss, _ = policy_loss(chosen, logp, logp, mask, zero, weight, kl_full_BT=kl, entropy_BT=entropy)
+    loss, _ = policy_loss(
+        chosen, LossInputs(logp, logp, mask, zero, weight, kl_full_BT=kl, entropy_BT=entropy)
+    )
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.item() == pytest.approx(2 * (0.5 * 0.2 - 0.25 * 1.5))
     assert kl.grad is not None and entropy.grad is not None
@@ -385,13 +391,16 @@ def test_sampler_correction_truncates_from_above(level: str, factors: list[float
     sampler = old + torch.tensor([[-math.log(4), math.log(4), 9.0]])
     loss, stats = policy_loss(
         config(sampler_correction=level, kl_coef=0.1),
-        logp,
-        old,
-        torch.tensor([[1, 1, 0]]),
-        torch.tensor([-1.0]),
-        torch.ones(1),
-        logp_sampler_BT=sampler,
-        logp_ref_BT=old,  # k3 and its gradient are zero here: the correction does not touch the KL term
+        LossInputs(
+            logp,
+            old,
+            torch.tensor([[1, 1, 0]]),
+            torch.tensor([-1.0]),
+            torch.ones(1),
+            logp_sampler_BT=sampler,
+            # k3 and its gradient are zero here: the correction does not touch the KL term
+            logp_ref_BT=old,
+        ),
     )
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.item() == pytest.approx(sum(factors))
@@ -412,7 +421,7 @@ def test_sampler_correction_truncates_from_above(level: str, factors: list[float
 def test_a_missing_input_is_named(options: dict[str, Any], argument: str) -> None:
     x = torch.zeros(1, 1)
     with pytest.raises(ValueError, match=argument):
-        policy_loss(config(**options), x, x, torch.ones(1, 1), torch.ones(1), torch.ones(1))
+        policy_loss(config(**options), LossInputs(x, x, torch.ones(1, 1), torch.ones(1), torch.ones(1)))
 
 
 # ---- safety and statistics ------------------------------------------------------------------------
@@ -429,12 +438,14 @@ def test_extreme_ratios_give_finite_losses_and_gradients(
     chosen = config(name, kl_coef=0.1, kl_kind="k3")
     loss, _ = policy_loss(
         chosen,
-        logp,
-        old,
-        torch.ones(1, 2),
-        torch.tensor([advantage]),
-        torch.ones(1),
-        logp_ref_BT=torch.zeros(1, 2),
+        LossInputs(
+            logp,
+            old,
+            torch.ones(1, 2),
+            torch.tensor([advantage]),
+            torch.ones(1),
+            logp_ref_BT=torch.zeros(1, 2),
+        ),
     )
     loss.backward()  # type: ignore[no-untyped-call]
     assert logp.grad is not None
@@ -445,7 +456,9 @@ def test_statistics_are_split_by_the_sign_of_the_advantage_and_ignore_padding() 
     ratio = torch.tensor([[1.5, 1.0, 9.0], [0.5, 2.0, 0.1], [7.0, 7.0, 7.0]])
     mask = torch.tensor([[1, 1, 0], [1, 1, 1], [1, 1, 1]])
     zero = torch.zeros(3, 3)
-    _, stats = policy_loss(config(), ratio.log(), zero, mask, torch.tensor([1.0, -1.0, 0.0]), torch.ones(3))
+    _, stats = policy_loss(
+        config(), LossInputs(ratio.log(), zero, mask, torch.tensor([1.0, -1.0, 0.0]), torch.ones(3))
+    )
     summary = stats.summary()
     assert summary["clip_fraction_positive"] == pytest.approx(1 / 2)
     assert summary["clip_fraction_negative"] == pytest.approx(2 / 3)
@@ -460,10 +473,10 @@ def test_statistics_of_parts_add_up_to_those_of_the_whole() -> None:
     torch.manual_seed(0)
     logp, old = -torch.rand(6, 4), -torch.rand(6, 4)
     mask, advantage, weight = torch.rand(6, 4) > 0.2, torch.randn(6), torch.rand(6)
-    whole = policy_loss(config(), logp, old, mask, advantage, weight)[1].summary()
+    whole = policy_loss(config(), LossInputs(logp, old, mask, advantage, weight))[1].summary()
     parts = LossStats()
     for i in range(0, 6, 2):
         s = slice(i, i + 2)
-        parts += policy_loss(config(), logp[s], old[s], mask[s], advantage[s], weight[s])[1]
+        parts += policy_loss(config(), LossInputs(logp[s], old[s], mask[s], advantage[s], weight[s]))[1]
     assert parts.summary() == pytest.approx(whole)
     assert "ratio_max_positive" not in objectives.LossStats().summary()

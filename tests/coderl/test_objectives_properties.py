@@ -10,7 +10,7 @@ from torch import Tensor
 
 from coderl.config.objective import FORMS, ObjectiveConfig
 from coderl.learning.credit import needs_row, row_weights
-from coderl.learning.objectives import policy_loss
+from coderl.learning.objectives import LossInputs, policy_loss
 from tests.coderl.batches import unshaped_advantages
 
 MAX_TOKENS = 6
@@ -87,12 +87,14 @@ def evaluate(
         logp = padded(rows.new, float("nan")).requires_grad_()
         loss, _ = policy_loss(
             config,
-            logp,
-            padded(rows.old, float("-inf")),
-            padded([torch.ones_like(row) for row in rows.old], 0.0),
-            torch.tensor([rows.advantage[i] or 0.0 for i in part], dtype=torch.float64),
-            torch.tensor([weights[i] for i in part], dtype=torch.float64),
-            logp_ref_BT=padded(rows.ref, float("nan")),
+            LossInputs(
+                logp,
+                padded(rows.old, float("-inf")),
+                padded([torch.ones_like(row) for row in rows.old], 0.0),
+                torch.tensor([rows.advantage[i] or 0.0 for i in part], dtype=torch.float64),
+                torch.tensor([weights[i] for i in part], dtype=torch.float64),
+                logp_ref_BT=padded(rows.ref, float("nan")),
+            ),
         )
         (gradient,) = torch.autograd.grad(loss, logp)
         total += loss.item()

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from coderl.config.objective import ObjectiveConfig
 from coderl.learning.credit import row_weights
-from coderl.learning.objectives import policy_loss
+from coderl.learning.objectives import LossInputs, policy_loss
 from tests.coderl.batches import unshaped_advantages
 
 pytest.importorskip("trl", reason="TRL is a test dependency: pip install 'trl==1.16.*'")
@@ -103,13 +103,15 @@ def ours(chosen: ObjectiveConfig, batch: SimpleNamespace) -> tuple[Tensor, Tenso
     weights = row_weights(chosen, batch.advantage.tolist(), batch.lengths, n_sampled=B, max_tokens=MAX_TOKENS)
     loss, _ = policy_loss(
         chosen,
-        batch.logp,
-        batch.old,
-        batch.mask,
-        batch.advantage,
-        torch.tensor(weights, dtype=torch.float64),
-        logp_ref_BT=batch.ref,
-        logp_sampler_BT=batch.sampler,
+        LossInputs(
+            batch.logp,
+            batch.old,
+            batch.mask,
+            batch.advantage,
+            torch.tensor(weights, dtype=torch.float64),
+            logp_ref_BT=batch.ref,
+            logp_sampler_BT=batch.sampler,
+        ),
     )
     return loss.detach(), torch.autograd.grad(loss, batch.logp)[0]
 
