@@ -14,8 +14,9 @@ from coderl.cli import app
 from coderl.config.settings import ModelConfig, RunConfig, WarmupConfig
 from coderl.errors import ModelError
 from coderl.model.named import here
-from coderl.model.policy import build_policy, load_tokenizer
+from coderl.model.policy import load_tokenizer
 from coderl.model.prompts import INSTRUCTION, prompt_of
+from coderl.model.toy import build_policy
 from coderl.rollouts.collect import Collector
 from coderl.sampling.types import Completion
 from tasks.types import StdioTest, Task
