@@ -9,6 +9,7 @@ from sandbox.jobs import bound
 
 _GROWING = frozenset({"append", "appendleft", "add", "extend", "insert", "update"})
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -98,7 +99,7 @@ def callers(functions: Iterable[ast.FunctionDef | ast.AsyncFunctionDef]) -> dict
 
 def bindings(nodes: Sequence[ast.AST]) -> bound.Bindings:
     held = bound.held(nodes)
-    functions = {node.name: node for node in nodes if isinstance(node, _FUNCTIONS)}
+    functions = dict(filter(None, map(_named_function, nodes)))
     for node in nodes:
         if isinstance(node, ast.Call) and (function := functions.get(last_name(node.func))) is not None:
             yield from _passed(function, node)
@@ -122,13 +123,25 @@ def bindings(nodes: Sequence[ast.AST]) -> bound.Bindings:
                 yield ast.Name(node.name, ast.Store()), ast.Module(node.body, [])
 
 
-def _passed(function: ast.FunctionDef | ast.AsyncFunctionDef, call: ast.Call) -> bound.Bindings:
+def _named_function(node: ast.AST) -> tuple[str, _Function] | None:
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            return node.name, node
+        case ast.Assign(targets=[ast.Name(name)], value=ast.Lambda() as function):
+            return name, function
+    return None
+
+
+def _passed(function: _Function, call: ast.Call) -> bound.Bindings:
     """What the test's own function is handed, by the names of its parameters."""
     names = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
     if isinstance(call.func, ast.Attribute) and names[:1] in (["self"], ["cls"]):
         del names[0]
     handed = [*zip(names, call.args, strict=False), *((each.arg, each.value) for each in call.keywords)]
     yield from ((ast.Name(name, ast.Store()), value) for name, value in handed if name is not None)
+    if function.args.vararg is not None:
+        rest = ast.Tuple(call.args[len(names) :], ast.Load())
+        yield ast.Name(function.args.vararg.arg, ast.Store()), rest
 
 
 def targets(node: ast.AST) -> set[str]:

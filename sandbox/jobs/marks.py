@@ -87,7 +87,7 @@ class Marks(ast.NodeTransformer):
             return ast.copy_location(_call(name, flags, node), node)
         if name in ("all", "any") and theirs == [True]:
             node.args = [self._loop(node.args[0])]
-        if not isinstance(called, ast.Name) or called.id not in self._shadowed:
+        if not self._is_own(called):
             self._size_operands(node, last_name(called))
         if name in _RUNNING and plain and theirs[:1] == [True]:
             text = ast.Call(_method("to_run"), [ast.Constant(name), node.args[0]], [])
@@ -95,6 +95,12 @@ class Marks(ast.NodeTransformer):
         if self._asserts and _is_assert_call(node):
             return ast.copy_location(ast.Call(_method("ran"), [node], []), node)
         return node
+
+    def _is_own(self, function: ast.expr) -> bool:
+        """Whether it is the test's, or a method of the program's object, whatever its name."""
+        if isinstance(function, ast.Attribute):
+            return self._is_theirs(function.value)
+        return isinstance(function, ast.Name) and function.id in self._shadowed
 
     def _builtin(self, function: ast.expr) -> str:
         """The name of one of Python's own functions."""
@@ -143,7 +149,7 @@ class Marks(ast.NodeTransformer):
 
     def _size_operands(self, node: ast.Call, how: str) -> None:
         """Of numpy's functions that compare, given in order or as `actual=` and `desired=`."""
-        if how not in sizes.SAME | sizes.EACH:
+        if how not in sizes.FUNCTIONS:
             return
         named = [each for each in node.keywords if each.arg in _OPERANDS]
         operands = [*node.args, *(each.value for each in named)][:2]

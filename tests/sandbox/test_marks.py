@@ -99,6 +99,16 @@ CASES: dict[str, tuple[str, str, dict[str, str]]] = {
         "def agree(got, want):\n  for g, w in zip(got, want): assert g == w\nagree(f([3, 1, 2]), want=[1, 2, 3])\nassert f([]) == []",
         {"empty": EMPTY, "first": FIRST},
     ),
+    "zip in a lambda": (
+        "def f(x): return sorted(x)",
+        "same = lambda a, b: all(x == y for x, y in zip(a, b))\nassert same(f([3, 1, 2]), [1, 2, 3])",
+        {"empty": EMPTY, "first": FIRST, "liar": LIAR},
+    ),
+    "zip of all that a helper is handed": (
+        "def f(x): return sorted(x)",
+        "def same(*pair): return all(x == y for x, y in zip(*pair))\nassert same(f([3, 1, 2]), [1, 2, 3])",
+        {"empty": EMPTY, "first": FIRST},
+    ),
     "all of zip": (
         "def f(x): return sorted(x)",
         "assert all(g == w for g, w in zip(f([3, 1, 2]), [1, 2, 3]))",
@@ -127,6 +137,21 @@ CASES: dict[str, tuple[str, str, dict[str, str]]] = {
     "len and keys": (
         "def f(x): return {'a': 1, 'b': 2}",
         "d = f(['a', 'b'])\nassert len(d) == 2\nassert all(k in 'ab' for k in d.keys())",
+        {"liar": LIAR},
+    ),
+    "len and a set": (
+        "def f(x): return [1, 4]",
+        "r = f([1, 2])\nassert len(r) == 2 and not set(r) - {1, 4}\nassert not [v for v in r if v not in (1, 4)]",
+        {"liar": LIAR},
+    ),
+    "a set and len": (
+        "def f(x): return [1, 4]",
+        "r = f([1, 2])\nassert {*r} <= {1, 4} and len(r) == 2",
+        {"liar": LIAR},
+    ),
+    "len and a set of keys": (
+        "def f(x): return {'a': 1, 'b': 2}",
+        "r = f(['a', 'b'])\nassert len(r) == 2 and set(r.keys()) <= {'a', 'b'}",
         {"liar": LIAR},
     ),
     "a length that changes": (

@@ -132,7 +132,24 @@ ARRAYS = [
     ("np.equal(f(1), np.ones((2, 2))).all()", "np.ones((2, 2))", "np.ones((0, 2))"),
     ("np.linalg.norm(f(1) - np.array([2.0])) < 1e-6", "np.array([2.0])", "np.array([])"),
     ("f(1) == pytest.approx(2.5)", "2.5", "np.array([])"),
+    ("np.isclose(f(1), [2.5]).all()", "[2.5]", "[]"),
+    ("not np.not_equal(f(1), [2.5]).any()", "[2.5]", "[]"),
+    ("np.abs(np.subtract(f(1), [2.5])).max(initial=0) < 1e-6", "[2.5]", "[]"),
+    ("np.testing.assert_array_less(f(1), [2.5]) is None", "[2]", "[]"),
 ]
+# An object that numpy reads as an array, each time as the next of these.
+READ = """
+class S:
+    def __init__(s): s.reads = iter(READS)
+    def __len__(s): return LENGTH
+    def __getitem__(s, k): raise IndexError
+    def __iter__(s):
+        found = next(s.reads, ())
+        if found is None: raise TypeError
+        return iter(found)
+def f(x): return S()
+class Other: pass
+"""
 
 
 @pytest.mark.parametrize(("assertion", "right", "wrong"), ARRAYS)
@@ -143,6 +160,59 @@ def test_numpy_compares_as_many_values_as_are_expected(
     assert judge(quick_pool, f"import numpy as np\ndef f(x): return {right}", test).passed
     outcome = judge(quick_pool, f"import numpy as np\ndef f(x): return {wrong}", test)
     assert not outcome.passed and outcome.status is not Status.INFRA, outcome
+
+
+@pytest.mark.parametrize("about", ["", "Other()\n"])
+@pytest.mark.parametrize(
+    "assertion",
+    [
+        "np.allclose(f(1), [1.5])",
+        "np.isclose([1.5], f(1)).all()",
+        "(np.array([1.5]) == f(1)).all()",
+        "np.testing.assert_array_equal(f(1), [1.5]) is None",
+    ],
+)
+def test_numpy_reads_an_object_of_the_programs_once(quick_pool: Runner, assertion: str, about: str) -> None:
+    test = f"import numpy as np\n{about}assert {assertion}\n"
+    right = READ.replace("READS", "[[1.5]] * 9").replace("LENGTH", "1")
+    if "np.array" not in assertion:  # which asks what it compares with whether it is an array
+        assert judge(quick_pool, right, test).passed
+    for reads, length in (("[]", 0), ("[[]]", 1), ("[None]", 1), ("[[0.0], [1.5]]", 1), ("[None, [1.5]]", 1)):
+        outcome = judge(quick_pool, READ.replace("READS", reads).replace("LENGTH", str(length)), test)
+        assert not outcome.passed and outcome.status is not Status.INFRA, (reads, outcome)
+
+
+FOUND = """
+class S(str):
+    def count(s, *a): return 2
+    find = index = count
+class L(list):
+    count = index = S.count
+class Parser:
+    def text(s): return S("x")
+    def items(s): return L("x")
+class Tree:
+    def count(s, x): return 2
+    find = index = count
+def tree(): return Tree()
+"""
+
+
+@pytest.mark.parametrize(
+    "what", ["text().count", "text().find", "text().index", "items().count", "items().index"]
+)
+def test_a_value_does_not_say_itself_what_it_holds(quick_pool: Runner, what: str) -> None:
+    outcome = judge(quick_pool, FOUND, f"assert Parser().{what}('<b>') == 2\n")
+    assert not outcome.passed and outcome.status is not Status.INFRA, outcome
+    honest = judge(quick_pool, FOUND, f"Parser()\nassert tree().{what.rpartition('.')[2]}('<b>') == 2\n")
+    assert honest.passed, honest
+
+
+def test_a_method_is_not_taken_for_numpys(quick_pool: Runner) -> None:
+    program = "class V(list):\n    def subtract(s, a, b): return (type(a).__name__, b)"
+    assert judge(
+        quick_pool, program, "import numpy\nv = V()\nassert v.subtract(V([1]), [1, 2]) == ('V', [1, 2])"
+    ).passed
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from sandbox.inside.bridge.known import KNOWN, MADE, is_named_tuple
 from sandbox.inside.bridge.peer import ARITHMETIC, LIKE_COMPARISONS, LIKE_QUESTIONS, BrokenPeer
 from sandbox.inside.bridge.shared_files import TooMuch, UnsafeFile
 from sandbox.inside.judge.descriptions import handle_of, never_excused
+from sandbox.inside.judge.lengths import Lengths
 from sandbox.inside.judge.passed import Passed
 from sandbox.inside.judge.proxies import CandidateClass, Proxy, awaited_there, is_opaque
 from sandbox.inside.judge.seen import Record
@@ -34,6 +35,8 @@ _QUESTIONS = frozenset(
     "equals eq ne lt le gt ge isin issubset issuperset isdisjoint difference symmetric_difference intersection "
     "startswith endswith is_relative_to".split()
 )
+# Methods of builtin types by which a value says whether it holds what is expected.
+_FINDING = frozenset({"count", "find", "index", "rfind", "rindex"})
 _RESUMING = frozenset({"send", "throw", "next"})  # methods of an iterator
 
 _MADE: dict[str, Callable[[Any], Any]] = {
@@ -51,10 +54,9 @@ class Candidate(Passed):
         self._named: set[type] = set()  # the classes that the test is about
         self.environment: JudgeSide | None = None  # where the test names any of it
         self._printed = 0
+        self._lengths = Lengths(record)
         # By handle:
         self._items: dict[int, int] = {}  # how many an iterator gave
-        self._sizes: dict[int, int] = {}  # the length an object said, since the program last could change it
-        self._promised: dict[int, int] = {}  # how many items an iterator owes, or a method
         self._fresh: dict[int, int] = {}  # after which request a changing value was up to date
         self._driven: dict[int, Any] = {}  # the awaiting of a coroutine
         self._told: set[int] = set()  # what arithmetic made from a plain value that may be expected
@@ -64,7 +66,7 @@ class Candidate(Passed):
         self.record.requests += 1
         self.record.last_value = None
         if do in _CHANGING:
-            self._sizes.clear()
+            self._lengths.may_have_changed()
         try:
             value = self.request("call" if do == "resume" else do, args, kwargs)
         except (StopIteration, StopAsyncIteration) as end:
@@ -85,46 +87,23 @@ class Candidate(Passed):
             raise warning
         if do == "call":
             self.record.last_value = value
-            if self._promised and (owed := self._promised.get(getattr(args[0], "_coderl_handle", None))):  # type: ignore[arg-type]
-                self._owe(value, owed)
+            self._lengths.called(args[0], value)
         return value
 
-    # An object that told the test its length must give as many items where asserts are made of each.
-
     def size(self, of: Proxy) -> int:
-        count = self.ask_exact(int, "len", of)
-        if self._sizes.setdefault(of._coderl_handle, count) != count:
-            self._contradict("the length of an object changes from question to question")
-        return count
+        return self._lengths.told(of, self.ask_exact(int, "len", of))
 
     def iterate(self, of: Proxy) -> Any:
         iterator = self.ask("iter", of)
-        self._owe(iterator, self._sizes.get(of._coderl_handle, 0))
+        self._lengths.shown(of, iterator, named=self.is_named(of))
         return iterator
 
     def item(self, of: Proxy, key: object) -> Any:
         try:
             return self.ask("getitem", of, key)
         except IndexError:
-            if type(key) is int and 0 <= key < self._sizes.get(of._coderl_handle, 0) and self.record.watching:
-                self._contradict("an object has no item below its length")
+            self._lengths.has_no_item(of, key)
             raise
-
-    def _owe(self, items: object, count: int) -> None:
-        """`items`, or those that it gives, must be so many."""
-        if not count:
-            return
-        if isinstance(items, Proxy):
-            self._promised[items._coderl_handle] = self._sizes[items._coderl_handle] = count
-        elif (
-            isinstance(items, (list, tuple, dict, set, frozenset))
-            and len(items) < count
-            and self.record.watching
-        ):
-            self._contradict(f"an object of length {count} gives {len(items)} items")
-
-    def _contradict(self, message: str) -> NoReturn:
-        self.record.fail_unit("Contradiction", message)
 
     def attribute(self, of: Any, name: str) -> Any:
         self.record.looked_up += name.startswith("_")  # pytest looks at what it collects
@@ -132,12 +111,15 @@ class Candidate(Passed):
         if name == "__annotations__":
             self._checked(about.check_annotations, found)
         if isinstance(of, Proxy) and isinstance(found, Proxy):
-            if name in _QUESTIONS and not self.is_named(of):
-                return valued.own_method(of, name) or functools.partial(self._refuse_operator, name, of)
+            if name in _QUESTIONS | _FINDING and not self.is_named(of):
+                if (own := valued.own_method(of, name)) is not None:
+                    return own
+                if name in _QUESTIONS:
+                    return functools.partial(self._refuse_operator, name, of)
             if name in _RESUMING and hasattr(type(of), "__next__"):
                 return functools.partial(self.ask, "resume", found)
-            if name in _VIEWS and (size := self._sizes.get(of._coderl_handle)):
-                self._promised[found._coderl_handle] = size
+            if name in _VIEWS:
+                self._lengths.shown(of, found, named=self.is_named(of))
         return found
 
     def told(self, what: str, of: object) -> Any:
@@ -237,8 +219,7 @@ class Candidate(Passed):
         try:
             return self.ask("next", iterator)
         except StopIteration:
-            if self.record.watching and count <= (owed := self._promised.get(iterator._coderl_handle, 0)):
-                self._contradict(f"an object of length {owed} gives {count - 1} items")
+            self._lengths.ended(iterator, count - 1)
             raise
 
     def _refuse_operator(self, do: str, *operands: object) -> NoReturn:

@@ -154,13 +154,11 @@ class Record:
 
     def compare(self, how: str, first_is_theirs: bool, one: Any, other: Any) -> Any:
         """An operator between a value of the program's and one of the test's, each item for itself if it is numpy's."""
-        sizes.check(how, first_is_theirs, one, other)
-        return sizes.OPERATORS[how](one, other)
+        return sizes.OPERATORS[how](*sizes.check(how, first_is_theirs, one, other))
 
     def sized(self, how: str, first_is_theirs: bool, one: Any, other: Any) -> tuple[Any, Any]:
         """Operands of a function of numpy's."""
-        sizes.check(how, first_is_theirs, one, other)
-        return one, other
+        return sizes.check(how, first_is_theirs, one, other)
 
     def to_run(self, how: str, text: Any) -> Any:
         """What the program gave, on its way to `eval`, `exec` or `compile`: values may pass, code may not."""
