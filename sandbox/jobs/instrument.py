@@ -9,6 +9,8 @@ import ast
 import builtins
 import datetime
 import importlib
+import itertools
+import math
 import symtable
 import sys
 from collections.abc import Iterator
@@ -27,10 +29,15 @@ _USUAL_MODULES = (
 ).split()
 _USUAL_NAMES = {
     **dict.fromkeys(("Counter", "OrderedDict", "defaultdict", "deque", "namedtuple"), "collections"),
+    **dict.fromkeys((name for name in dir(math) if name[0] != "_" and name not in ("e", "dist")), "math"),
     **dict.fromkeys(
-        "isclose isnan isinf isfinite sqrt fabs floor ceil exp log sin cos tan pi inf nan".split(), "math"
+        (
+            name
+            for name in dir(itertools)
+            if name[0] != "_" and name not in ("compress", "count", "cycle", "repeat")
+        ),
+        "itertools",
     ),
-    **dict.fromkeys("chain combinations permutations product".split(), "itertools"),
     **dict.fromkeys("approx raises".split(), "pytest"),
     **dict.fromkeys(("StringIO", "BytesIO"), "io"),
     **dict.fromkeys(("redirect_stdout", "redirect_stderr"), "contextlib"),

@@ -100,6 +100,15 @@ def test_values_are_given_as_they_are(pool: Pool) -> None:
     assert [test.value for test in outcome.tests] == [1.0, 0.0, 0.0]
 
 
+def test_an_output_that_no_checker_can_be_shown_is_wrong(pool: Pool) -> None:
+    deep: list[object] = []
+    for _ in range(300):
+        deep = [deep]
+    shown, right = run(pool, "function", FUNCTION, deep, "right").tests
+    assert said(shown)[0] == 0.0 and "no checker can be shown the output" in shown.stderr
+    assert right.passed
+
+
 @pytest.mark.parametrize(
     ("output", "why"),
     [

@@ -163,6 +163,8 @@ NAMED = {
     "floor": "floor(f(x)) == W",
     "ceil": "ceil(f(x) - 0.5) == W",
     "fabs": "fabs(f(x) - W) < 0.1",
+    "gcd": "gcd(f(x), 0) == W",
+    "zip_longest": "[*zip_longest([f(x)], [1])] == [(W, 1)]",
     "pi": "f(x) + pi == W + 3.141592653589793",
     "isnan": "not isnan(f(x)) and f(x) == W",
     "inf": "-inf < f(x) < inf and f(x) == W",
