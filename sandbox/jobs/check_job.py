@@ -97,7 +97,10 @@ def _check(
     if work.style == "function":
         try:
             text = codec.encode((case.input, case.output, case.answer), max_bytes=1 << 30)
-        except (codec.CodecError, RecursionError) as error:  # the output's doing: input and answer crossed before it
+        except (
+            codec.CodecError,
+            RecursionError,
+        ) as error:  # the output's doing: input and answer crossed before it
             return Decision(0.0, f"no checker can be shown the output: {error}").test(), False
         payload = wire.to_json({"program": job.program, "case": text}).encode()
         named = modules.named_by_program(job.program)
