@@ -15,10 +15,9 @@ from requests.exceptions import ReadTimeout
 from typer.testing import CliRunner
 
 from coderl.cli.sandbox_commands import app
-from coderl.errors import CoderlError
 from sandbox.backends import packages
 from sandbox.backends.docker import DockerBackend
-from sandbox.errors import BackendError, CapacityError, ImageError, NoBackendError
+from sandbox.errors import BackendError, CapacityError, ImageError, InputError, NoBackendError
 from sandbox.pool.opening import OPENERS, open_backend
 from sandbox.protocol import MIB, Limits
 from sandbox.tools import doctor
@@ -92,10 +91,10 @@ def test_run_says_what_cannot_be_read(tmp_path: Path, backend: str) -> None:
     file = tmp_path / "program.py"
     file.write_text("print(input())\n")
     ran = CliRunner().invoke(app, ["run", str(file), "--backend", backend], input=b"caf\xe9\n")
-    assert isinstance(ran.exception, CoderlError)
+    assert isinstance(ran.exception, InputError)
     assert "standard input is not UTF-8 text (byte 3 is 0xe9)" in str(ran.exception)
     unreadable = Path("/proc/self/mem")  # may be opened, but not read from its start
-    with pytest.raises(CoderlError, match=r"/proc/self/mem cannot be read: .*Name a program"):
+    with pytest.raises(InputError, match=r"/proc/self/mem cannot be read: .*Name a program"):
         run_file(unreadable, backend, Limits())
 
 
@@ -201,13 +200,13 @@ def test_the_doctor_tells_of_missing_cgroups_and_a_full_disk(
 def test_the_doctor_tells_of_a_backend_that_finds_no_room(
     monkeypatch: pytest.MonkeyPatch, failing_engine: None, backend: str
 ) -> None:
-    def full(source: Path, target: Path) -> None:
+    def full(*arguments: object, **options: object) -> None:
         raise OSError(28, "No space left on device")
 
     if backend == "auto":
         pytest.skip("no bubblewrap here")
     monkeypatch.setattr(doctor, "OPENERS", {backend: OPENERS[backend]})
-    monkeypatch.setattr("shutil.copyfile", full)
+    monkeypatch.setattr("shutil.copytree", full)
     assert "No space left on device" in "".join(told(f"backend {backend}"))
     (check,) = doctor._trials(backend)
     assert not check.good and "No space left on device" in check.found and check.remedy
