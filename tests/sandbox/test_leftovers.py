@@ -109,10 +109,10 @@ def test_a_killed_owners_folder_is_gone_after_the_next_start() -> None:
 def test_a_full_disk_is_said_and_nothing_is_left_there(
     temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(source: Path, target: Path) -> None:
+    def full(*arguments: object, **options: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(shutil, "copyfile", full)
+    monkeypatch.setattr(shutil, "copytree", full)
     with pytest.raises(BackendError, match="No space left on device.*temporary folder"):
         Stage()
     assert list(temporary.iterdir()) == []

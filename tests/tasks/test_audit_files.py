@@ -10,7 +10,6 @@ import pytest
 from typer.testing import CliRunner
 
 from coderl.cli import app
-from coderl.errors import ConfigError
 from coderl.rollouts.prompts import load_data
 from coderl.training.display import Display
 from tasks import native
@@ -110,7 +109,7 @@ def test_other_tasks_files_are_refused(audited: Any, tmp_path: Path) -> None:
     config = config.model_copy(
         update={"data": config.data.model_copy(update={"audit": [str(audited["out"])]})}
     )
-    with pytest.raises(ConfigError, match="holds none of these tasks"):
+    with pytest.raises(TaskError, match="holds none of these tasks"):
         load_data(config)
     with pytest.raises(TaskError, match="coderl tasks audit SPEC --out FILE"):
         read_audits([str(_written(tmp_path / "rows.jsonl", {"task_id": "t", "source": "native"}))])

@@ -128,7 +128,7 @@ def test_no_class_without_a_shortcut_or_without_a_verdict() -> None:
     (plain,) = load("builtin:easy", count=1)
     assert solution_class(plain, _graded(plain, ["sorted(x)"])) is None
     (task,) = load("builtin:shortcut", count=1)
-    fault = replace(_graded(task, []), score=None, status=Status.INFRA, tests=())
+    fault = replace(_graded(task, []), passed=None, score=None, status=Status.INFRA, tests=())
     assert solution_class(task, fault) is None
     crashed = replace(_graded(task, []), score=0.0, status=Status.COMPILE_ERROR, tests=())
     assert solution_class(task, crashed) == "wrong"
