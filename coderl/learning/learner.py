@@ -311,13 +311,14 @@ class Learner:
         mine = list(needed.items())[collectives.rank() :: collectives.world_size()]
         rows = [row for _, row in mine]
         groups = list(self._microbatches(rows))
+        passes = collectives.largest(len(groups))  # before the first, in which all ranks take part
         old: dict[Tokens, list[float]] = {}
         with torch.no_grad():
             for group in groups:
                 logp = self._score(self.model, [rows[i] for i in group]).logp_BT.tolist()
                 for i, values in zip(group, logp, strict=True):
                     old[mine[i][0]] = values[: len(rows[i].completion)]
-            for _ in range(collectives.largest(len(groups)) - len(groups)):
+            for _ in range(passes - len(groups)):
                 self._score(self.model, [next(iter(needed.values()))])  # all ranks must take part in each
         return collectives.united(old)
 

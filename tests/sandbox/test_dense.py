@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 _FILL = """
-from sandbox.inside import dense
+from sandbox.inside.supervisor import dense
 
 holes = [bytes(number % 400) for number in range(50_000)]
 del holes[::3]
