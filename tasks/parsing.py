@@ -12,6 +12,8 @@ import re
 import warnings
 from typing import Any
 
+from sandbox.parsing import parse_expression
+
 MAX_DIGITS = 100_000  # takes 0.3 s either way
 _PIECE = 600  # digits: below the lowest limit that Python can be set to
 
@@ -54,7 +56,7 @@ def literal(text: str) -> Any:
         pass
     try:
         with warnings.catch_warnings(action="ignore"):  # of invalid escapes, which datasets have
-            return ast.literal_eval(_LONG_INTEGER.sub(_in_hexadecimal, text.strip()))
+            return ast.literal_eval(parse_expression(_LONG_INTEGER.sub(_in_hexadecimal, text.strip())))
     except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError) as error:
         raise ValueError(f"{type(error).__name__}: {error}"[:200]) from None
 

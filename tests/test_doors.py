@@ -19,6 +19,7 @@ ROOMS = ("sandbox", "tasks", "coderl", "analysis")
 DOORS = {
     "sandbox": "sandbox.client sandbox.pool sandbox.protocol",  # its front door, `import sandbox`
     "sandbox.errors": "",
+    "sandbox.parsing": "",
     "sandbox.protocol": "sandbox.errors sandbox.inside.wire sandbox.inside.values",
     "sandbox.job_json": "sandbox.protocol sandbox.inside.values",
     "sandbox.inside": "",
@@ -38,11 +39,11 @@ DOORS = {
     "sandbox.backends": "sandbox.errors sandbox.protocol sandbox.inside.wire sandbox.inside.supervisor sandbox.inside",
     "sandbox.image": "sandbox.errors sandbox.backends sandbox.inside.candidate",
     "sandbox.jobs": (
-        "sandbox.errors sandbox.protocol sandbox.backends sandbox.inside.wire sandbox.inside.values "
+        "sandbox.parsing sandbox.errors sandbox.protocol sandbox.backends sandbox.inside.wire sandbox.inside.values "
         "sandbox.inside.supervisor sandbox.inside.judge"
     ),
     "sandbox.pool": (
-        "sandbox.errors sandbox.protocol sandbox.jobs sandbox.backends sandbox.image sandbox.inside.candidate "
+        "sandbox.parsing sandbox.errors sandbox.protocol sandbox.jobs sandbox.backends sandbox.image sandbox.inside.candidate "
         "sandbox.inside.supervisor"
     ),
     "sandbox.client": "sandbox.errors sandbox.protocol sandbox.job_json",
@@ -50,13 +51,13 @@ DOORS = {
     "sandbox.tools": (
         "sandbox sandbox.errors sandbox.protocol sandbox.pool sandbox.backends sandbox.image sandbox.inside.candidate"
     ),
-    "tasks": "sandbox.protocol sandbox.inside.values",
+    "tasks": "sandbox.parsing sandbox.protocol sandbox.inside.values",
     "tasks.files": "",
-    "tasks.extraction": "tasks",
+    "tasks.extraction": "sandbox.parsing tasks",
     "tasks.builtin": "tasks",
-    "tasks.grading": "tasks tasks.files tasks.builtin sandbox.protocol sandbox.inside.values",
-    "tasks.datasets": "tasks tasks.builtin tasks.extraction tasks.grading sandbox.protocol",
-    "tasks.validation": "tasks tasks.extraction tasks.grading sandbox.protocol",
+    "tasks.grading": "sandbox.parsing tasks tasks.files tasks.builtin sandbox.protocol sandbox.inside.values",
+    "tasks.datasets": "sandbox.parsing tasks tasks.builtin tasks.extraction tasks.grading sandbox.protocol",
+    "tasks.validation": "sandbox.parsing tasks tasks.extraction tasks.grading sandbox.protocol",
     "tasks.runner": "sandbox sandbox.errors sandbox.protocol sandbox.client sandbox.pool",
     "tasks.commands": (
         "tasks tasks.files tasks.runner tasks.extraction tasks.grading tasks.datasets tasks.validation sandbox.protocol "

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from sandbox.inside.judge.seen import RECORD
 from sandbox.jobs.marks import Marks
 from sandbox.jobs.shares import shares
+from sandbox.parsing import parse
 
 USUAL_MODULE = "solution"  # KodCode's name for it
 _NAME_LENGTH = 200
@@ -100,7 +101,7 @@ def plan(kind: str, test: str, entry_point: str | None, prompt: str) -> Plan:
         modules=sorted(names),
         # `Solution` only holds functions: no test is about how its objects compare. The prompt's own are the judge's.
         classes=sorted((classes(prompt) - given | set(filter(_is_class_name, wanted))) - {"Solution"}),
-        imports=sorted(_imports(ast.parse(test)) - names - sys.stdlib_module_names),
+        imports=sorted(_imports(parse(test)) - names - sys.stdlib_module_names),
         shares=shares(test),
     )
 
@@ -121,7 +122,7 @@ def _imports(tree: ast.AST) -> set[str]:
 def _usual_imports(source: str, own: set[str | None]) -> list[str]:
     """Imports that `source` leaves to the program, of what is not the program's own: its could be forged."""
     missing = free_names(source) - own
-    tree = ast.parse(source)
+    tree = parse(source)
     attributes: dict[str, set[str]] = {name: set() for name in missing}
     bases = set()
     for node in ast.walk(tree):
@@ -179,7 +180,7 @@ def _descendants(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
 
 def helpers(prompt: str, entry_point: str | None) -> list[str]:
     """The prompt's statements, without what the program owes: the entry point, and bodies left open."""
-    body = ast.parse(prompt).body
+    body = parse(prompt).body
     return [ast.unparse(node) for node in body if not _is_left_open(node, entry_point)]
 
 
@@ -201,13 +202,13 @@ def _is_filler(node: ast.stmt) -> bool:
 
 def classes(prompt: str) -> set[str]:
     """The classes that the prompt defines or leaves open."""
-    return {node.name for node in ast.parse(prompt).body if isinstance(node, ast.ClassDef)}
+    return {node.name for node in parse(prompt).body if isinstance(node, ast.ClassDef)}
 
 
 def modules(source: str, entry_point: str | None) -> set[str]:
     """The modules by which `source` imports the program: the usual one, and what holds its entry point."""
     found = {USUAL_MODULE}
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parse(source)):
         if not isinstance(node, ast.ImportFrom) or not node.module or node.level:
             continue
         if any(alias.name == entry_point for alias in node.names):
@@ -219,7 +220,7 @@ def imported_names(source: str, module_names: set[str]) -> set[str]:
     """The names that `source` imports from `module_names`."""
     return {
         alias.name
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(parse(source))
         if isinstance(node, ast.ImportFrom) and node.module in module_names
         for alias in node.names
     }
@@ -232,7 +233,7 @@ def instrument(source: str, programs: set[str]) -> tuple[str, list[str], list[st
     count too. The unmodified test would have ended there and failed; so does this one, at its end.
     `programs` are the names that the program provides.
     """
-    tree = ast.parse(source)
+    tree = parse(source)
     marks = Marks(tree, programs | _parameters_of_check(tree), asserts=False)
     own = {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
     transformer = _Asserts(catches=any(map(_can_catch, ast.walk(tree))), own=own)
@@ -242,7 +243,7 @@ def instrument(source: str, programs: set[str]) -> tuple[str, list[str], list[st
 
 def mark(source: str, programs: set[str]) -> tuple[str, list[str], list[str]]:
     """The test functions of unittest or pytest, marked; no asserts; and which functions hold an assertion."""
-    tree = ast.parse(source)
+    tree = parse(source)
     marks = Marks(tree, programs, asserts=True)
     try:
         return ast.unparse(ast.fix_missing_locations(marks.visit(tree))), [], marks.asserting
@@ -279,7 +280,7 @@ class _Asserts(ast.NodeTransformer):
     def visit_Assert(self, node: ast.Assert) -> ast.AST:
         number, resumes = self._number(node, node.test)
         failure = f"{RECORD}.failed({number}, {resumes})"
-        branch = ast.parse(f"if 0: {RECORD}.held({number})\nelse: {failure}; raise AssertionError").body[0]
+        branch = parse(f"if 0: {RECORD}.held({number})\nelse: {failure}; raise AssertionError").body[0]
         assert isinstance(branch, ast.If)
         branch.test = node.test
         if resumes:
@@ -296,7 +297,7 @@ class _Asserts(ast.NodeTransformer):
         if not name.startswith("assert") or name in self._own:
             return self.generic_visit(node)
         number, resumes = self._number(node, call)
-        held = ast.parse(f"{RECORD}.held({number})").body[0]
+        held = parse(f"{RECORD}.held({number})").body[0]
         return self._resuming(node, number, node, held) if resumes else [node, ast.copy_location(held, node)]
 
     def _number(self, node: ast.stmt, what: ast.expr) -> tuple[int, bool]:
@@ -306,7 +307,7 @@ class _Asserts(ast.NodeTransformer):
 
     def _resuming(self, node: ast.stmt, number: int, *body: ast.stmt) -> ast.AST:
         source = f"try: pass\nexcept {RECORD}.Exception: {RECORD}.raised({number})"
-        attempt = ast.parse(source).body[0]
+        attempt = parse(source).body[0]
         assert isinstance(attempt, ast.Try)
         attempt.body = list(body)
         return ast.copy_location(attempt, node)

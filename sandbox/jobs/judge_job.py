@@ -110,8 +110,6 @@ def judge_modules(work: Judge) -> tuple[str, ...]:
     return (*named, work.kind) if work.kind in ("pytest", "unittest") else tuple(named)
 
 
-# In older releases of Python two threads that parse at once may disturb each other (CPython issue 106905: SystemError).
-_PARSES = 20
 MAX_CHARACTERS = 1 << 20  # of a test: reading so many costs the host some ten seconds
 
 
@@ -129,15 +127,13 @@ def _prepared(work: Judge) -> _Prepared:
     return _Prepared(wire.to_json(fields).encode())
 
 
-def _plan(work: Judge, attempt: int = 1) -> dict[str, Any]:
+def _plan(work: Judge) -> dict[str, Any]:
     if len(work.test) + len(work.prompt) > MAX_CHARACTERS:
         return {
             "broken": f"a test is judged up to {MAX_CHARACTERS:,} characters: split it, or give `call` tests"
         }
     try:
         return asdict(instrument.plan(work.kind, work.test, work.entry_point, work.prompt))
-    except SystemError:
-        return _plan(work, attempt + 1) if attempt < _PARSES else {"broken": "Python cannot parse the test"}
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return {"broken": f"the test or its prompt is not Python: {type(error).__name__}: {error}"}
 

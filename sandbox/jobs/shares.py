@@ -8,6 +8,8 @@ from __future__ import annotations
 import ast
 import re
 
+from sandbox.parsing import parse
+
 _WORDS = {
     "files": "open tmp_path tmp_path_factory tmpdir tmpdir_factory tempfile os pathlib Path shutil glob zipfile "
     "tarfile sqlite3 to_csv read_csv chdir listdir",
@@ -26,7 +28,7 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 def shares(test: str) -> list[str]:
     """The parts' names. Raises `SyntaxError` where the test is not Python."""
     found = {_PARTS[word] for word in set(_WORD.findall(test)) & _PARTS.keys()}
-    if "patches" not in found and _assigns_to_imported(ast.parse(test)):
+    if "patches" not in found and _assigns_to_imported(parse(test)):
         found.add("patches")
     return sorted(found)
 

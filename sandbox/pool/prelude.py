@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from sandbox.inside.supervisor import modules
+from sandbox.parsing import parse
 
 _WORD = re.compile(r"\w+")
 
@@ -37,7 +38,7 @@ def needed(prelude: str, program: str) -> str:
 @lru_cache(maxsize=256)
 def _statements(prelude: str) -> tuple[_Statement, ...]:
     try:
-        tree = ast.parse(prelude)
+        tree = parse(prelude)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return (_Statement(prelude, None),)  # its process says what is wrong with it
     return tuple(_Statement(ast.unparse(each), _bound(each)) for each in tree.body)

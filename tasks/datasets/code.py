@@ -6,6 +6,7 @@ import ast
 import re
 import warnings
 
+from sandbox.parsing import parse
 from tasks.extraction.fences import Rank, fenced_blocks
 
 
@@ -22,7 +23,7 @@ def called_function(test: str, program: str) -> str | None:
     """
     try:
         with warnings.catch_warnings(action="ignore"):  # of invalid escapes, which datasets have
-            top, nodes = ast.parse(program).body, list(ast.walk(ast.parse(test)))
+            top, nodes = parse(program).body, list(ast.walk(parse(test)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     called = {

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import warnings
 from collections.abc import Iterator
+
+from sandbox.parsing import parse
 
 # A line that may begin a program, at the left margin.
 _START = re.compile(
@@ -104,7 +105,7 @@ def is_python(text: str) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what the program's author may not know
-            ast.parse(text)
+            parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True

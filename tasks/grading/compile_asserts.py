@@ -16,6 +16,7 @@ import warnings
 from functools import lru_cache
 from typing import Any
 
+from sandbox.parsing import parse
 from tasks.grading.budget import MAX_SOURCE, Budget, NotLiteral
 from tasks.grading.literals import evaluate, iterate
 from tasks.types import CallTest, Compare, JudgeTest
@@ -42,7 +43,7 @@ def compile_asserts(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "\d" in a test is no concern of ours
-            module = ast.parse(test.source)
+            module = parse(test.source)
         calls = _Compiler(module, entry_point, prompt).run(test.kind == "check")
     except Exception:  # noqa: BLE001 - a judge can still run the test
         return None

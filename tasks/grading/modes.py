@@ -10,7 +10,6 @@ a reference that fails everywhere decides nothing (`failing = "graded"`): the re
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import itertools
 import time
@@ -19,6 +18,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from sandbox.parsing import parse
 from sandbox.protocol import Judge, Status
 from tasks.grading.futures import as_finished, then
 from tasks.grading.grader import Grader, Work, works_of
@@ -185,7 +185,7 @@ def _broken(task: Task) -> str:
     for test in task.tests if isinstance(task.tests, tuple) else ():
         if isinstance(test, JudgeTest):
             try:
-                ast.parse(test.source)
+                parse(test.source)
             except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
                 return f"its test is not Python: {type(error).__name__}: {error}"
     return ""

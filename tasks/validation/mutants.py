@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import CodeType
 
+from sandbox.parsing import parse
+
 _SWAPS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Add: ast.Sub,
     ast.Sub: ast.Add,
@@ -90,7 +92,7 @@ def make_mutants(
 def _parse(program: str) -> ast.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return ast.parse(program)
+        return parse(program)
 
 
 def _reached(tree: ast.Module, entry_point: str | None) -> list[ast.stmt]:

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from sandbox.parsing import parse
 from tasks.grading.grader import compiled
 from tasks.types import CallTest, JudgeTest, ReferenceTests, Task
 
@@ -99,7 +100,7 @@ def surface_of(task: Task) -> Surface:
 def parsed(source: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings(action="ignore"):  # of invalid escapes, which datasets have
-            return ast.parse(source)
+            return parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from sandbox.parsing import parse_expression
 from tasks.extraction.extract import program_of
 from tasks.grading.grader import compiled
 from tasks.types import CallTest, ReferenceTests, StdioTest, Task
@@ -270,7 +271,7 @@ class _Renamed(ast.NodeTransformer):
         self._names = names
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        return ast.parse(self._names.get(node.id, node.id), mode="eval").body
+        return parse_expression(self._names.get(node.id, node.id)).body
 
 
 def _printing(task: Task) -> Iterator[Trivial]:

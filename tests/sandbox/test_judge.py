@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.jobs import instrument, judge_job
+from sandbox.jobs import judge_job
 from sandbox.pool.pool import Pool
 from sandbox.protocol import Job, Judge, Outcome, Runner, Status
 from tests.sandbox.judging import LIMITS, judge
@@ -421,19 +421,6 @@ def test_a_time_limit_is_the_programs_failure(pool: Runner) -> None:
         limits=replace(LIMITS, cpu_seconds=0.5, total_cpu_seconds=1.0),
     )
     assert outcome.passed is False and outcome.status is Status.CPU_TIMEOUT
-
-
-def test_a_parse_that_another_thread_disturbed_is_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    plan, failures = instrument.plan, [SystemError("AST constructor recursion depth mismatch")]
-
-    def disturbed(*arguments: str) -> Any:
-        if failures:
-            raise failures.pop()
-        return plan(*arguments)
-
-    monkeypatch.setattr(instrument, "plan", disturbed)
-    work = Judge(kind="script", test="assert f(1) == 1", entry_point="f")
-    assert judge_job._plan(work)["asserts"] == ["line 1: f(1) == 1"] and not failures
 
 
 def test_a_test_is_compiled_by_its_first_judge_only(pool: Pool) -> None:
