@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from coderl.config.objective import Form, ObjectiveConfig, StagesConfig, steadied
 from coderl.config.section import Section, Share
+from coderl.config.template import template_text
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
@@ -29,9 +30,18 @@ class ModelConfig(Section):
         description="how it is asked (coderl/model/prompts.py); auto: by chat where it has a template",
     )
     system_prompt: str | None = Field(None, description="its system turn; none: what its template says")
+    prompt_template: str | None = Field(
+        None,
+        description="Jinja2, or a file of it: the user's turn, or by completion the whole text (docs/prompts.md)",
+    )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="to compute in; auto: bfloat16 on a GPU (optimizer: float32)"
     )
+
+    @field_validator("prompt_template")
+    @classmethod
+    def _read_template(cls, given: str | None) -> str | None:
+        return None if given is None else template_text(given)
 
 
 class WarmupConfig(Section):

@@ -3,6 +3,8 @@
 chat        the task is the user's turn; a function to complete is quoted in a request, in evalplus's words
 prefilled   the same, and the answer is begun for the model: a fence, and the head of the function to complete
 completion  the task's text and nothing else
+
+With `model.prompt_template` it says the user's turn, or the text.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any
 from jinja2 import TemplateError
 
 from coderl.config.settings import ModelConfig
+from coderl.config.template import FIELDS, render
 from coderl.errors import ModelError
 from tasks.types import Task
 
@@ -46,7 +49,7 @@ def prompt_of(task: Task, tokenizer: Any, config: ModelConfig) -> Prompt:
             raise ModelError(
                 "model.system_prompt has no effect: the model is asked by completion, without turns"
             )
-        text, opening = task.prompt, ""
+        text, opening = _asked(task, config) or task.prompt, ""
     else:
         opening = _opening(task) if style == "prefilled" else ""
         text = _chat(task, tokenizer, config) + opening
@@ -60,11 +63,24 @@ def _chat(task: Task, tokenizer: Any, config: ModelConfig) -> str:
             "take prompt_style=completion, or the instruct version of the model"
         )
     system = [{"role": "system", "content": config.system_prompt}] if config.system_prompt else []
-    messages = [*system, {"role": "user", "content": _request(task)}]
+    messages = [*system, {"role": "user", "content": _asked(task, config) or _request(task)}]
     try:
         return str(tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
     except TemplateError as error:  # as of templates that know no system turn
         raise ModelError(f"the model's chat template refuses the prompt: {error}") from error
+
+
+def _asked(task: Task, config: ModelConfig) -> str:
+    """By the user's own template; empty without one."""
+    if config.prompt_template is None:
+        return ""
+    try:
+        text = render(config.prompt_template, {name: getattr(task, name) for name in FIELDS})
+    except Exception as error:  # the user's template: any fault in it is its own
+        raise ModelError(f"model.prompt_template does not fit task {task.id}: {error}") from error
+    if not text.strip():
+        raise ModelError(f"model.prompt_template leaves nothing to ask in task {task.id}")
+    return text
 
 
 def _request(task: Task) -> str:

@@ -175,7 +175,8 @@ def test_the_new_places_of_moved_keys_exist() -> None:
         ("name=../escape", "name"),
         (
             "model.colour=x",
-            "keys of model are: model.dtype, model.path, model.prompt_style, model.system_prompt",
+            "keys of model are: model.dtype, model.path, model.prompt_style, "
+            "model.prompt_template, model.system_prompt",
         ),
         ("nowhere=1", "sections and keys are: data, eval, grading"),
         ("learner.schedule=kl:0", "kl:TARGET, such as kl:3e-4"),

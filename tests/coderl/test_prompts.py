@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,8 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from coderl.cli import app
+from coderl.config.load import load
 from coderl.config.settings import ModelConfig, RunConfig, WarmupConfig
-from coderl.errors import ModelError
+from coderl.errors import ConfigError, ModelError
 from coderl.model.named import here
 from coderl.model.policy import load_tokenizer
 from coderl.model.prompts import INSTRUCTION, prompt_of
@@ -76,6 +78,56 @@ def test_a_template_that_refuses_is_one_error(tokenizer: Any, monkeypatch: pytes
     monkeypatch.setattr(tokenizer, "chat_template", "{{ raise_exception('no system turn') }}")
     with pytest.raises(ModelError, match="the model's chat template refuses the prompt: no system turn"):
         prompt_of(ANSWER, tokenizer, ModelConfig(system_prompt="Be brief."))
+
+
+def templated(text: str, **options: Any) -> ModelConfig:
+    return ModelConfig.model_validate({"prompt_template": text, **options})
+
+
+def test_the_documented_template_gives_the_users_turn(tokenizer: Any, tmp_path: Path) -> None:
+    (example,) = re.findall(r"````jinja\n(.*?)````", Path("docs/prompts.md").read_text(), re.DOTALL)
+    (tmp_path / "ask.jinja").write_text(example)
+    config = templated(str(tmp_path / "ask.jinja"))
+    head = "You solve programming problems in python.\n"
+    end = "Answer with one code block."
+    assert prompt_of(ANSWER, tokenizer, config).text == TURN.format(f"{head}Print 1.\n{end}")
+    asked = f"{head}Complete this function:\n```python\n{HEAD}\n```\nCall it one. {end}"
+    assert prompt_of(CONTINUE, tokenizer, config).text == TURN.format(asked)
+    prefilled = prompt_of(CONTINUE, tokenizer, templated(example, prompt_style="prefilled"))
+    assert prefilled.text == TURN.format(asked) + f"```python\n{HEAD}"
+    completion = templated("# {{ entry_point }}\n{{ prompt }}", prompt_style="completion")
+    assert prompt_of(CONTINUE, tokenizer, completion).text == f"# one\n{HEAD}"
+
+
+def test_a_configuration_keeps_the_template_itself(tmp_path: Path) -> None:
+    file = tmp_path / "ask.jinja"
+    file.write_text("{{ prompt }}!\n")
+    saved = tmp_path / "config.toml"
+    saved.write_text(load(None, [f"model.prompt_template={file}"]).to_toml())
+    file.unlink()
+    assert load(saved).model.prompt_template == "{{ prompt }}!\n"
+
+
+@pytest.mark.parametrize(
+    ("template", "problem"),
+    [
+        ("missing.jinja", r"missing\.jinja.*the template cannot be read: No such file"),
+        ("{{ prompt }}\n{% if %}", "line 2 of the template: "),
+        ("{{ prompt | shout }}", "No filter named 'shout'"),
+        ("{{ prompt }} {{ tests }}", "a task has no tests; it has id, prompt, "),
+    ],
+)
+def test_a_template_that_is_wrong_is_refused_before_anything_starts(template: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=f"model.prompt_template = (.|\n)*{problem}"):
+        load(None, [f"model.prompt_template={template}"])
+
+
+@pytest.mark.parametrize(
+    "template", ["{{ metadata.hint }}", "{{ prompt + 1 }}", "{% if entry_point %}x{% endif %}"]
+)
+def test_a_template_that_does_not_fit_a_task_is_one_error(tokenizer: Any, template: str) -> None:
+    with pytest.raises(ModelError, match=r"model\.prompt_template .* task a"):
+        prompt_of(ANSWER, tokenizer, templated(template))
 
 
 def test_what_was_begun_for_the_model_is_part_of_its_answer(tokenizer: Any) -> None:
