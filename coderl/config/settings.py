@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import Field, field_validator, model_validator
 
+from coderl.config import defaults
 from coderl.config.objective import Form, ObjectiveConfig, StagesConfig, steadied
 from coderl.config.section import Section, Share
 from coderl.config.template import template_text
@@ -116,12 +117,12 @@ class SamplerConfig(Section):
 
 
 class LearnerConfig(Section):
-    learning_rate: float = Field(1e-4, gt=0)
+    learning_rate: float = Field(1e-4, gt=0, description="the built-in model's default; 2e-5 with model.path")
     schedule: str = Field(
         "kl:3e-4",
-        description="constant, linear or cosine (to zero), or kl:TARGET: steered so that a batch's update moves the "
-        "policy by TARGET nats a token, measured on the next batch; within 1/1000 to 10 times learning_rate, and "
-        "with the memory of a copy of the policy",
+        description="constant (the default with model.path), linear or cosine (to zero), or kl:TARGET: steered so that "
+        "a batch's update moves the policy by TARGET nats a token, measured on the next batch; within 1/1000 to 10 "
+        "times learning_rate, and with the memory of a copy of the policy",
     )
     warmup_steps: int = Field(0, ge=0, description="linear ramp of the learning rate, in batches")
     weight_decay: float = Field(0.0, ge=0)
@@ -285,9 +286,10 @@ class RunConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _steady_objective(cls, data: Any) -> Any:
+    def _take_dependent_defaults(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
+        data = defaults.for_model(data)
         objective, stages, train = (data.get(key, {}) for key in ("objective", "stages", "train"))
         lag = isinstance(train, dict) and bool(train.get("lag"))
         return data | {"objective": steadied(objective, stages, lag=lag)}
@@ -305,6 +307,10 @@ class RunConfig(Section):
     @property
     def folder(self) -> Path:
         return Path(self.runs) / self.name
+
+    def with_model(self, path: Path) -> RunConfig:
+        """The same with another model's folder; defaults are those of the model that it was read with."""
+        return self.model_copy(update={"model": self.model.model_copy(update={"path": str(path)})})
 
     def to_toml(self) -> str:
         return tomli_w.dumps(self.model_dump(exclude_none=True))

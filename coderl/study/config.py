@@ -73,8 +73,7 @@ class StudyConfig(Section):
         for text in self.arms[arm]:
             apply_override(data, text)
         data |= {"name": policy_name(arm, seed), "runs": str(self.folder / "arms"), "seed": seed}
-        data.setdefault("model", {})["path"] = str(self.folder / WARM)
-        return validated(RunConfig, data, f"arm {arm}")
+        return validated(RunConfig, data, f"arm {arm}").with_model(self.folder / WARM)
 
 
 def policy_name(arm: str, seed: int) -> str:

@@ -73,7 +73,7 @@ def dry_run(config: RunConfig, *, resume: bool) -> Estimate:
         if config.model.path is None:
             model = Path(temporary) / "model"
             warmup.start(config.warmup, config.seed).policy.save(model)
-            updates["model"] = config.model.model_copy(update={"path": str(model)})
+            config = config.with_model(model)
         with open_run(config.model_copy(update=updates), resume=False, display=Display()) as run:
             return _measure(run, evaluations=_evaluation_samples(config, len(run.data.evaluation)))
 

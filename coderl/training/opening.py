@@ -48,8 +48,7 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
     require_sampler(config.sampler)
     data = load_data(config)
     if config.model.path is not None:
-        path = str(model_folder(config.model.path))
-        config = config.model_copy(update={"model": config.model.model_copy(update={"path": path})})
+        config = config.with_model(model_folder(config.model.path))
     with open_sandbox(config, [*data.train, *data.evaluation]) as runner:
         require_wandb(config)
         load_reward(config.reward.kind)

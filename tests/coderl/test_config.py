@@ -39,6 +39,17 @@ def test_overrides_are_typed_and_bare_words_are_strings() -> None:
     assert config.model_copy(update={"name": "run"}).train.steps == RunConfig().train.steps
 
 
+def test_a_named_model_has_its_own_defaults_which_what_is_given_replaces(tmp_path: Path) -> None:
+    built_in, named = load(None).learner, load(None, ["model.path=x"])
+    assert (built_in.schedule, built_in.learning_rate) == ("kl:3e-4", 1e-4)
+    assert (named.learner.schedule, named.learner.learning_rate) == ("constant", 2e-5)
+    told = load(None, ["model.path=x", "learner.schedule=kl:1e-3"]).learner
+    assert (told.schedule, told.learning_rate) == ("kl:1e-3", 2e-5)
+    copy = tmp_path / "config.toml"
+    copy.write_text(load(None).with_model(tmp_path).to_toml())
+    assert load(copy).learner == built_in  # as a study's arms are saved
+
+
 SERVERS = 'sampler.urls=["http://localhost:1"]'
 
 
