@@ -186,6 +186,7 @@ class TestEvalplus:
         args = ([2.0, -3.0, 1.0],)  # (x - 1)(x - 2)
         assert matches(1.0, 2.0, compare, args) and matches(2.0, 2.0, compare, args)
         assert not matches(1.5, 2.0, compare, args)
+        assert matches(1.5, 1.5, compare, args)  # as the reference
         assert not matches("1", 2.0, compare, args) and not matches(10**400, 2.0, compare, args)
 
     @pytest.mark.parametrize(
