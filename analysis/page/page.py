@@ -7,6 +7,7 @@ from typing import Any
 
 from analysis.inert import inert, one_line
 from analysis.measures.boundary import arm_table, equal_pass_at_1
+from analysis.measures.choosing import choosing
 from analysis.measures.cohorts import Column, Source, evaluations
 from analysis.measures.numbers import constants, finite, logged_pass_at_k
 from analysis.measures.overfit import overfitting
@@ -24,6 +25,7 @@ NO_PROGRAM = ("no_code", "compile")
 def build(title: str, sources: Sequence[Source], columns: Sequence[Column]) -> dict[str, Any]:
     issues, more_issues = issue_list(sources, columns)
     records, grids = collect(sources, columns, issues)
+    chosen = choosing(sources)
     notes = [f"{source.run.name}: {note}" for source in sources for note in source.run.notes]
     if more_issues:
         notes.append(f"{more_issues:,} rarer errors are counted but not listed.")
@@ -48,6 +50,7 @@ def build(title: str, sources: Sequence[Source], columns: Sequence[Column]) -> d
         "equal_pass_at_1": equal_pass_at_1(sources),
         "issues": issues,
         "overfitting": overfitting(sources),
+        "choosing": chosen,
         "grids": grids,
         "records": records.items,
         "prompts": records.prompts,

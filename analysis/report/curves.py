@@ -32,6 +32,10 @@ STEP_CHARTS: list[tuple[str, list[tuple[str, str]]]] = [
         [("compile_rate", "compile"), ("truncated_rate", "truncated"), ("signal_rate", "groups with signal")],
     ),
     ("Passing programs that fail held-back tests (share)", [("overfit_rate", "overfit")]),
+    (
+        "Pass rate of tasks chosen by their posterior",
+        [("known_pass_rate_expected", "expected"), ("known_pass_rate", "seen")],
+    ),
     ("Clipped share", [("clip_fraction_positive", "A > 0"), ("clip_fraction_negative", "A < 0")]),
     ("Gradient norm", [("grad_norm", "gradient norm")]),
     ("Tokens a completion", [("completion_tokens_mean", "tokens")]),
@@ -48,7 +52,7 @@ STEP_CHARTS: list[tuple[str, list[tuple[str, str]]]] = [
 ]
 # Recorded, but no curve of their own.
 _UNDRAWN = {"step", "policy_version", "loss", "infra_count", "learner_rows", "rows"}
-_UNDRAWN |= {"logprob_diff_max", "seconds_total", "held_back_count"}
+_UNDRAWN |= {"logprob_diff_max", "seconds_total", "held_back_count", "known_tasks"}
 COMPOSITION_PARTS = 7
 
 

@@ -24,6 +24,8 @@ def summary(page: Mapping[str, Any]) -> str:
     if equal := page["equal_pass_at_1"]:
         parts += [f"## At equal pass@1 = {number(equal['pass_at_1'])}", _equal(equal)]
     parts += ["## Errors", _issues(page["issues"], columns)]
+    if page["choosing"]:
+        parts += ["## Tasks by pass rate", *map(_choosing, page["choosing"])]
     if page["overfitting"]:
         parts += ["## Overfitting", *map(_overfitting, page["overfitting"])]
     return "\n\n".join(parts) + "\n"
@@ -103,6 +105,15 @@ def _issues(issues: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     return _table([*map(_text, header)], body, cell=str) + (
         f"\n\n{more:,} more are in the HTML and JSON reports." if more > 0 else ""
     )
+
+
+def _choosing(part: Mapping[str, Any]) -> str:
+    said = (
+        f"{part['run']}: groups with signal {number(part['signal_rate'])}; mean pass rate of the tasks chosen: "
+        f"expected {number(part['expected'])}, seen {number(part['observed'])}."
+    )
+    body = ([str(row["step"]), *map(count, row["tasks"])] for row in part["rows"])
+    return f"{_text(said)}\n\n{_table(['Step', *part['kinds']], body)}"
 
 
 def _overfitting(part: Mapping[str, Any]) -> str:

@@ -29,7 +29,10 @@ def train(
     config: Config = None,
     model: ModelOption = None,
     dataset: Annotated[
-        str | None, typer.Option(help="training tasks: NAME, NAME=FILE, FILE.jsonl, builtin:LEVEL")
+        list[str] | None,
+        typer.Option(
+            help="training tasks: NAME, NAME=FILE, FILE.jsonl, builtin:LEVEL; given again: as many prompts of each"
+        ),
     ] = None,
     evaluation: Annotated[
         str | None, typer.Option(help="evaluation tasks (default: those of --dataset)")
@@ -56,10 +59,8 @@ def train(
         extra += [f'runs="{resume.parent}"', f'name="{resume.name}"']
     if model is not None:
         extra.append(f'model.path="{model}"')
-    if dataset is not None:
-        extra += [f'data.train="{dataset}"', f'data.evaluation="{evaluation or dataset}"']
-        if evaluation is None:
-            extra.append("data.allow_overlap=true")  # asked for: the same tasks are trained on and evaluated
+    if dataset:
+        extra += _datasets(dataset, evaluation)
     elif evaluation is not None:
         extra.append(f'data.evaluation="{evaluation}"')
     resolved = load(config, extra)
@@ -69,6 +70,21 @@ def train(
         commands.run_dry(resolved, resume=resume is not None)
         return
     commands.run_training(resolved, resume=resume is not None)
+
+
+def _datasets(names: list[str], evaluation: str | None) -> list[str]:
+    """Overrides for training on these; where no evaluation is named, on the same tasks."""
+    from coderl.errors import ConfigError
+
+    if len(names) == 1:
+        train = f'data.train="{names[0]}"'
+    else:
+        train = "data.train={" + ", ".join(f'"{name}" = 1' for name in names) + "}"
+    if evaluation is not None:
+        return [train, f'data.evaluation="{evaluation}"']
+    if len(names) > 1:
+        raise ConfigError("several --dataset: name the tasks to evaluate on with --evaluation")
+    return [train, f'data.evaluation="{names[0]}"', "data.allow_overlap=true"]  # asked for: the same tasks
 
 
 def _resumable(folder: Path) -> Path:

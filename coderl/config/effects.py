@@ -49,11 +49,6 @@ DEPENDENT = (
         "sandbox.urls names daemons, which have settings of their own",
     ),
     Dependent(
-        "data.prefilter_between",
-        lambda config, gpu: config.data.prefilter_samples > 0,
-        "data.prefilter_samples is 0",
-    ),
-    Dependent(
         "stages.patience",
         lambda config, gpu: bool(config.stages.objectives(config.objective)),
         "no stage has an objective of its own",

@@ -18,8 +18,10 @@ from coderl.errors import ConfigError
 
 # Keys of older configurations: what has become of each.
 MOVED = {
-    "data.prefilter_low": "is now the first number of data.prefilter_between",
-    "data.prefilter_high": "is now the second number of data.prefilter_between",
+    **{
+        f"data.prefilter_{name}": "is gone: data.choice = posterior measures tasks while it trains"
+        for name in ("samples", "between", "low", "high")
+    },
     "learner.beta1": "is now the first number of learner.betas",
     "learner.beta2": "is now the second number of learner.betas",
     "learner.kl_target": "is now learner.schedule: kl:3e-4 (the default), or constant where kl_target was 0",

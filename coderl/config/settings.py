@@ -13,8 +13,9 @@ import tomli_w
 from pydantic import Field, field_validator, model_validator
 
 from coderl.config import defaults
+from coderl.config.data import DataConfig
 from coderl.config.objective import Form, ObjectiveConfig, StagesConfig, steadied
-from coderl.config.section import Section, Share
+from coderl.config.section import Section
 from coderl.config.template import template_text
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
@@ -56,27 +57,6 @@ class WarmupConfig(Section):
     layers: int = Field(4, ge=1)
     hidden_size: int = Field(192, ge=32, multiple_of=32)
     vocabulary: int = Field(640, ge=300, description="tokens of the byte-level BPE")
-
-
-class DataConfig(Section):
-    train: str = Field("builtin:mix", description="NAME, NAME=FILE, FILE.jsonl or builtin:LEVEL")
-    evaluation: str = Field("builtin:mix", description="the same, for evaluation")
-    train_count: int | None = Field(None, ge=1, description="use only this many training tasks")
-    evaluation_count: int | None = Field(None, ge=1, description="use only this many evaluation tasks")
-    audit: list[str] = Field(
-        [],
-        description="files that `coderl tasks audit --out` wrote: tasks whose tests they call weak are left out of "
-        "training and evaluation",
-    )
-    allow_overlap: bool = Field(False, description="keep training tasks that also occur in evaluation")
-    several: Literal["leave out", "keep"] = Field(
-        "leave out",
-        description="tasks whose statement says that several answers are right, though one is known",
-    )
-    prefilter_samples: int = Field(0, ge=0, description="samples a task to measure its pass rate; 0: off")
-    prefilter_between: tuple[Share, Share] = Field(
-        (0.0, 1.0), description="keep tasks whose pass rate is above the first and below the second"
-    )
 
 
 class SamplerConfig(Section):

@@ -8,6 +8,7 @@ import math
 import os
 import platform
 import shutil
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ import pyarrow.parquet as pq
 from coderl.config.settings import RunConfig
 from coderl.errors import RunFolderError
 from coderl.rollouts.batch import Batch, Rollout
-from coderl.runfolder.layout import SCHEMA
+from coderl.runfolder.checkpoint import unusable
+from coderl.runfolder.layout import POSTERIOR, SCHEMA
 from tasks.files import replacing, write_text
 
 _TEST = pa.struct(
@@ -116,6 +118,20 @@ class RunFolder:
     def write_evaluation(self, name: str, batch: Batch) -> None:
         self._write_parquet(self.path / "evals" / f"{name}-step-{batch.step:06d}.parquet", batch)
 
+    def write_posterior(self, step: int, evidence: Mapping[str, tuple[float, float]]) -> None:
+        (self.path / POSTERIOR).mkdir(exist_ok=True)
+        self.write_text(_posterior_file(step), json.dumps(evidence))
+
+    def read_posterior(self, step: int) -> dict[str, tuple[float, float]]:
+        """Raises `RunFolderError` where a resumed run cannot have it."""
+        file = self.path / _posterior_file(step)
+        try:
+            evidence = json.loads(file.read_text())
+            return {task: (passes, failures) for task, (passes, failures) in evidence.items()}
+        except (OSError, ValueError, AttributeError, TypeError) as error:
+            why = f"{file} is missing or damaged ({type(error).__name__})"
+            raise unusable(self.path / "checkpoints" / f"step-{step:06d}", why) from error
+
     def _write_parquet(self, path: Path, batch: Batch) -> None:
         rows = [_record(batch.step, rollout) for rollout in batch.rollouts]
         with replacing(path) as temporary:
@@ -125,11 +141,19 @@ class RunFolder:
         """Forget everything after `step`: a resumed run writes those steps again."""
         kept = [line for line in self.read_log() if line["step"] <= step]
         self.write_text("steps.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
-        for file in [*self.path.glob("rollouts/*step-*.parquet"), *self.path.glob("evals/*step-*.parquet")]:
+        for file in [
+            *self.path.glob("rollouts/*step-*.parquet"),
+            *self.path.glob("evals/*step-*.parquet"),
+            *self.path.glob(f"{POSTERIOR}/step-*.json"),
+        ]:
             if int(file.stem.rpartition("-")[2]) > step:
                 file.unlink()
         for leftover in self.path.glob("**/.tmp-*"):
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+
+
+def _posterior_file(step: int) -> str:
+    return f"{POSTERIOR}/step-{step:06d}.json"
 
 
 def _logged(line: str, where: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class FinalEvaluation(Section):
     tasks: int = Field(200, ge=1, description="held-out tasks")
     samples: int = Field(256, ge=2, description="samples a task; pass@k is reported up to half as many")
     best_samples: int = Field(64, ge=2, description="samples a task at the policy's best temperature")
-    train_tasks: int = Field(100, ge=1, description="training tasks, evaluated too")
+    train_tasks: int = Field(100, ge=1, description="tasks of each training set, evaluated too")
     train_samples: int = Field(64, ge=2)
     calibration_tasks: int = Field(48, ge=1, description="held-out tasks, of no other use")
     calibration_samples: int = Field(32, ge=2)

@@ -33,7 +33,9 @@ def evaluate_model(config: StudyConfig, name: str, model: Path, *, step: int) ->
     display, final = Display(), config.final
     policy = load_policy(model, shared.model)
     held_out, calibration = _held_out(config)
-    training = load(shared.data.train, split="train", limit=final.train_tasks)
+    training = [
+        task for name in shared.data.weights for task in load(name, split="train", limit=final.train_tasks)
+    ]
     with open_sandbox(shared, [*held_out, *calibration, *training]) as runner:
         grader = Grader(runner)
         collector = open_collector(shared, model, policy, grader)

@@ -67,7 +67,6 @@ def dry_run(config: RunConfig, *, resume: bool) -> Estimate:
     with tempfile.TemporaryDirectory(prefix="coderl-dry-run-") as temporary:
         updates: dict[str, Any] = {
             "runs": temporary,
-            "data": config.data.model_copy(update={"prefilter_samples": 0}),
             "metrics": config.metrics.model_copy(update={"wandb_project": None}),
         }
         if config.model.path is None:

@@ -21,6 +21,7 @@ from coderl.config.settings import RunConfig
 from coderl.errors import CollapseError, NonFiniteError, SamplerError, SandboxOutageError
 from coderl.learning.rows import credited
 from coderl.rollouts.batch import Batch
+from coderl.rollouts.choosing import Posterior
 from coderl.runfolder import checkpoint
 from coderl.runfolder.layout import HELD_OUT
 from coderl.training import record
@@ -59,11 +60,12 @@ def train_step(run: Run) -> None:
     """Sample, grade, learn, publish, record."""
     started = time.monotonic()
     step = run.step + 1
-    batch = run.ahead.take() or collect(run, step)
+    batch = run.ahead.take() or collect(run, step, run.posterior)
+    before, after = run.posterior, run.posterior and run.posterior.observed(batch.groups)
     seconds_publish = 0.0
     if _samples_ahead(run, step):
         seconds_publish += publish(run, version=run.step)
-        run.ahead.begin(lambda: collect(run, step + 1, lambda done, total: run.ahead.proceed()))
+        run.ahead.begin(lambda: collect(run, step + 1, after, lambda *_: run.ahead.proceed()))
     run.learner.objective = run.schedule.current
     rows = credited(
         batch,
@@ -76,13 +78,17 @@ def train_step(run: Run) -> None:
     update = run.learner.update(rows)
     if not run.ahead.busy:
         seconds_publish += publish(run, version=step)
-    run.step = step
-    fields = record.measured(batch, probe, update) | {
-        "objective": run.schedule.current.name,
-        **_stage(run, batch),
-        "seconds_publish": seconds_publish,
-        "seconds_total": time.monotonic() - started,
-    }
+    run.step, run.posterior = step, after
+    fields = (
+        record.measured(batch, probe, update)
+        | record.predicted(batch, before)
+        | {
+            "objective": run.schedule.current.name,
+            **_stage(run, batch),
+            "seconds_publish": seconds_publish,
+            "seconds_total": time.monotonic() - started,
+        }
+    )
     record.write(run, batch, fields)
     _advance(run, fields)
 
@@ -123,14 +129,19 @@ def _samples_ahead(run: Run, step: int) -> bool:
     return train.lag > 0 and step < train.steps and not pause and not run.stop_requested
 
 
-def collect(run: Run, step: int, on_progress: Callable[[int, int], None] | None = None) -> Batch:
-    """A step's graded batch.
+def collect(
+    run: Run,
+    step: int,
+    posterior: Posterior | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Batch:
+    """A step's graded batch, of tasks that `posterior` chooses, if any.
 
     With `train.dynamic_sampling` prompts whose rewards are all equal leave the learner's batch, and others
     take their place, that many times at most (DAPO, arXiv 2503.14476, section 3.2).
     """
     config = run.config.train
-    tasks = run.data.batch(step, config.prompts_per_step, run.config.seed)
+    tasks = run.data.batch(step, config.prompts_per_step, run.config.seed, posterior)
     batch = Batch(step, [])
     for turn in range(config.dynamic_sampling + 1):
         more = run.collector.collect(
@@ -142,11 +153,11 @@ def collect(run: Run, step: int, on_progress: Callable[[int, int], None] | None 
             on_progress=on_progress or run.display.sampling,
         )
         batch = batch + more
-        missing = config.prompts_per_step - sum(group.has_signal for group in batch.groups)
-        if missing <= 0:
-            break
+        unfit = [group.task for group in more.groups if not group.has_signal]
         used = {group.task.id for group in batch.groups}
-        tasks = run.data.others(missing, used, f"{run.config.seed}/{step}/{turn}")
+        tasks = run.data.others(unfit, used, f"{run.config.seed}/{step}/{turn}", posterior)
+        if not tasks:
+            break
     return batch
 
 
@@ -202,6 +213,8 @@ def save_checkpoint(run: Run) -> None:
         "solved": sorted(run.solved),
         "evaluated_step": run.evaluated_step,
     }
+    if run.posterior:
+        run.folder.write_posterior(run.step, run.posterior.evidence)
     checkpoint.save(folder, run.step, run.learner, state)
     checkpoint.prune(folder, run.config.train.keep_checkpoints, protect=_last_healthy(run))
     run.saved_step = run.step

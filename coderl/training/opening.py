@@ -17,8 +17,9 @@ from coderl.learning.learner import TENSORS
 from coderl.learning.ranks import make_learner
 from coderl.model.named import model_folder
 from coderl.model.policy import load_policy
+from coderl.rollouts.choosing import Posterior
 from coderl.rollouts.opening import open_collector, open_sandbox
-from coderl.rollouts.prompts import Data, fitting, load_data, passable, within
+from coderl.rollouts.prompts import Data, fitting, load_data, passable
 from coderl.runfolder import checkpoint
 from coderl.runfolder.dashboards import Metrics, require_wandb
 from coderl.runfolder.layout import CONTROL, WARM
@@ -26,7 +27,6 @@ from coderl.runfolder.write import RunFolder
 from coderl.sampling.opening import require_sampler
 from coderl.training.collapse import CollapseMonitor
 from coderl.training.display import Display
-from coderl.training.evaluate import pass_rate
 from coderl.training.loop import evaluate_held_out
 from coderl.training.run import Run
 from coderl.training.stages import ObjectiveSchedule, StageMonitor
@@ -71,8 +71,8 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
             hold_back = _hold_back(config, data, display)
             run = Run(config, folder, data, learner, collector, display, metrics, schedule, hold_back)
             with _graceful_stop(run), contextlib.closing(run.ahead):
-                if config.data.prefilter_samples:
-                    _prefilter(run)
+                if config.data.choice == "posterior":
+                    run.posterior = Posterior.before_training(data.train)
                 if last is None:
                     _begin(run)
                 else:
@@ -121,29 +121,6 @@ def _begin(run: Run) -> None:
         run.sampler.publish(run.learner.named_weights(), version=0)
 
 
-def _prefilter(run: Run) -> None:
-    """Leave out training tasks that the warm model nearly always or nearly never solves.
-
-    Measured once; a resumed run reads what was measured then.
-    """
-    config = run.config.data
-    record = run.folder.path / "prefilter.json"
-    if record.exists():
-        rates = json.loads(record.read_text())
-    else:
-        batch = run.collector.collect(
-            run.data.train,
-            config.prefilter_samples,
-            step=0,
-            stream="prefilter",
-            on_progress=run.display.sampling,
-        )
-        rates = {group.task.id: pass_rate(group) for group in batch.groups}
-        run.folder.write_text(record.name, json.dumps(rates))
-    run.data = within(run.data, rates, *config.prefilter_between)
-    run.display.note(f"{len(run.data.train)} of {len(rates)} training tasks have a useful pass rate")
-
-
 def _reload(run: Run, last: Path) -> None:
     state = checkpoint.load_state(last)
     run.step = run.saved_step = int(state["step"])
@@ -156,6 +133,8 @@ def _reload(run: Run, last: Path) -> None:
     run.stages = StageMonitor.from_state(state["stages"])
     run.schedule.load_state(state["schedule"])
     run.solved = set(state["solved"])
+    if run.posterior:
+        run.posterior = Posterior(run.folder.read_posterior(run.step))
     run.sampler.publish(run.learner.named_weights(), version=run.step)
     run.folder.rewind(run.step)
     run.folder.log("event", run.step, event="resume", detail=last.name)

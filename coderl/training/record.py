@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from statistics import fmean
 from typing import Any
 
 from coderl.learning.learner import Update
 from coderl.learning.probe import Probe
 from coderl.rollouts.batch import Batch
-from coderl.training.evaluate import compile_rate, entropy
+from coderl.rollouts.choosing import Posterior
+from coderl.training.evaluate import compile_rate, entropy, pass_rate
 from coderl.training.run import Run
 
 
@@ -33,6 +35,19 @@ def measured(batch: Batch, probe: Probe, update: Update) -> dict[str, Any]:
         "seconds_grade": batch.seconds_grade,
         "seconds_learn": probe.seconds + update.seconds,
         "policy_version": batch.policy_version,
+    }
+
+
+def predicted(batch: Batch, posterior: Posterior | None) -> dict[str, Any]:
+    """The mean pass rate that `posterior` expected of the tasks that it knew, and what it was; none: nothing."""
+    if not posterior:
+        return {}
+    known = [group for group in batch.groups if posterior.has_seen(group.task)]
+    expected = [posterior.mean(group.task) for group in known]
+    return {
+        "known_tasks": len(known),
+        "known_pass_rate_expected": fmean(expected) if known else None,
+        "known_pass_rate": fmean(map(pass_rate, known)) if known else None,
     }
 
 

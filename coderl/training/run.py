@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from coderl.config.settings import RunConfig
 from coderl.learning.learner import Learner
 from coderl.model.policy import Policy
+from coderl.rollouts.choosing import Posterior
 from coderl.rollouts.collect import Collector
 from coderl.rollouts.prompts import Data
 from coderl.runfolder.dashboards import Metrics
@@ -36,6 +37,7 @@ class Run:
     stages: StageMonitor = field(default_factory=StageMonitor)
     ahead: Ahead = field(default_factory=Ahead)
     solved: set[str] = field(default_factory=set)  # training tasks solved at least once
+    posterior: Posterior | None = None  # of each training task's pass rate, with `data.choice = "posterior"`
     step: int = 0
     evaluated_step: int = -1
     saved_step: int = -1

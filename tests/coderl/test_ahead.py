@@ -36,6 +36,7 @@ OPTIONS: dict[str, Any] = {
     "data__evaluation": '"builtin:tiny"',
     "data__train_count": 8,
     "data__evaluation_count": 2,
+    "data__choice": "posterior",
     "train__steps": STEPS,
     "train__prompts_per_step": 2,
     "train__samples_per_prompt": 4,

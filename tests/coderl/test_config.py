@@ -70,7 +70,6 @@ SERVERS = 'sampler.urls=["http://localhost:1"]'
         (["sampler.transfer=/tmp"], False, ["sampler.transfer"], "in this process"),
         (["sampler.transfer=/tmp", "sampler.processes=2"], False, [], ""),
         (['sandbox.urls=["http://x"]', "sandbox.slots=9"], False, ["sandbox.slots"], "names daemons"),
-        (["data.prefilter_between=[0.1,0.9]"], False, ["data.prefilter_between"], "prefilter_samples is 0"),
         (["stages.patience=3"], False, ["stages.patience"], "no stage has an objective"),
         (["stages.patience=3", "stages.exploration=grpo"], False, [], ""),
         (["objective.name=grpo", "objective.kl_kind=k1"], False, ["objective.kl_kind"], "kl_coef is 0"),

@@ -15,7 +15,7 @@ import pytest
 from coderl.config import load as configuration
 from coderl.config.settings import RunConfig
 from coderl.errors import ConfigError
-from coderl.rollouts.prompts import Data, fitting, load_data, overlapping, passable, within
+from coderl.rollouts.prompts import Data, fitting, load_data, overlapping, passable
 from coderl.runfolder.write import RunFolder
 from coderl.training import opening
 from coderl.training.display import Display
@@ -92,9 +92,6 @@ def test_filters_say_what_they_left_out_and_refuse_to_leave_nothing() -> None:
     assert ([t.id for t in kept.train], kept.too_long) == (["a"], ["b"])
     with pytest.raises(ConfigError, match="raise sampler.max_prompt_tokens"):
         fitting(data, lambda t: 9, 2)
-    assert [t.id for t in within(data, {"a": 0.5, "b": 1.0}, 0.0, 1.0).train] == ["a"]
-    with pytest.raises(ConfigError, match="widen data.prefilter"):
-        within(data, {"a": 0.0, "b": 1.0}, 0.0, 1.0)
 
 
 def test_tasks_that_no_program_could_pass_are_left_out_with_their_reasons() -> None:

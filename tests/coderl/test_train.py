@@ -32,6 +32,7 @@ SMALL = [
     "data.evaluation=builtin:tiny",
     "data.train_count=24",
     "data.evaluation_count=8",
+    "data.choice=posterior",
     "warmup.level=builtin:tiny",
     "warmup.steps=250",
     "warmup.batch_size=32",
@@ -94,6 +95,8 @@ def test_a_run_leaves_the_documented_folder(finished: Path) -> None:
     assert evaluations == [("control", 0), ("held-out", 0), ("held-out", 2), ("held-out", 4)]
     assert (finished / "report.html").stat().st_size > 10_000
     assert (finished / "checkpoints" / "step-000004" / "model.safetensors").exists()
+    evidence = json.loads((finished / "posterior" / "step-000004.json").read_text())
+    assert len(evidence) == 24 and 6 <= sum(sum(each) > 0 for each in evidence.values()) <= 24
 
 
 def test_every_step_says_where_its_time_went_and_its_stage(finished: Path) -> None:

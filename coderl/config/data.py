@@ -1,0 +1,55 @@
+"""The settings of training and evaluation tasks."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from coderl.config.section import Section
+
+
+class DataConfig(Section):
+    train: str | dict[str, float] = Field(
+        "builtin:mix",
+        description="NAME, NAME=FILE, FILE.jsonl or builtin:LEVEL; several with their shares of a step's prompts: "
+        '{mbpp = 2, "builtin:mix" = 1}',
+    )
+    evaluation: str = Field("builtin:mix", description="one such, for evaluation")
+    train_count: int | None = Field(None, ge=1, description="use only this many tasks of each training set")
+    evaluation_count: int | None = Field(None, ge=1, description="use only this many evaluation tasks")
+    audit: list[str] = Field(
+        [],
+        description="files that `coderl tasks audit --out` wrote: tasks whose tests they call weak are left out of "
+        "training and evaluation",
+    )
+    allow_overlap: bool = Field(False, description="keep training tasks that also occur in evaluation")
+    several: Literal["leave out", "keep"] = Field(
+        "leave out",
+        description="tasks whose statement says that several answers are right, though one is known",
+    )
+    choice: Literal["uniform", "posterior"] = Field(
+        "uniform",
+        description="which tasks a step samples. uniform: all, in shuffled epochs; posterior: those that pass about "
+        "half of the time, as far as training has seen (coderl/rollouts/choosing.py)",
+    )
+
+    @field_validator("train", mode="before")
+    @classmethod
+    def _check_train(cls, train: object) -> object:
+        if isinstance(train, str):
+            return train
+        if not isinstance(train, dict) or not train:
+            raise ValueError(
+                'one training set is its name, several are {NAME = WEIGHT, "NAME=FILE" = WEIGHT}'
+            )
+        for name, weight in train.items():
+            if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
+                raise ValueError(f"the weight of {name} is to be a number above 0")
+        return train
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Of each training set, by its name."""
+        return {self.train: 1.0} if isinstance(self.train, str) else self.train
