@@ -124,6 +124,5 @@ def evaluate(
     from coderl.config.load import load
     from coderl.training import commands
 
-    commands.run_evaluation(
-        load(config, overrides or []), model, tasks, samples=samples, limit=limit, out=out, as_json=json
-    )
+    named = load(config, [*(overrides or []), f'model.path="{model}"'])
+    commands.run_evaluation(named, tasks, samples=samples, limit=limit, out=out, as_json=json)

@@ -9,6 +9,7 @@ from typing import Any
 
 NAMED_MODEL: dict[str, dict[str, Any]] = {
     "learner": {"schedule": "constant", "learning_rate": 2e-5},
+    "sampler": {"max_tokens": 0, "max_prompt_tokens": 0},
 }
 
 

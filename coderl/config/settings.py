@@ -61,8 +61,17 @@ class WarmupConfig(Section):
 
 class SamplerConfig(Section):
     temperature: float = Field(1.0, gt=0)
-    max_tokens: int = Field(64, ge=1, description="tokens a completion")
-    max_prompt_tokens: int = Field(192, ge=1, description="longer prompts are left out, and counted")
+    max_tokens: int = Field(
+        64,
+        ge=0,
+        description="tokens a completion; 0, the default with model.path: twice what references take, 256 to 1024",
+    )
+    max_prompt_tokens: int = Field(
+        192,
+        ge=0,
+        description="longer prompts are left out, and counted; 0, the default with model.path: what the context "
+        "leaves, up to 2048",
+    )
     max_sequences: int = Field(256, ge=1, description="sequences that vLLM runs at once")
     kv_cache_gib: int = Field(1, ge=1, description="CPU only; of each process")
     processes: int = Field(
@@ -277,6 +286,12 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _check_stages(self) -> RunConfig:
         self.stages.objectives(self.objective)
+        return self
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> RunConfig:
+        if self.model.path is None and not (self.sampler.max_tokens and self.sampler.max_prompt_tokens):
+            raise ValueError("sampler.max_tokens and max_prompt_tokens are 0 only with a model.path to fit")
         return self
 
     @property

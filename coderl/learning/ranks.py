@@ -77,7 +77,7 @@ def make_learner(policy: Policy, config: RunConfig, *, start: Path, warm: Path) 
     reference = None if config.lora else load_policy(warm, config.model).model
     if _Commands.group is None:
         return Learner(policy, config, warm=reference)
-    _Commands.send(("open", start, warm))
+    _Commands.send(("open", config, start, warm))
     _Commands.running = True
     learner = LeadingLearner(policy, config, warm=reference)
     _Commands.running = False
@@ -117,7 +117,7 @@ class LeadingLearner(Learner):
         _Commands.running = nested
 
 
-def follow(config: RunConfig) -> None:
+def follow() -> None:
     """What ranks other than 0 do. Whether to stop is rank 0's to decide: signals are ignored.
 
     Raises:
@@ -129,7 +129,7 @@ def follow(config: RunConfig) -> None:
         opening = _Commands.receive()
         if opening is None:
             return
-        _, start, warm = opening
+        _, config, start, warm = opening
         learner = Learner(
             load_policy(start, config.model), config, warm=load_policy(warm, config.model).model
         )

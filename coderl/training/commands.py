@@ -18,6 +18,7 @@ from coderl.errors import ConfigError, RunFolderError, TrainingError
 from coderl.learning import ranks
 from coderl.model.named import model_folder
 from coderl.model.policy import load_policy
+from coderl.rollouts.lengths import with_lengths
 from coderl.rollouts.opening import open_collector, open_sandbox
 from coderl.runfolder.files import make_folder
 from coderl.runfolder.layout import CONTROL, HELD_OUT
@@ -44,7 +45,7 @@ def run_training(config: RunConfig, *, resume: bool) -> None:
         if rank == 0:
             _lead(config, resume=resume)
         else:
-            ranks.follow(config)
+            ranks.follow()
 
 
 def _lead(config: RunConfig, *, resume: bool) -> None:
@@ -122,7 +123,6 @@ def run_warmup(config: RunConfig, out: Path) -> None:
 
 def run_evaluation(
     config: RunConfig,
-    model: str,
     tasks: str,
     *,
     samples: int,
@@ -130,10 +130,10 @@ def run_evaluation(
     out: Path | None,
     as_json: bool,
 ) -> Evaluation:
-    """Evaluate a model on tasks."""
+    """Evaluate the model that `config` names on tasks."""
     display = Display(quiet=as_json)
     require_sampler(config.sampler)
-    folder = model_folder(model)
+    folder = model_folder(config.model.path or "")
     policy = load_policy(folder, config.model)
     loaded = load_tasks(tasks, split="held-out", limit=limit)
     audits = read_audits(config.data.audit)
@@ -141,11 +141,10 @@ def run_evaluation(
     chosen = without_weak(loaded, audits)
     if weak := [task.id for task in loaded if audits.is_weak(task)]:
         display.weak(weak)
-    fitting = [t for t in chosen if len(policy.prompt(t).tokens) <= config.sampler.max_prompt_tokens]
-    if len(fitting) < len(chosen):
-        display.note(
-            f"{len(chosen) - len(fitting)} tasks left out: prompt over {config.sampler.max_prompt_tokens} tokens"
-        )
+    config = with_lengths(config, folder, chosen)
+    limits = config.sampler
+    fitting = [t for t in chosen if len(policy.prompt(t).tokens) <= limits.max_prompt_tokens]
+    display.lengths(limits, too_long := len(chosen) - len(fitting))
     if not fitting:
         raise ConfigError("no task is left: raise sampler.max_prompt_tokens, or see data.audit")
     if out is not None:
@@ -170,5 +169,6 @@ def run_evaluation(
         )
     display.evaluation(result)
     if as_json:
-        print(json.dumps(result.record()))
+        lengths = {"max_tokens": limits.max_tokens, "max_prompt_tokens": limits.max_prompt_tokens}
+        print(json.dumps(result.record() | lengths | {"prompts_too_long": too_long}))
     return result

@@ -17,12 +17,13 @@ from rich.progress import (
 )
 
 if TYPE_CHECKING:
-    from coderl.config.settings import RunConfig
+    from coderl.config.settings import RunConfig, SamplerConfig
     from coderl.rollouts.batch import Batch
     from coderl.rollouts.prompts import Data
     from coderl.training.evaluate import Evaluation
 
 SAMPLE_LINES = 20
+MANY_CUT = 0.1  # share of completions
 
 
 def _overfit(fields: dict[str, Any]) -> str:
@@ -56,14 +57,21 @@ class Display:
         if data.overlapping:
             what = "kept" if config.data.allow_overlap else "left out of training"
             self.note(f"{len(data.overlapping)} training tasks also occur in evaluation: {what}")
-        if data.too_long:
-            self.note(
-                f"{len(data.too_long)} tasks left out: prompt over {config.sampler.max_prompt_tokens} tokens"
-            )
+        self.lengths(config.sampler, len(data.too_long))
         if data.weak:
             self.weak(data.weak)
         if data.left_out:
             self.left_out(data.left_out)
+
+    def lengths(self, sampler: SamplerConfig, too_long: int) -> None:
+        """`too_long`: how many tasks are left out for their prompts."""
+        self.console.print(
+            f"at most {sampler.max_tokens} tokens a completion, {sampler.max_prompt_tokens} a prompt"
+        )
+        if too_long:
+            self.note(
+                f"{too_long} tasks left out: their prompts are longer; raise sampler.max_prompt_tokens to keep them"
+            )
 
     def weak(self, tasks: Sequence[str]) -> None:
         self.note(f"{len(tasks)} tasks left out: their tests are weak, says data.audit (such as {tasks[0]})")
@@ -114,6 +122,7 @@ class Display:
         self.console.print(
             f"step {step:>4}/{steps}  reward {fields['reward_mean']:.3f}  pass {fields['pass_rate']:.3f}  "
             f"entropy {fields['entropy']:.3f}  kl {fields['kl_warm']:.4f}  compiles {fields['compile_rate']:.0%}  "
+            f"cut {fields['truncated_rate']:.0%}  "
             f"rows {fields['learner_rows']}/{fields['rows']}  {fields['seconds_total']:.1f} s "
             f"(sample {fields['seconds_sample']:.1f}, grade +{fields['seconds_grade']:.1f}, "
             f"learn {fields['seconds_learn']:.1f})" + _overfit(fields)
@@ -137,3 +146,8 @@ class Display:
             f"[bold]{result.name}[/] step {result.step}: {result.tasks} tasks x {result.samples}  {curve}  "
             f"entropy {result.entropy:.3f}  compiles {result.compile_rate:.0%}"
         )
+        if result.truncated_rate > MANY_CUT:
+            self.note(
+                f"{result.truncated_rate:.0%} of the completions were cut by sampler.max_tokens: raise it, unless "
+                "the model would not come to an end anyway"
+            )

@@ -25,6 +25,7 @@ class Evaluation:
     samples: int
     pass_at_k: dict[int, float]
     compile_rate: float
+    truncated_rate: float  # cut by max_tokens
     entropy: float
     infra_count: int
     class_mass: dict[str, float]
@@ -36,6 +37,7 @@ class Evaluation:
             "samples": self.samples,
             "pass_at_k": {str(k): v for k, v in self.pass_at_k.items()},
             "compile_rate": self.compile_rate,
+            "truncated_rate": self.truncated_rate,
             "entropy": self.entropy,
             "infra_count": self.infra_count,
             "class_mass": self.class_mass,
@@ -82,6 +84,7 @@ def summarise(batch: Batch, name: str, samples: int) -> Evaluation:
         samples=samples,
         pass_at_k=mean_pass_at_k(counts, ks),
         compile_rate=compile_rate(batch),
+        truncated_rate=truncated_rate(batch),
         entropy=entropy(batch),
         infra_count=sum(r.passed is None for r in rollouts),
         class_mass={name: count / classes.total() for name, count in sorted(classes.items())},
@@ -103,6 +106,11 @@ def compile_rate(batch: Batch) -> float:
     """Share of completions that hold a program which compiles."""
     broken = sum(r.verdict is not None and r.verdict.phase in ("no_code", "compile") for r in batch.rollouts)
     return 1 - broken / max(1, len(batch.rollouts))
+
+
+def truncated_rate(batch: Batch) -> float:
+    """Share of completions that max_tokens cut."""
+    return sum(r.truncated for r in batch.rollouts) / max(1, len(batch.rollouts))
 
 
 def entropy(batch: Batch) -> float:

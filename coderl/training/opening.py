@@ -18,6 +18,7 @@ from coderl.learning.ranks import make_learner
 from coderl.model.named import model_folder
 from coderl.model.policy import load_policy
 from coderl.rollouts.choosing import Posterior
+from coderl.rollouts.lengths import with_lengths
 from coderl.rollouts.opening import open_collector, open_sandbox
 from coderl.rollouts.prompts import Data, fitting, load_data, passable
 from coderl.runfolder import checkpoint
@@ -48,7 +49,8 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
     require_sampler(config.sampler)
     data = load_data(config)
     if config.model.path is not None:
-        config = config.with_model(model_folder(config.model.path))
+        model = model_folder(config.model.path)
+        config = with_lengths(config.with_model(model), model, [*data.train, *data.evaluation])
     with open_sandbox(config, [*data.train, *data.evaluation]) as runner:
         require_wandb(config)
         load_reward(config.reward.kind)
@@ -113,6 +115,9 @@ def _hold_back(config: RunConfig, data: Data, display: Display) -> HoldBack | No
 
 def _begin(run: Run) -> None:
     run.folder.rewind(-1)
+    if too_long := len(run.data.too_long):
+        limit = run.config.sampler.max_prompt_tokens
+        run.folder.log("event", 0, event="left out", detail=f"{too_long} tasks: prompt over {limit} tokens")
     control = run.folder.path / CONTROL
     if control.is_dir():
         model = load_policy(control, run.config.model).model

@@ -9,7 +9,7 @@ from coderl.learning.learner import Update
 from coderl.learning.probe import Probe
 from coderl.rollouts.batch import Batch
 from coderl.rollouts.choosing import Posterior
-from coderl.training.evaluate import compile_rate, entropy, pass_rate
+from coderl.training.evaluate import compile_rate, entropy, pass_rate, truncated_rate
 from coderl.training.run import Run
 
 
@@ -68,7 +68,7 @@ def _rewards(batch: Batch) -> dict[str, Any]:
     return {
         "reward_mean": sum(rewards) / max(1, len(rewards)),
         "pass_rate": sum(passed) / max(1, len(passed)),
-        "truncated_rate": sum(r.truncated for r in rollouts) / len(rollouts),
+        "truncated_rate": truncated_rate(batch),
         "compile_rate": compile_rate(batch),
         "signal_rate": sum(g.has_signal for g in batch.groups) / len(batch.groups),
         "infra_count": len(rollouts) - len(passed),

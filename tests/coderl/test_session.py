@@ -64,7 +64,7 @@ def test_outputs_that_cannot_be_written_are_said_before_the_work(
     works = {
         "coderl.model.warmup.train": lambda: commands.run_warmup(run_config(), taken),
         "coderl.training.commands.open_sandbox": lambda: commands.run_evaluation(
-            run_config(), str(model), "builtin:tiny", samples=1, limit=1, out=taken, as_json=True
+            run_config().with_model(model), "builtin:tiny", samples=1, limit=1, out=taken, as_json=True
         ),
         "coderl.dynamics.simulate": lambda: run(Options(steps=1), taken),
         "coderl.dynamics.sweep.simulate": lambda: sweep.run({"steps": 1}, ["kl"], taken),
