@@ -24,6 +24,8 @@ STEPS = 30
 WARM = {"mix": [], "hard": ["warmup.level=builtin:hard", "warmup.steps=500", "warmup.wrong_rate=0.3"]}
 SHARED = [
     "objective.name=grpo_n",
+    "learner.learning_rate=1e-4",
+    "learner.schedule=kl:3e-4",
     "data.train_count=128",
     "data.evaluation_count=128",
     f"train.steps={STEPS}",
@@ -54,6 +56,9 @@ def main(level: str, folder: Path) -> None:
         half = T_OF_THREE * statistics.stdev(gaps) / len(gaps) ** 0.5
         cells = [", ".join(f"{value:.3f}" for value in column) for column in columns]
         print(f"| {name} | {cells[0]} | {cells[1]} | {statistics.fmean(gaps):+.3f} ± {half:.3f} |")
+    expected, seen = zip(*(_known(folder / f"posterior-{seed}") for seed in SEEDS), strict=True)
+    print("tasks sampled before: pass rate expected", *(f"{rate:.3f}" for rate in expected), end="; ")
+    print("seen", *(f"{rate:.3f}" for rate in seen))
     print(json.dumps({"bench": "choosing", "level": level, "found": found}))
 
 
@@ -93,6 +98,14 @@ def _measured(run: Path) -> dict[str, float]:
         "held-out pass@1": last["pass_at_k"]["1"],
         "held-out pass@16": last["pass_at_k"]["16"],
     }
+
+
+def _known(run: Path) -> tuple[float, float]:
+    """The mean pass rate of tasks sampled before: what the posterior expected, and what was seen."""
+    steps = [line for line in _lines(run) if line["kind"] == "step" and line["known_tasks"]]
+    keys = ("known_pass_rate_expected", "known_pass_rate")
+    expected, seen = (statistics.fmean(step[key] for step in steps) for key in keys)
+    return expected, seen
 
 
 if __name__ == "__main__":
