@@ -6,10 +6,12 @@ CoderlError             shown to the user as one line: what, where, remedy; exit
 ├── RunFolderError      a run folder exists, is missing, foreign, or cannot be written
 ├── TrainingError       the run stopped itself; the last checkpoint can be resumed
 │   ├── NonFiniteError  loss or gradient is not finite (raised before the optimizer step)
+│   ├── RateError       the learning rate cannot be steered, or has reached its bound
 │   ├── MismatchError   sampler and learner disagree: a stale or wrong weight publish
 │   ├── SamplerError    vLLM failed while it sampled
 │   ├── PublishError    vLLM did not take the new weights
-│   └── CollapseError   the policy collapsed (see coderl/training/collapse.py); exit code 3
+│   ├── CollapseError   the policy collapsed (see coderl/training/collapse.py); exit code 3
+│   └── WeakStartError  no group of completions ever had any signal; exit code 3
 ├── StudyError          part of a study failed; the rest of it is kept
 └── SandboxOutageError  the sandbox kept failing, for as long as sandbox.outage_seconds says
 """
@@ -45,6 +47,10 @@ class NonFiniteError(TrainingError):
     half_learned = False
 
 
+class RateError(TrainingError):
+    pass
+
+
 class MismatchError(TrainingError):
     pass
 
@@ -58,6 +64,10 @@ class PublishError(TrainingError):
 
 
 class CollapseError(TrainingError):
+    exit_code = 3
+
+
+class WeakStartError(TrainingError):
     exit_code = 3
 
 

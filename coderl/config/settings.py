@@ -111,7 +111,7 @@ class LearnerConfig(Section):
         "kl:3e-4",
         description="constant (the default with model.path), linear or cosine (to zero), or kl:TARGET: steered so that "
         "a batch's update moves the policy by TARGET nats a token, measured on the next batch; within 1/1000 to 10 "
-        "times learning_rate, and with the memory of a copy of the policy",
+        "times learning_rate; refused where the model's precision cannot show TARGET",
     )
     warmup_steps: int = Field(0, ge=0, description="linear ramp of the learning rate, in batches")
     weight_decay: float = Field(0.0, ge=0)

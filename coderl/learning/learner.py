@@ -27,6 +27,7 @@ from coderl.learning.objectives import LossStats
 from coderl.learning.probe import Probe, measure
 from coderl.learning.rate import RateController, learning_rate
 from coderl.learning.references import References
+from coderl.learning.rounding import last_bits_flipped
 from coderl.learning.rows import Row, Rows, Tokens, distinct, padded, split
 from coderl.model.policy import Policy
 from coderl.model.scoring import Scores, TokenRow, check_scoring, microbatches, score
@@ -34,6 +35,7 @@ from coderl.model.scoring import Scores, TokenRow, check_scoring, microbatches, 
 GPU_MICROBATCH_TOKENS = 16384
 CPU_MICROBATCH_TOKENS = 2048  # what they make fits its caches
 TENSORS = "learner"  # folder of a checkpoint
+TRIFLE = 1e-3  # share of the weights whose last bits change nothing that matters
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Update:
     loss: float
     grad_norm: float
     learning_rate: float
+    kl_floor: float | None  # of the KL that steers the rate; None: nothing steers it
     rows: int
     sampled: int
     stats: dict[str, float]
@@ -69,7 +72,7 @@ class Learner:
         self.adapter = Adapter(self.model, config.lora, config.seed) if config.lora else None
         if self.adapter is not None:
             self.references.warm = self.adapter.off
-            self.references.previous = self.adapter.earlier() if self.references.compares else None
+            self.references.previous = self.adapter.earlier()
         self.model.train()
         learner = config.learner
         check_scoring(self.model, share_prompts=learner.share_prompts)
@@ -131,9 +134,15 @@ class Learner:
     def probe(self, rows: Rows, seed: int) -> Probe:
         """Measure a fixed random subset of all completions, before the update."""
         started = time.monotonic()
+        measured = self._measure(rows, seed)
+        if self.controller and self.batches > self.config.learner.warmup_steps:
+            self.controller.measured(measured.kl_step)
+        return replace(measured, seconds=time.monotonic() - started)
+
+    def _measure(self, rows: Rows, seed: int) -> Probe:
         with_tokens = [row for row in rows if row.completion]
         size = min(self.config.learner.probe_rows, len(with_tokens))
-        measured = measure(
+        return measure(
             random.Random(seed).sample(with_tokens, size),
             self.model,
             self.references.warm,
@@ -142,20 +151,24 @@ class Learner:
             score=self._score,
             microbatches=self._microbatches,
         )
-        if self.controller and self.batches > self.config.learner.warmup_steps:
-            assert measured.kl_step is not None
-            self.controller.measured(measured.kl_step)
-        return replace(measured, seconds=time.monotonic() - started)
+
+    def _kl_floor(self, rows: Rows) -> float:
+        """What the KL of a step is where it hardly was one. `previous` must be the policy."""
+        with last_bits_flipped(self.model.parameters(), TRIFLE):
+            return abs(self._measure(rows, self.config.seed).kl_step)
 
     def update(self, rows: Rows) -> Update:
         """Take `minibatches` optimizer steps on rows that have advantages.
 
         Raises:
             NonFiniteError: before the optimizer step that would have spoilt the weights.
+            RateError: before the first one; the KL target is below what can be measured.
         """
         started = time.monotonic()
         rate = self._set_learning_rate()
         self.references.keep_previous(self.adapter.weights if self.adapter else self.named_weights)
+        if self.controller and self.controller.floor is None:
+            self.controller.calibrate(self._kl_floor(rows))
         stats = LossStats()
         losses: list[float] = []
         norms, ran = [], 0
@@ -172,11 +185,14 @@ class Learner:
             norms.append(norm)
             ran += used
         self.batches += 1
+        if self.controller:
+            self.controller.moved = ran > 0
         self.references.move_average(self.named_weights)
         return Update(
             loss=sum(losses) / len(losses),
             grad_norm=max(norms),
             learning_rate=rate,
+            kl_floor=self.controller.floor if self.controller else None,
             rows=ran,
             sampled=sum(len(group) for group in rows.groups),
             stats=stats.summary(),
@@ -359,7 +375,8 @@ class Learner:
         self.batches = state["batches"]
         torch.set_rng_state(state["torch_rng"])
         if self.controller and state["controller"]:
-            self.controller.factor = state["controller"]["factor"]
+            target = self.controller.target  # may have been changed since
+            self.controller = replace(RateController(**state["controller"]), target=target)
 
 
 def _gradient_stats(logp_BT: torch.Tensor, rows: Sequence[Row], scale: int) -> LossStats:

@@ -18,7 +18,7 @@ from coderl.model.scoring import Scores, TokenRow
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Nats a token. `previous` is the policy before the last update: with a `learner.schedule` of `kl` or `train.lag`.
+    """Nats a token. The previous policy is the one before the last update.
 
     `logprob_diff` is between the sampler and the learner's copy of the same policy: of the previous one where that one
     sampled, so an old policy does not pass for a stale publish, nor the other way round.
@@ -26,7 +26,7 @@ class Probe:
 
     entropy: float
     kl_warm: float
-    kl_step: float | None  # from the previous policy
+    kl_step: float  # from the previous policy
     logprob_diff_mean: float  # |sampler - learner|
     logprob_diff_max: float
     staleness: (
@@ -39,39 +39,37 @@ def measure(
     rows: Sequence[Row],
     model: PreTrainedModel,
     warm: PreTrainedModel,
-    previous: PreTrainedModel | None,
+    previous: PreTrainedModel,
     *,
     sampled_by_previous: bool,
     score: Callable[..., Scores],
     microbatches: Callable[[Sequence[TokenRow]], Iterator[list[int]]],
 ) -> Probe:
     """Score `rows`, which have tokens, under `model` and what it is compared with."""
-    references = [warm] if previous is None else [warm, previous]
-    sums = torch.zeros(4 + len(references), dtype=torch.float64)
+    sums = torch.zeros(6, dtype=torch.float64)
     count, largest = 0, 0.0
     with torch.no_grad():
         for group in microbatches(rows):
-            scores = score(model, [rows[i] for i in group], entropy=True, references=references)
+            scores = score(model, [rows[i] for i in group], entropy=True, references=[warm, previous])
             assert scores.entropy_BT is not None
             sampler_BT = padded([rows[i].logprobs for i in group], scores.logp_BT)
             off_BT = (scores.logp_BT - sampler_BT).abs()
             nearer_BT = torch.zeros_like(off_BT)
-            if previous is not None:
-                previous_off_BT = (scores.reference_logps_BT[1] - sampler_BT).abs()
-                if sampled_by_previous:
-                    off_BT = previous_off_BT
-                else:
-                    nearer_BT = off_BT - previous_off_BT
+            previous_off_BT = (scores.reference_logps_BT[1] - sampler_BT).abs()
+            if sampled_by_previous:
+                off_BT = previous_off_BT
+            else:
+                nearer_BT = off_BT - previous_off_BT
             columns = (scores.entropy_BT, off_BT, nearer_BT, nearer_BT**2, *scores.kls_BT)
             sums += torch.stack([(x * scores.mask_BT).sum() for x in columns]).double().cpu()
             largest = max(largest, float((off_BT * scores.mask_BT).max()))
             count += int(scores.mask_BT.sum())
-    entropy, mismatch, nearer, squares, kl_warm, *kl_step = (sums / count).tolist()
+    entropy, mismatch, nearer, squares, kl_warm, kl_step = (sums / count).tolist()
     error = math.sqrt(max(0.0, squares - nearer**2) / count)
     return Probe(
         entropy=entropy,
         kl_warm=kl_warm,
-        kl_step=kl_step[0] if kl_step else None,
+        kl_step=kl_step,
         logprob_diff_mean=mismatch,
         logprob_diff_max=largest,
         staleness=max(0.0, nearer / error) if error > 0 else 0.0,

@@ -19,23 +19,20 @@ Named = Callable[[], Iterator[tuple[str, torch.Tensor]]]
 class References:
     """`warm`: where training began. `average`: a slow average of the policy; with `objective.kl_reference = "average"`.
 
-    `previous`: before the last update, against which that, or what an older policy sampled, is measured; with
-    a `learner.schedule` of `kl` or `train.lag`. With an adapter the learner puts `warm` and `previous` here.
+    `previous`: before the last update, against which that, or what an older policy sampled, is measured. With an
+    adapter the learner puts `warm` and `previous` here.
     """
 
     def __init__(self, model: PreTrainedModel, config: RunConfig, warm: PreTrainedModel | None) -> None:
         """Copy `model`, which has no adapter yet. `warm` may be left out where there will be one."""
-        self.compares = config.learner.kl_target > 0 or config.train.lag > 0
         self.warm = model if warm is None else _frozen(warm)
-        keeps = self.compares and not config.lora
-        self.previous = _frozen(copy.deepcopy(model)) if keeps else None
+        self.previous = model if config.lora else _frozen(copy.deepcopy(model))
         self.average = _frozen(copy.deepcopy(warm or model)) if _uses_average(config) else None
         self._sums = Masters(self.average.parameters()) if self.average is not None else None
 
     def keep_previous(self, named_weights: Named) -> None:
         """Called before an update, with the policy's weights, or its adapter's."""
-        if self.previous is not None:
-            self.previous.load_state_dict(dict(named_weights()))
+        self.previous.load_state_dict(dict(named_weights()))
 
     @torch.no_grad()
     def move_average(self, named_weights: Named) -> None:
@@ -50,9 +47,8 @@ class References:
     def tensors(self) -> dict[str, torch.Tensor]:
         """What a checkpoint holds of them, by name; they may be read in place, then `loaded` is called."""
         sums = self._sums.tensors if self._sums is not None else []
-        previous = self.previous.named_parameters() if self.previous is not None else ()
         return {f"average.{i}": tensor.detach() for i, tensor in enumerate(sums)} | {
-            f"previous.{name}": tensor.detach() for name, tensor in previous
+            f"previous.{name}": tensor.detach() for name, tensor in self.previous.named_parameters()
         }
 
     def loaded(self) -> None:

@@ -101,7 +101,7 @@ def _evaluate(config: StudyConfig, shard: Shard) -> dict[str, Any]:
 
 def _train(config: StudyConfig, shard: Shard) -> dict[str, Any]:
     """A collapse is an outcome of the study like any other: the last checkpoint before it is evaluated."""
-    from coderl.errors import CollapseError
+    from coderl.errors import CollapseError, WeakStartError
     from coderl.study.evaluate import evaluate_model
     from coderl.training.display import Display
     from coderl.training.loop import train
@@ -111,7 +111,7 @@ def _train(config: StudyConfig, shard: Shard) -> dict[str, Any]:
     with open_run(run_config, resume=run_config.folder.exists(), display=Display()) as run:
         try:
             train(run)
-        except CollapseError as error:
+        except (CollapseError, WeakStartError) as error:
             collapsed = str(error)
         step = run.step
     from coderl.runfolder import checkpoint

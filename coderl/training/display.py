@@ -18,7 +18,7 @@ from rich.progress import (
 
 if TYPE_CHECKING:
     from coderl.config.settings import RunConfig, SamplerConfig
-    from coderl.rollouts.batch import Batch
+    from coderl.rollouts.batch import Batch, Rollout
     from coderl.rollouts.prompts import Data
     from coderl.training.evaluate import Evaluation
 
@@ -132,9 +132,15 @@ class Display:
         """The best and the worst completion of the first group whose rewards differ."""
         group = next((g for g in batch.groups if g.has_signal), batch.groups[0])
         graded = sorted((r for r in group.rollouts if r.reward is not None), key=lambda r: r.reward or 0.0)
-        for rollout in graded[:1] + graded[1:][-1:]:
+        self.programs(graded[:1] + graded[1:][-1:])
+
+    def programs(self, graded: Sequence[Rollout]) -> None:
+        for rollout in graded:
+            status = f", {rollout.verdict.status.value}" if rollout.verdict else ""
             self.console.print(
-                f"  {printable(group.task.id)}, reward {rollout.reward:.2f}:", style="dim", markup=False
+                f"  {printable(rollout.task.id)}, reward {rollout.reward:.2f}{status}:",
+                style="dim",
+                markup=False,
             )
             text = printable(rollout.text.strip("\n")).splitlines()
             shown = text[:SAMPLE_LINES] + (["..."] if len(text) > SAMPLE_LINES else [])

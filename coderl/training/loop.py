@@ -15,10 +15,17 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from coderl.config.settings import RunConfig
-from coderl.errors import CollapseError, NonFiniteError, SamplerError, SandboxOutageError
+from coderl.errors import (
+    CollapseError,
+    NonFiniteError,
+    RateError,
+    SamplerError,
+    SandboxOutageError,
+    WeakStartError,
+)
 from coderl.learning.rows import credited
 from coderl.rollouts.batch import Batch
 from coderl.rollouts.choosing import Posterior
@@ -31,32 +38,34 @@ from coderl.training.run import Run
 from coderl.training.stages import stage_measures
 from tasks.errors import TaskError
 
+SHOWN = 3  # programs of a run that is stopped because none has signal
+
 
 def train(run: Run) -> None:
     """Train from `run.step` to the configured number of steps, and evaluate before, on the way, and after.
 
     Raises:
-        CollapseError, NonFiniteError, MismatchError, SamplerError, SandboxOutageError, RunFolderError, TaskError:
-            the run stops, and its last checkpoint can be resumed.
+        TrainingError, SandboxOutageError, RunFolderError, TaskError: the run stops; its last checkpoint can be resumed.
     """
+    batch = None
     with _keeping_finished_steps(run):
         while True:
             # Before the step's checkpoint, so that a resumed run neither repeats nor misses an evaluation.
             if _evaluation_is_due(run):
                 evaluate_held_out(run, _evaluation_samples(run))
             if run.monitor.finding and run.config.train.stop_on_collapse:
-                _stop_collapsed(run)
+                _stop(run, batch)
             if _checkpoint_is_due(run):
                 save_checkpoint(run)
             if run.finished or run.stop_requested:
                 break
-            train_step(run)
+            batch = train_step(run)
     if not run.finished:
         run.folder.log("event", run.step, event="interrupted", detail="resume with --resume")
         raise KeyboardInterrupt
 
 
-def train_step(run: Run) -> None:
+def train_step(run: Run) -> Batch:
     """Sample, grade, learn, publish, record."""
     started = time.monotonic()
     step = run.step + 1
@@ -90,7 +99,8 @@ def train_step(run: Run) -> None:
         }
     )
     record.write(run, batch, fields)
-    _advance(run, fields)
+    _advance(run, fields, batch)
+    return batch
 
 
 def _stage(run: Run, batch: Batch) -> dict[str, Any]:
@@ -100,13 +110,15 @@ def _stage(run: Run, batch: Batch) -> dict[str, Any]:
     return {**measures, "stage": run.stages.step(entropy=entropy(batch), **measures)}
 
 
-def _advance(run: Run, fields: dict[str, Any]) -> None:
+def _advance(run: Run, fields: dict[str, Any], batch: Batch) -> None:
     """Let the collapse monitor see the step, and the schedule choose the next one's objective."""
     run.monitor.step(
         run.step,
         compile_rate=fields["compile_rate"],
         signal_rate=fields["signal_rate"],
         pass_rate=fields["pass_rate"],
+        groups=len(batch.groups),
+        completions=len(batch.rollouts),
     )
     if run.schedule.step(fields["stage"]):
         detail = f"{run.schedule.current.name}, in stage {fields['stage']}"
@@ -176,7 +188,7 @@ def evaluate_held_out(run: Run, samples: int, name: str = HELD_OUT) -> Evaluatio
     run.metrics.add(f"eval/{name}", run.step, {f"pass@{k}": v for k, v in result.pass_at_k.items()})
     if name == HELD_OUT:
         run.evaluated_step = run.step
-        run.monitor.evaluation(result.pass_at_k.get(1, 0.0))
+        run.monitor.evaluation(result.pass_at_k.get(1, 0.0), completions=result.tasks * result.samples)
         # Evaluations on the way draw fewer samples than the first: the largest k that all of them have.
         run.stages.evaluation(result.pass_at_k.get(_common_k(run.config)), warm=run.step == 0)
     return result
@@ -229,7 +241,7 @@ def _keeping_finished_steps(run: Run) -> Iterator[None]:
     """
     try:
         yield
-    except (SamplerError, SandboxOutageError, TaskError, NonFiniteError) as error:
+    except (SamplerError, SandboxOutageError, TaskError, RateError, NonFiniteError) as error:
         half_learned = isinstance(error, NonFiniteError) and error.half_learned
         if run.saved_step < run.step and not half_learned:
             save_checkpoint(run)
@@ -242,10 +254,28 @@ def _last_healthy(run: Run) -> Path | None:
     return max(healthy, default=None)
 
 
-def _stop_collapsed(run: Run) -> None:
-    kept = _last_healthy(run)
-    run.folder.log("event", run.step, event="collapse", detail=run.monitor.finding)
+def _stop(run: Run, batch: Batch | None) -> NoReturn:
+    """End a run whose monitor has found something. `batch`: of the last step, unless that was before a resumption."""
+    weak = run.monitor.never_began
+    run.folder.log("event", run.step, event="weak start" if weak else "collapse", detail=run.monitor.finding)
+    if weak:
+        raise WeakStartError(_weak_start(run, batch))
     raise CollapseError(
         f"the policy collapsed at step {run.step}: {run.monitor.finding}. The last healthy checkpoint is "
-        f"{kept or 'the warm model'}; lower learner.learning_rate or raise objective.kl_coef"
+        f"{_last_healthy(run) or 'the warm model'}; lower learner.learning_rate or raise objective.kl_coef"
+    )
+
+
+def _weak_start(run: Run, batch: Batch | None) -> str:
+    """What there is to say of a start without signal; shows some programs, too."""
+    rollouts = batch.rollouts if batch else []
+    graded = [r for r in rollouts if r.reward is not None]
+    run.display.programs(graded[:: max(1, len(graded) // SHOWN)][:SHOWN])
+    passed, cut = sum(r.passed is True for r in rollouts), sum(r.truncated for r in rollouts)
+    return (
+        f"nothing to learn from in {run.step} steps: in no group do rewards differ. Of the last {len(rollouts)} "
+        f"completions {passed} passed, and {cut} were cut by sampler.max_tokens = {run.config.sampler.max_tokens}. The "
+        "tasks are too hard for the model as it is: give easier ones (data.train), more "
+        "sampler.max_tokens where many were cut, more train.samples_per_prompt, or the model a supervised start "
+        "(coderl warmup --model ... --dataset ...)"
     )

@@ -22,6 +22,7 @@ def measured(batch: Batch, probe: Probe, update: Update) -> dict[str, Any]:
         "entropy_probe": probe.entropy,
         "kl_warm": probe.kl_warm,
         "kl_step": probe.kl_step,
+        "kl_floor": update.kl_floor,
         "loss": update.loss,
         "grad_norm": update.grad_norm,
         "learning_rate": update.learning_rate,

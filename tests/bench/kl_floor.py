@@ -52,18 +52,21 @@ def sampled(policy: Policy) -> list[Row]:
 
 def measured(folder: Path, dtype: str, rows: list[Row]) -> list[dict[str, float]]:
     """For each rate the KL, and the share of the model's weights that the step changed."""
-    config = configuration.load(None, [f"model.dtype={dtype}", "learner.learning_rate=1e-30"])
+    config = configuration.load(
+        None, [f"model.dtype={dtype}", "learner.learning_rate=1e-30", "learner.schedule=constant"]
+    )
     learner = Learner(load_policy(folder, config.model), config, warm=load_policy(folder, config.model).model)
     batch = Rows(
         step=1, policy_version=0, groups=[rows[i : i + SAMPLES] for i in range(0, len(rows), SAMPLES)]
     )
     learner.update(batch)  # leaves its gradient; a rate of 1e-30 changes nothing
+    floor = learner._kl_floor(batch)
+    print(f"{dtype:<10} floor that a run measures: KL {floor:.2e}", flush=True)
     start = [tensor.detach().clone() for tensor in learner.masters.tensors]
-    figures = []
+    figures = [{"floor": floor}]
     for rate in RATES:
         _step(learner, start, rate)
         kl = learner.probe(batch, seed=0).kl_step
-        assert kl is not None and learner.references.previous is not None
         pairs = list(zip(learner.model.parameters(), learner.references.previous.parameters(), strict=True))
         changed = sum(int((a != b).sum()) for a, b in pairs) / sum(a.numel() for a, _ in pairs)
         figures.append({"rate": rate, "kl": kl, "changed": changed})

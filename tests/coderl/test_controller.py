@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 import statistics
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from coderl.config.settings import LearnerConfig
+from coderl.errors import RateError
 from coderl.learning.rate import LEAST, MOST, RateController, learning_rate
 from coderl.learning.rows import rows_of
 from tests.coderl.batches import go_on, run_config, sampled_batch, tiny_learner
@@ -22,31 +24,75 @@ def test_meets_the_target_where_kl_grows_with_the_square_of_the_rate(wrong_by: f
     controller = RateController(target=1e-3)
     measured = []
     for _ in range(60):
+        controller.moved = True
         measured.append(1e-3 * (wrong_by * controller.factor) ** 2 * math.exp(noise.gauss(0, 0.5)))
         controller.measured(measured[-1])
     assert 0.7e-3 < statistics.median(measured[20:]) < 1.4e-3
     assert max(measured[20:]) < 1e-2
 
 
-def test_falls_faster_than_it_rises_and_keeps_its_bounds() -> None:
+def test_falls_faster_than_it_rises() -> None:
     controller = RateController(target=1e-3)
-    controller.measured(1.0)
+    measure(controller, 1.0)
     assert controller.factor == 0.25
-    controller.measured(1e-12)
+    measure(controller, 1e-12)
     assert controller.factor == pytest.approx(0.25 * 1.25)
-    for _ in range(100):
-        controller.measured(1e-12)
-    assert controller.factor == MOST
-    for _ in range(100):
-        controller.measured(1.0)
-    assert controller.factor == LEAST
+
+
+@pytest.mark.parametrize(
+    ("kl", "bound", "said"), [(1.0, LEAST, "further than"), (1e-12, MOST, "hardly move")]
+)
+def test_a_rate_that_stays_at_its_bound_is_an_error(kl: float, bound: float, said: str) -> None:
+    controller = RateController(target=1e-3, factor=bound)
+    for _ in range(20):
+        controller.measured(kl)  # no step was taken
+        measure(controller, 0.0)  # nor did one do anything
+    measure(controller, kl, times=4)
+    assert controller.factor == bound and controller.at_bound == 4
+    measure(controller, 1e-3)  # on target: it is where it should be
+    assert controller.factor == bound and controller.at_bound == 0
+    with pytest.raises(RateError, match=f"5 measured steps.*{said}.*learner.schedule=constant"):
+        measure(controller, kl, times=5)
+
+
+def measure(controller: RateController, kl: float, times: int = 1) -> None:
+    for _ in range(times):
+        controller.moved = True
+        controller.measured(kl)
 
 
 @pytest.mark.parametrize("kl", [0.0, -1e-9, math.nan, math.inf])
 def test_what_measures_nothing_changes_nothing(kl: float) -> None:
     controller = RateController(target=1e-3, factor=0.5)
-    controller.measured(kl)
+    measure(controller, kl)
     assert controller.factor == 0.5
+
+
+def test_the_floor_is_measured_once_and_leaves_the_weights_as_they_were() -> None:
+    floors = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        learner = tiny_learner(run_config(learner__schedule="kl:1e-3"))
+        learner.model.to(dtype)  # type: ignore[arg-type]
+        learner.references.previous.to(dtype)  # type: ignore[arg-type]
+        before = copy.deepcopy(learner.model.state_dict())
+        batch = rows_of(sampled_batch(learner, 1))
+        floors[dtype] = learner._kl_floor(batch)
+        for name, tensor in learner.model.state_dict().items():
+            assert torch.equal(tensor, before[name])
+    assert floors[torch.float32] < 1e-8 and floors[torch.bfloat16] > 1e-7
+
+
+def test_a_target_below_the_floor_is_refused_before_the_first_step() -> None:
+    learner = tiny_learner(run_config(learner__schedule="kl:1e-3"))
+    batch = rows_of(sampled_batch(learner, 1))
+    learner._kl_floor = lambda rows: 4e-4  # type: ignore[method-assign]
+    before = copy.deepcopy(learner.model.state_dict())
+    with pytest.raises(RateError, match=r"measures 0.0004 .* can be seen is 0.001.*constant.*float32"):
+        learner.update(batch)
+    assert learner.batches == 0
+    assert all(torch.equal(t, before[name]) for name, t in learner.model.state_dict().items())
+    learner.controller = RateController(target=2e-3)
+    assert learner.update(batch).kl_floor == 4e-4
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,6 @@ def test_a_run_goes_on_with_other_options_and_in_another_precision(tmp_path: Pat
     resumed = learner(torch.bfloat16)
     resumed.model.load_state_dict(before.model.state_dict())
     go_on(resumed, before, tmp_path)
-    assert before.references.previous is None and resumed.references.previous is not None
     moments = [
         torch.cat([each.optimizer.state[t]["exp_avg"].flatten() for t in each.masters.tensors])
         for each in (before, resumed)

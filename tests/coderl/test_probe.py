@@ -87,7 +87,7 @@ def test_a_limit_of_ones_own_does_not_hide_a_missed_publish() -> None:
     config = run_config(learner__max_logprob_difference=1.0)
     run: Any = SimpleNamespace(config=config, policy=SimpleNamespace(model=model), step=3)
     seen = Probe(
-        entropy=0.1, kl_warm=0.0, kl_step=None, logprob_diff_mean=0.01, logprob_diff_max=0.1, staleness=0.0
+        entropy=0.1, kl_warm=0.0, kl_step=0.0, logprob_diff_mean=0.01, logprob_diff_max=0.1, staleness=0.0
     )
     check_mismatch(run, seen)
     with pytest.raises(MismatchError, match="was not given the new weights"):
