@@ -65,7 +65,7 @@ DOORS = {
     ),
     "coderl.errors": "",
     "coderl.config": "coderl.errors",
-    "coderl.model": "coderl.errors coderl.config tasks tasks.builtin",
+    "coderl.model": "coderl.errors coderl.config tasks",
     "coderl.sampling": "coderl.errors coderl.config coderl.model",
     "coderl.rollouts": (
         "coderl.errors coderl.config coderl.model coderl.sampling coderl.rollouts.batch tasks tasks.builtin tasks.datasets "
@@ -78,7 +78,7 @@ DOORS = {
     "coderl.training": (
         "coderl.errors coderl.config coderl.model coderl.sampling coderl.rollouts coderl.rollouts.batch "
         "coderl.learning coderl.runfolder coderl.runfolder.layout coderl.training.stages analysis analysis.report tasks tasks.builtin "
-        "tasks.datasets tasks.grading tasks.validation"
+        "tasks.datasets tasks.files tasks.grading tasks.validation"
     ),
     "coderl.training.stages": "coderl.config coderl.rollouts.batch",
     "coderl.dynamics": "coderl.config coderl.learning coderl.runfolder coderl.training.stages",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -57,12 +57,7 @@ def train(
     if resume is not None:
         config, resume = _resumable(resume), Path(os.path.abspath(resume))
         extra += [f'runs="{resume.parent}"', f'name="{resume.name}"']
-    if model is not None:
-        extra.append(f'model.path="{model}"')
-    if dataset:
-        extra += _datasets(dataset, evaluation)
-    elif evaluation is not None:
-        extra.append(f'data.evaluation="{evaluation}"')
+    extra += _choices(model, dataset, evaluation)
     resolved = load(config, extra)
     from coderl.training import commands
 
@@ -70,6 +65,14 @@ def train(
         commands.run_dry(resolved, resume=resume is not None)
         return
     commands.run_training(resolved, resume=resume is not None)
+
+
+def _choices(model: str | None, datasets: list[str] | None, evaluation: str | None) -> list[str]:
+    """The options as overrides."""
+    chosen = [] if model is None else [f'model.path="{model}"']
+    if datasets:
+        return chosen + _datasets(datasets, evaluation)
+    return chosen if evaluation is None else [*chosen, f'data.evaluation="{evaluation}"']
 
 
 def _datasets(names: list[str], evaluation: str | None) -> list[str]:
@@ -99,15 +102,38 @@ def _resumable(folder: Path) -> Path:
 
 
 def warmup(
-    out: Annotated[Path, typer.Option(help="folder for the warmed-up model")],
+    out: Annotated[Path, typer.Option(help="folder for the trained model")],
     overrides: Overrides = None,
     config: Config = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help=f"{MODEL} to train; none: the built-in one")
+    ] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="tasks whose solutions are learned, as of `train`")
+    ] = None,
+    evaluation: Annotated[
+        str | None,
+        typer.Option(help="tasks to be evaluated on: what --dataset shares with them is left out"),
+    ] = None,
+    source: Annotated[
+        Literal["references", "samples", "both"],
+        typer.Option("--from", help="references, the model's own samples that pass, or both"),
+    ] = "references",
+    samples: Annotated[int, typer.Option(min=1, help="samples a task")] = 8,
 ) -> None:
-    """Train the small built-in model from scratch on imperfect demonstrations."""
+    """Train a model on solutions, by supervision: the start of reinforcement learning.
+
+    Without --model it is the small built-in one, from scratch, on imperfect demonstrations.
+    """
     from coderl.config.load import load
     from coderl.training import commands
 
-    commands.run_warmup(load(config, overrides or []), out)
+    if (model is None) != (not dataset):
+        raise typer.BadParameter(
+            "--model and --dataset go together: give both, or none for the built-in model"
+        )
+    resolved = load(config, [*(overrides or []), *_choices(model, dataset, evaluation)])
+    commands.run_warmup(resolved, out, source, samples)
 
 
 def evaluate(

@@ -23,6 +23,7 @@ DEPENDENT = (
         lambda config, gpu: config.model.path is None,
         "model.path names a model, which is not warmed up",
     ),
+    Dependent("supervised.*", lambda config, gpu: False, "it is for `coderl warmup --model`"),
     Dependent(
         "sampler.processes sampler.share_prefixes sampler.kv_cache_gib sampler.gpu_memory_fraction",
         lambda config, gpu: not config.sampler.urls,

@@ -59,6 +59,19 @@ class WarmupConfig(Section):
     vocabulary: int = Field(640, ge=300, description="tokens of the byte-level BPE")
 
 
+class SupervisedConfig(Section):
+    """Supervised training of a named model on solutions, by `coderl warmup --model`."""
+
+    epochs: int = Field(2, ge=1, description="times that each solution is learned")
+    batch_size: int = Field(16, ge=1, description="solutions a step")
+    learning_rate: float = Field(
+        2e-5, gt=0, description="at its peak, after a linear ramp and before a cosine"
+    )
+    max_tokens: int = Field(
+        1024, ge=1, description="a prompt with its solution; longer ones are left out, and counted"
+    )
+
+
 class SamplerConfig(Section):
     temperature: float = Field(1.0, gt=0)
     max_tokens: int = Field(
@@ -260,6 +273,7 @@ class RunConfig(Section):
     seed: int = 0
     model: ModelConfig = ModelConfig()
     warmup: WarmupConfig = WarmupConfig()
+    supervised: SupervisedConfig = SupervisedConfig()
     data: DataConfig = DataConfig()
     sampler: SamplerConfig = SamplerConfig()
     objective: ObjectiveConfig = ObjectiveConfig()

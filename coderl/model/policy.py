@@ -13,7 +13,8 @@ from coderl.config.settings import ModelConfig
 from coderl.errors import ModelError
 from coderl.model import attention
 from coderl.model.named import require_model
-from coderl.model.prompts import Prompt, prompt_of
+from coderl.model.prompts import Prompt, prompt_of, solution_of
+from coderl.model.scoring import TokenRow
 from tasks.types import Task
 
 
@@ -32,6 +33,17 @@ class Policy:
 
     def prompt(self, task: Task) -> Prompt:
         return prompt_of(task, self.tokenizer, self.config)
+
+    def solution(self, task: Task, program: str) -> TokenRow | None:
+        """`task` as it is asked, `program` as it would answer, and its end of turn; None as in `solution_of`."""
+        text = solution_of(program, task, self.tokenizer, self.config)
+        if text is None:
+            return None
+        end = self.tokenizer.eos_token_id
+        tokens = self.tokenizer.encode(text, add_special_tokens=False)
+        return TokenRow(
+            self.prompt(task).tokens, [*tokens, self.stop_token_ids[0] if end is None else int(end)]
+        )
 
     def text(self, tokens: list[int]) -> str:
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True))

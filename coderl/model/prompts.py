@@ -41,9 +41,7 @@ def prompt_of(task: Task, tokenizer: Any, config: ModelConfig) -> Prompt:
     Raises:
         ModelError: the model cannot be asked as `config` says.
     """
-    style = config.prompt_style
-    if style == "auto":
-        style = "chat" if tokenizer.chat_template else "completion"
+    style = _style(tokenizer, config)
     if style == "completion":
         if config.system_prompt:
             raise ModelError(
@@ -54,6 +52,23 @@ def prompt_of(task: Task, tokenizer: Any, config: ModelConfig) -> Prompt:
         opening = _opening(task) if style == "prefilled" else ""
         text = _chat(task, tokenizer, config) + opening
     return Prompt(text, list(tokenizer.encode(text, add_special_tokens=False)), opening)
+
+
+def solution_of(program: str, task: Task, tokenizer: Any, config: ModelConfig) -> str | None:
+    """How the model would write `program`, a whole one, after `prompt_of`; None: it does not go on from that."""
+    style = _style(tokenizer, config)
+    if style == "chat":
+        return f"```{task.language}\n{program.strip()}\n```"
+    fence = style == "prefilled"
+    begun = _opening(task) if fence else task.prompt if task.style == "complete" else ""
+    whole = f"```{task.language}\n{program.rstrip()}\n```" if fence else program
+    return whole.removeprefix(begun) if whole.startswith(begun) else None
+
+
+def _style(tokenizer: Any, config: ModelConfig) -> str:
+    if config.prompt_style != "auto":
+        return config.prompt_style
+    return "chat" if tokenizer.chat_template else "completion"
 
 
 def _chat(task: Task, tokenizer: Any, config: ModelConfig) -> str:

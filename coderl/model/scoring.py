@@ -107,7 +107,7 @@ def score(
 
     arguments = (inputs_BT, source_K, target_K, temperature, entropy, references)
     attached = getattr(model, ATTACHED, None)
-    columns = attached(*arguments) if attached else _columns(model, *arguments)
+    columns = attached(*arguments) if attached else token_columns(model, *arguments)
     compared = columns[1 + entropy :]
 
     def spread(values_K: Tensor) -> Tensor:
@@ -126,11 +126,11 @@ def score(
 
 def attach(model: PreTrainedModel) -> str:
     """Make scoring a method of `model`, for wrappers that act when one is called; its name."""
-    setattr(model, ATTACHED, types.MethodType(_columns, model))
+    setattr(model, ATTACHED, types.MethodType(token_columns, model))
     return ATTACHED
 
 
-def _columns(
+def token_columns(
     model: PreTrainedModel,
     inputs_BT: dict[str, Tensor],
     source_K: Tensor,

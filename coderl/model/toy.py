@@ -1,4 +1,4 @@
-"""The small built-in model, with random weights (`warmup.py` trains it), and its tokenizer."""
+"""The small built-in model, with random weights (coderl/training/warm.py trains it), and its tokenizer."""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ from coderl.training.dryrun import dry_run
 from coderl.training.evaluate import Evaluation, evaluate
 from coderl.training.loop import train
 from coderl.training.opening import open_run
+from coderl.training.supervised import Source, fine_tune
 from coderl.training.warm import warm_up
 from tasks.datasets import load as load_tasks
 from tasks.grading.grader import Grader
@@ -112,12 +113,15 @@ def outcome(folder: RunFolder) -> str:
     return "\n".join(lines)
 
 
-def run_warmup(config: RunConfig, out: Path) -> None:
-    """Warm the built-in model up and save it as a transformers folder."""
+def run_warmup(config: RunConfig, out: Path, source: Source, samples: int) -> None:
+    """Train the built-in model on demonstrations, or a named one on solutions; save it as a transformers folder."""
     make_folder(out, "--out")
     if any(out.iterdir()):
         raise ConfigError(f"{out} exists and is not empty; choose another --out")
-    warm_up(config, Display(), out)
+    if config.model.path is None:
+        warm_up(config, Display(), out)
+    else:
+        fine_tune(config, out, source, samples, Display())
     print(f"warm model: {out}")
 
 

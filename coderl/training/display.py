@@ -54,6 +54,10 @@ class Display:
             f"prompts x {config.train.samples_per_prompt} samples, learning rate {learner.learning_rate:g}; "
             f"{len(data.train)} training and {len(data.evaluation)} evaluation tasks; sandbox: {backend}"
         )
+        self.data(config, data)
+
+    def data(self, config: RunConfig, data: Data) -> None:
+        """What was left out of it."""
         if data.overlapping:
             what = "kept" if config.data.allow_overlap else "left out of training"
             self.note(f"{len(data.overlapping)} training tasks also occur in evaluation: {what}")
@@ -117,6 +121,11 @@ class Display:
                 self.console.print(f"{what} {done:>5}/{steps}  loss {loss:.3f}")
 
         yield on_step
+
+    def loss(self, epoch: int, training: float | None, held_out: float) -> None:
+        """A line of the table of a supervised training."""
+        learned = "" if training is None else f"  training loss {training:.4f}"
+        self.console.print(f"epoch {epoch:>2}  held-out loss {held_out:.4f}{learned}")
 
     def step(self, step: int, steps: int, fields: dict[str, Any]) -> None:
         self.console.print(

@@ -18,12 +18,12 @@ import torch
 
 from coderl.config.settings import RunConfig
 from coderl.learning.rows import rows_of
-from coderl.model import warmup
 from coderl.runfolder.write import require_free
 from coderl.sampling.processes import ProcessSampler
 from coderl.training.display import Display
 from coderl.training.opening import open_run
 from coderl.training.run import Run
+from coderl.training.warm import cold_policy
 
 GIB = 2**30
 
@@ -71,7 +71,7 @@ def dry_run(config: RunConfig, *, resume: bool) -> Estimate:
         }
         if config.model.path is None:
             model = Path(temporary) / "model"
-            warmup.start(config.warmup, config.seed).policy.save(model)
+            cold_policy(config).save(model)
             config = config.with_model(model)
         with open_run(config.model_copy(update=updates), resume=False, display=Display()) as run:
             return _measure(run, evaluations=_evaluation_samples(config, len(run.data.evaluation)))

@@ -141,10 +141,10 @@ def _trl(model: Any, prompt: Any, completion: Any) -> Any:
     from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer
 
-    from coderl.config.settings import WarmupConfig
-    from coderl.model import warmup
+    from coderl.config.settings import RunConfig
+    from coderl.training.warm import cold_policy
 
-    tokenizer = warmup.start(WarmupConfig(), seed=0).policy.tokenizer
+    tokenizer = cold_policy(RunConfig()).tokenizer
     trainer = GRPOTrainer(
         model,
         reward_funcs=lambda completions, **_: [0.0] * len(completions),

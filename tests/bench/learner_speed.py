@@ -20,8 +20,8 @@ from coderl.config import load as configuration
 from coderl.config.settings import RunConfig
 from coderl.learning.learner import Learner
 from coderl.learning.rows import rows_of
-from coderl.model import warmup
 from coderl.rollouts.batch import Batch
+from coderl.training.warm import cold_policy
 from tests.bench.recorded import assign, recorded_batch
 
 PASS_RATE = 0.6
@@ -46,8 +46,8 @@ def main(rounds: int) -> None:
     rows: dict[str, int] = {}
     for arm, overrides in ARMS.items():
         config = configuration.load(None, overrides)
-        policy = warmup.start(config.warmup, seed=0).policy
-        learner = Learner(policy, config, warm=warmup.start(config.warmup, seed=0).policy.model)
+        policy = cold_policy(config)
+        learner = Learner(policy, config, warm=cold_policy(config).model)
         arms[arm] = (learner, config, recorded_batch(policy, config, PASS_RATE))
         seconds[arm], cpu[arm] = [], []
     for turn in range(rounds + 1):

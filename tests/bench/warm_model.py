@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from coderl.config import load as configuration
-from coderl.model import warmup
+from coderl.training.display import Display
+from coderl.training.warm import warm_up
 
 
 def make(folder: Path, *overrides: str) -> Path:
     """Where it is saved, in transformers format; `overrides` as on the command line."""
     config = configuration.load(None, overrides)
-    state = warmup.start(config.warmup, config.seed)
-    warmup.train(state, config.warmup.steps)
-    state.policy.save(folder / "warm")
+    warm_up(config, Display(quiet=True), folder / "warm")
     return folder / "warm"

@@ -62,7 +62,7 @@ def test_outputs_that_cannot_be_written_are_said_before_the_work(
     taken = tmp_path / "taken"
     taken.write_text("")
     works = {
-        "coderl.model.warmup.train": lambda: commands.run_warmup(run_config(), taken),
+        "coderl.training.warm.Trainer": lambda: commands.run_warmup(run_config(), taken, "references", 1),
         "coderl.training.commands.open_sandbox": lambda: commands.run_evaluation(
             run_config().with_model(model), "builtin:tiny", samples=1, limit=1, out=taken, as_json=True
         ),
