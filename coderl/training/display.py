@@ -145,12 +145,11 @@ class Display:
 
     def programs(self, graded: Sequence[Rollout]) -> None:
         for rollout in graded:
-            status = f", {rollout.verdict.status.value}" if rollout.verdict else ""
-            self.console.print(
-                f"  {printable(rollout.task.id)}, reward {rollout.reward:.2f}{status}:",
-                style="dim",
-                markup=False,
-            )
+            verdict = rollout.verdict
+            why = f", {verdict.phase}" if verdict else ""
+            why += f" ({verdict.error.type}: {verdict.error.message})" if verdict and verdict.error else ""
+            head = printable(f"{rollout.task.id}, reward {rollout.reward:.2f}{why}:")
+            self.console.print(f"  {head}", style="dim", markup=False)
             text = printable(rollout.text.strip("\n")).splitlines()
             shown = text[:SAMPLE_LINES] + (["..."] if len(text) > SAMPLE_LINES else [])
             self.console.print("\n".join(f"    {line}" for line in shown), markup=False)

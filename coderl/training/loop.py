@@ -261,7 +261,7 @@ def _stop(run: Run, batch: Batch | None) -> NoReturn:
     if weak:
         raise WeakStartError(_weak_start(run, batch))
     raise CollapseError(
-        f"the policy collapsed at step {run.step}: {run.monitor.finding}. The last healthy checkpoint is "
+        f"step {run.step}: {run.monitor.finding}: the policy collapsed. The last healthy checkpoint is "
         f"{_last_healthy(run) or 'the warm model'}; lower learner.learning_rate or raise objective.kl_coef"
     )
 
@@ -275,7 +275,6 @@ def _weak_start(run: Run, batch: Batch | None) -> str:
     return (
         f"nothing to learn from in {run.step} steps: in no group do rewards differ. Of the last {len(rollouts)} "
         f"completions {passed} passed, and {cut} were cut by sampler.max_tokens = {run.config.sampler.max_tokens}. The "
-        "tasks are too hard for the model as it is: give easier ones (data.train), more "
-        "sampler.max_tokens where many were cut, more train.samples_per_prompt, or the model a supervised start "
-        "(coderl warmup --model ... --dataset ...)"
+        "tasks are too hard for the model as it is: give easier ones (data.train), more sampler.max_tokens where many "
+        "were cut, more train.samples_per_prompt, or a supervised start (coderl warmup --model ... --dataset ...)"
     )

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from coderl.errors import CollapseError, WeakStartError
+from coderl.rollouts.batch import Batch, Group, Rollout
 from coderl.training.collapse import CollapseMonitor
+from coderl.training.display import Display
+from coderl.training.loop import _stop
+from sandbox.protocol import Status
+from tasks.types import StdioTest, Task, Verdict
+from tests.coderl.batches import run_config
 
 
 def feed(monitor: CollapseMonitor, steps: int, **fields: float) -> None:
@@ -83,3 +98,33 @@ def test_what_few_samples_show_by_chance_is_no_finding() -> None:
 def few(monitor: CollapseMonitor, **fields: float) -> None:
     values = {"compile_rate": 0.95, "signal_rate": 0.6, "pass_rate": 0.5} | fields
     monitor.step(1, groups=4, completions=16, **values)
+
+
+@pytest.mark.parametrize("weak", [True, False])
+def test_a_stop_says_what_was_seen_what_it_is_and_what_helps(weak: bool, tmp_path: Path) -> None:
+    monitor = CollapseMonitor(had_signal=not weak)
+    feed(monitor, 5, signal_rate=0.0, pass_rate=0.0)
+    task = Task(id="t1", prompt="p", tests=(StdioTest(stdin="", stdout=""),))
+    verdict = Verdict(task_id="t1", passed=False, score=0.0, status=Status.OK, phase="wrong")
+    rollouts = [
+        Rollout(task, i, [1], [2], [-1.0], f"program{i}", i < 6, 0, verdicts=[verdict], reward=0.0)
+        for i in range(8)
+    ]
+    display = Display()
+    display.console = Console(file=io.StringIO(), width=200)
+    logged: list[dict[str, Any]] = []
+    run: Any = SimpleNamespace(
+        monitor=monitor,
+        step=5,
+        config=run_config(),
+        display=display,
+        folder=SimpleNamespace(path=tmp_path, log=lambda kind, step, **fields: logged.append(fields)),
+    )
+    said = "0 passed, and 6 were cut by sampler.max_tokens = 64.*easier ones.*coderl warmup"
+    collapsed = "signal: 0% of groups.*collapsed.*lower learner.learning_rate"
+    with pytest.raises(WeakStartError if weak else CollapseError, match=said if weak else collapsed):
+        _stop(run, Batch(5, [Group(task, rollouts)]))
+    shown = display.console.file.getvalue()  # type: ignore[attr-defined]
+    expected = 3 if weak else 0
+    assert shown.count("t1, reward 0.00, wrong") == shown.count("program") == expected
+    assert [fields["event"] for fields in logged] == ["weak start" if weak else "collapse"]
