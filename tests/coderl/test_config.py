@@ -177,7 +177,10 @@ def test_the_new_places_of_moved_keys_exist() -> None:
     ("override", "message"),
     [
         ("learner.lerning_rate=1", "did you mean learner.learning_rate?"),
-        ("learning_rate=1", "did you mean warmup.learning_rate or supervised.learning_rate or learner.learning_rate?"),
+        (
+            "learning_rate=1",
+            "did you mean warmup.learning_rate or supervised.learning_rate or learner.learning_rate?",
+        ),
         ("learner.learning_rate=-1", "greater than 0"),
         ("train.steps=many", "train.steps"),
         ("train.steps", "section.key=value"),
