@@ -73,7 +73,8 @@ class SupervisedConfig(Section):
 
 
 class SamplerConfig(Section):
-    temperature: float = Field(1.0, gt=0)
+    temperature: float = Field(1.0, description="of training, which draws from the whole distribution")
+    stop: list[str] = Field([], description="a completion's text ends before the first of these strings")
     max_tokens: int = Field(
         64,
         ge=0,
@@ -107,6 +108,23 @@ class SamplerConfig(Section):
         description="how weights reach servers (or processes): files in this folder, which all see under this name; "
         "nccl: between GPUs",
     )
+
+    @field_validator("temperature")
+    @classmethod
+    def _check_temperature(cls, temperature: float) -> float:
+        if not 0 < temperature <= 2:
+            raise ValueError(
+                "above 0, as training learns from what differs (eval.temperature may be 0); at most 2"
+            )
+        return temperature
+
+    @model_validator(mode="after")
+    def _check_stop(self) -> SamplerConfig:
+        if self.stop and self.share_prefixes:
+            raise ValueError("share_prefixes knows no stop strings: leave one of the two out")
+        if "" in self.stop:
+            raise ValueError("stop holds an empty string, which stands everywhere")
+        return self
 
     @model_validator(mode="after")
     def _check_transfer(self) -> SamplerConfig:
@@ -233,7 +251,16 @@ class EvalConfig(Section):
     every: int = Field(10, ge=0, description="steps between evaluations; 0: only before and after")
     samples: int = Field(4, ge=1, description="samples a task on the way")
     final_samples: int = Field(16, ge=1, description="samples a task before and after training")
-    temperature: float = Field(1.0, gt=0)
+    temperature: float | None = Field(
+        None,
+        ge=0,
+        le=2,
+        description="0: the likeliest token; none, here and below: the model's own (generation_config.json, "
+        "without its repetition_penalty), else the whole distribution at 1",
+    )
+    top_p: float | None = Field(None, gt=0, le=1)
+    top_k: int | None = Field(None, ge=0, description="0: off")
+    min_p: float | None = Field(None, ge=0, le=1)
 
 
 class TrainConfig(Section):

@@ -23,7 +23,7 @@ from coderl.model.prompts import Prompt
 from coderl.rollouts.batch import Batch, Group, Rollout
 from coderl.rollouts.gradings import Gradings
 from coderl.rollouts.shaping import shaped
-from coderl.sampling.types import Completion, Request, Sampler, completion_seed
+from coderl.sampling.types import Completion, Drawing, Request, Sampler, completion_seed
 from tasks.builtin import solution_class
 from tasks.errors import TaskError
 from tasks.extraction.answers import Answer
@@ -55,7 +55,7 @@ class Collector:
         *,
         step: int,
         stream: str,
-        temperature: float | None = None,
+        drawing: Drawing | None = None,
         hold_back: HoldBack | None = None,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> Batch:
@@ -80,7 +80,7 @@ class Collector:
         pending: list[tuple[Rollout, list[Future[Verdict]]]] = []
         gradings = Gradings(self.grader, hold_back)
         started = time.monotonic()
-        for completion in self.sampler.sample(requests, temperature=temperature):
+        for completion in self.sampler.sample(requests, drawing):
             index, sample = divmod(completion.key, samples)
             group = groups[index]
             rollout = self._rollout(group.task, prompts[index], completion, sample)
@@ -97,7 +97,7 @@ class Collector:
         return Batch(step, groups, sampled - started, time.monotonic() - sampled)
 
     def _rollout(self, task: Task, prompt: Prompt, completion: Completion, sample: int) -> Rollout:
-        text = prompt.opening + self.policy.text(completion.tokens)
+        text = prompt.opening + before(self.config.sampler.stop, self.policy.text(completion.tokens))
         return Rollout(
             task=task,
             sample=sample,
@@ -167,6 +167,11 @@ class Collector:
         pending = [(rollout, gradings.submit(rollout)) for rollout in rollouts]
         for rollout, futures in pending:
             self._finish(rollout, [future.result() for future in futures])
+
+
+def before(stop: Sequence[str], text: str) -> str:
+    """`text` as far as the first of the stop strings."""
+    return text[: min((i for one in stop if (i := text.find(one)) >= 0), default=None)]
 
 
 def _ungraded(rollouts: Sequence[Rollout]) -> list[Rollout]:

@@ -26,7 +26,7 @@ import torch
 
 from coderl.config.settings import SamplerConfig
 from coderl.sampling.engine import EngineSampler
-from coderl.sampling.types import Completion, Request, by_prompt
+from coderl.sampling.types import Completion, Drawing, Request, by_prompt
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
@@ -119,13 +119,16 @@ def draw(
 
 
 class BranchingSampler(EngineSampler):
-    """A vLLM engine in this process that samples so. On CPUs: where half a prompt can be a step, as by default on GPUs,
-    vLLM would draw after that half too."""
+    """A vLLM engine in this process that samples so from whole distributions, and from others as usual.
+
+    On CPUs: where half a prompt can be a step, as by default on GPUs, vLLM would draw after that half too.
+    """
 
     def __init__(
         self, model: Path, config: SamplerConfig, *, stop_token_ids: Sequence[int], **options: Any
     ) -> None:
         """As `EngineSampler`."""
+        self._shares = True
         self._branches = Branches(stop_token_ids, config.max_tokens)
         self._running: dict[str, Branch] = {}
         self._names = map(str, itertools.count())
@@ -134,8 +137,12 @@ class BranchingSampler(EngineSampler):
     def _logits_processors(self) -> list[Any]:
         return [_processor(self._branches, self._running)]
 
-    def _begin(self, requests: Sequence[Request], temperature: float) -> None:
-        self._branches.begin(requests, temperature)
+    def _begin(self, requests: Sequence[Request], drawing: Drawing) -> None:
+        self._shares = drawing.whole
+        if not self._shares:
+            super()._begin(requests, drawing)
+            return
+        self._branches.begin(requests, drawing.temperature)
         self._request()
 
     def _request(self) -> None:
@@ -155,6 +162,8 @@ class BranchingSampler(EngineSampler):
         self._branches.new.clear()
 
     def _step(self) -> list[Completion]:
+        if not self._shares:
+            return super()._step()
         done: Any
         for done in self._llm.llm_engine.step():
             if self._running.pop(done.request_id).members:
@@ -166,6 +175,7 @@ class BranchingSampler(EngineSampler):
         return finished
 
     def _abandon(self) -> None:
+        super()._abandon()
         self._llm.llm_engine.abort_request(list(self._running))
         self._running.clear()
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import torch
 from coderl.config.settings import SamplerConfig
 from coderl.errors import ModelError, PublishError, SamplerError
 from coderl.sampling.publish import Weights, publish
-from coderl.sampling.types import Completion, Request
+from coderl.sampling.types import Completion, Drawing, Request
 
 if TYPE_CHECKING:
     from vllm import LLM
@@ -58,9 +59,7 @@ class EngineSampler:
             ) from error
         self.policy_version = version
 
-    def sample(
-        self, requests: Sequence[Request], *, temperature: float | None = None
-    ) -> Iterator[Completion]:
+    def sample(self, requests: Sequence[Request], drawing: Drawing | None = None) -> Iterator[Completion]:
         """Yield completions in the order in which they finish.
 
         Raises:
@@ -68,7 +67,7 @@ class EngineSampler:
         """
         try:
             with _failing_as_sampler_error():
-                self._begin(requests, self.config.temperature if temperature is None else temperature)
+                self._begin(requests, drawing or Drawing(self.config.temperature))
             while self._llm.llm_engine.has_unfinished_requests():
                 with _failing_as_sampler_error():
                     finished = self._step()
@@ -80,13 +79,13 @@ class EngineSampler:
         """The classes that vLLM is to start with."""
         return []
 
-    def _begin(self, requests: Sequence[Request], temperature: float) -> None:
+    def _begin(self, requests: Sequence[Request], drawing: Drawing) -> None:
         from vllm import SamplingParams, TokensPrompt
 
         self._requested = [str(request.key) for request in requests]
         for request in requests:
             parameters = SamplingParams(
-                temperature=temperature,
+                **asdict(drawing),
                 max_tokens=self.config.max_tokens,
                 seed=request.seed,
                 logprobs=0,
@@ -102,7 +101,8 @@ class EngineSampler:
 
         return {
             "stop_token_ids": self._stop,
-            "detokenize": False,
+            "stop": self.config.stop,
+            "detokenize": bool(self.config.stop),
             "output_kind": RequestOutputKind.FINAL_ONLY,
         }
 

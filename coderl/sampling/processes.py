@@ -27,7 +27,7 @@ from safetensors import SafetensorError
 from coderl.config.settings import SamplerConfig
 from coderl.errors import CoderlError, ModelError, PublishError, SamplerError
 from coderl.sampling.publish import Weights, make_weights_folder, save_weights
-from coderl.sampling.types import Completion, Request, by_prompt
+from coderl.sampling.types import Completion, Drawing, Request, by_prompt
 
 END_SECONDS = 10.0  # for a process to end once its connection is closed
 
@@ -78,9 +78,7 @@ class ProcessSampler:
         _finish(self._engines, PublishError)
         self.policy_version = version
 
-    def sample(
-        self, requests: Sequence[Request], *, temperature: float | None = None
-    ) -> Iterator[Completion]:
+    def sample(self, requests: Sequence[Request], drawing: Drawing | None = None) -> Iterator[Completion]:
         """Yield completions in the order in which they finish.
 
         Raises:
@@ -89,7 +87,7 @@ class ProcessSampler:
         working: dict[Any, _Engine] = {}
         try:
             for engine, share in zip(self._engines, _shares(requests, len(self._engines)), strict=True):
-                engine.send("sample", share, temperature)
+                engine.send("sample", share, drawing)
                 working[engine.connection] = engine
             while working:
                 for ready in wait(list(working)):

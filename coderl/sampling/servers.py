@@ -17,6 +17,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import httpx
@@ -25,10 +26,8 @@ from safetensors import SafetensorError
 from coderl.config.settings import SamplerConfig
 from coderl.errors import ModelError, PublishError, SamplerError
 from coderl.sampling.publish import FolderTransfer, NcclTransfer, Servers, Transfer, Weights
-from coderl.sampling.types import Completion, Request, by_prompt
+from coderl.sampling.types import Completion, Drawing, Request, by_prompt
 
-# A server's own defaults, from the model's generation_config.json, must not bend the distribution.
-WHOLE_DISTRIBUTION = {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
 TIMEOUT = httpx.Timeout(
     3600.0, connect=10.0
 )  # seconds; a server that takes longer for one completion has failed
@@ -64,9 +63,7 @@ class ServerSampler:
             ) from error
         self.policy_version = version
 
-    def sample(
-        self, requests: Sequence[Request], *, temperature: float | None = None
-    ) -> Iterator[Completion]:
+    def sample(self, requests: Sequence[Request], drawing: Drawing | None = None) -> Iterator[Completion]:
         """Yield completions in the order in which they finish.
 
         Raises:
@@ -74,7 +71,7 @@ class ServerSampler:
         """
         done: queue.SimpleQueue[Completion | None] = queue.SimpleQueue()
         work = _Work(requests, len(self.config.urls))
-        chosen = self.config.temperature if temperature is None else temperature
+        chosen = drawing or Drawing(self.config.temperature)
         loop = asyncio.new_event_loop()
         task = loop.create_task(self._ask_all(work, chosen, done))
         task.add_done_callback(lambda _: done.put(None))
@@ -93,11 +90,11 @@ class ServerSampler:
             raise _failure(error)
 
     async def _ask_all(
-        self, work: _Work, temperature: float, done: queue.SimpleQueue[Completion | None]
+        self, work: _Work, drawing: Drawing, done: queue.SimpleQueue[Completion | None]
     ) -> None:
         async def worker(server: int) -> None:
             while request := work.take(server):
-                done.put(await self._ask(clients[server], request, temperature))
+                done.put(await self._ask(clients[server], request, drawing))
 
         try:
             async with contextlib.AsyncExitStack() as later, asyncio.TaskGroup() as group:
@@ -112,19 +109,22 @@ class ServerSampler:
         limits = httpx.Limits(max_connections=self.config.max_sequences)
         return httpx.AsyncClient(base_url=url, headers=self._headers, limits=limits, timeout=TIMEOUT)
 
-    async def _ask(self, http: httpx.AsyncClient, request: Request, temperature: float) -> Completion:
+    async def _ask(self, http: httpx.AsyncClient, request: Request, drawing: Drawing) -> Completion:
         response = await http.post(
             "/v1/completions",
             json={
                 "model": self._model,
                 "prompt": request.prompt_tokens,
-                "temperature": temperature,
+                **asdict(
+                    drawing
+                ),  # all of it: a server's own defaults are the model's generation_config.json
+                "repetition_penalty": 1.0,
                 "max_tokens": self.config.max_tokens,
                 "seed": request.seed,
                 "logprobs": 0,
                 "return_token_ids": True,
                 "stop_token_ids": self._stop,
-                **WHOLE_DISTRIBUTION,
+                "stop": self.config.stop,
             },
         )
         if response.status_code != 200:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from coderl.sampling.publish import Weights
@@ -21,6 +21,23 @@ class Request:
     key: int
     prompt_tokens: list[int]
     seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """From which part of the distribution a token is drawn. `temperature` 0: the likeliest; `top_k` 0: of all."""
+
+    temperature: float
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+
+    @property
+    def whole(self) -> bool:
+        return self == Drawing(self.temperature) and self.temperature > 0
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {value:g}" for name, value in asdict(self).items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +65,10 @@ def by_prompt(requests: Sequence[Request]) -> list[list[Request]]:
 
 
 class Sampler(Protocol):
-    """Samples from the version of the policy that was published last."""
+    """Samples from the version of the policy that was published last; without `drawing` as training does."""
 
     policy_version: int
 
     def publish(self, weights: Weights, version: int) -> None: ...
 
-    def sample(
-        self, requests: Sequence[Request], *, temperature: float | None = None
-    ) -> Iterator[Completion]: ...
+    def sample(self, requests: Sequence[Request], drawing: Drawing | None = None) -> Iterator[Completion]: ...

@@ -1,6 +1,6 @@
 """One of the processes that processes.py starts: an engine, and its half of the conversation.
 
-Told (model, config, options), it starts the engine; then it is told ("sample", requests, temperature) and ("publish",
+Told (model, config, options), it starts the engine; then it is told ("sample", requests, drawing) and ("publish",
 file, version). It answers with completions and at the end None, or with an error. ("stop",) ends sampling early and has
 no answer of its own. It ends when its connection does.
 """
@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from coderl.errors import CoderlError, PublishError
 from coderl.sampling.engine import EngineSampler
 from coderl.sampling.local import start_engine
-from coderl.sampling.types import Request
+from coderl.sampling.types import Drawing, Request
 
 
 def main(descriptor: int) -> None:
@@ -54,9 +54,9 @@ def _follow(sampler: EngineSampler, connection: Connection, what: str, *argument
 
 
 def _sample(
-    sampler: EngineSampler, connection: Connection, requests: Sequence[Request], temperature: float | None
+    sampler: EngineSampler, connection: Connection, requests: Sequence[Request], drawing: Drawing | None
 ) -> None:
-    for completion in sampler.sample(requests, temperature=temperature):
+    for completion in sampler.sample(requests, drawing):
         connection.send(completion)
         if connection.poll():  # told to stop, or the other end is gone
             return

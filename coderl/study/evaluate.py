@@ -11,6 +11,7 @@ from coderl.rollouts.collect import Collector
 from coderl.rollouts.opening import open_collector, open_sandbox
 from coderl.runfolder.layout import BEST, HELD_OUT, TRAINING_TASKS
 from coderl.runfolder.write import RunFolder, identity
+from coderl.sampling.types import Drawing
 from coderl.study.config import StudyConfig
 from coderl.training.display import Display
 from coderl.training.evaluate import Evaluation, evaluate, summarise
@@ -59,7 +60,7 @@ def evaluate_model(config: StudyConfig, name: str, model: Path, *, step: int) ->
             if kind in done or (kind == BEST and temperature == 1.0):
                 continue  # at temperature 1 the best is the first one
             result = evaluate(
-                collector, tasks, samples, name=kind, step=step, temperature=temperature, folder=folder
+                collector, tasks, samples, name=kind, step=step, drawing=Drawing(temperature), folder=folder
             )
             display.evaluation(result)
     return {"best_temperature": best, "calibration": {str(t): value for t, value in curves.items()}}
@@ -77,7 +78,7 @@ def _held_out(config: StudyConfig) -> tuple[list[Task], list[Task]]:
 def _calibrate(collector: Collector, tasks: list[Task], samples: int, temperature: float) -> float:
     """pass@k at the largest k that is stable, half of the samples: what sharpening could hide."""
     batch = collector.collect(
-        tasks, samples, step=0, stream=f"calibration/{temperature}", temperature=temperature
+        tasks, samples, step=0, stream=f"calibration/{temperature}", drawing=Drawing(temperature)
     )
     result: Evaluation = summarise(batch, "calibration", samples)
     k = 1 << ((samples // 2).bit_length() - 1)

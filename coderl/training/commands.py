@@ -8,6 +8,7 @@ import json
 import os
 import textwrap
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -26,7 +27,7 @@ from coderl.runfolder.write import RunFolder
 from coderl.sampling.opening import require_sampler
 from coderl.training.display import Display
 from coderl.training.dryrun import dry_run
-from coderl.training.evaluate import Evaluation, evaluate
+from coderl.training.evaluate import Evaluation, drawing_of, evaluate
 from coderl.training.loop import train
 from coderl.training.opening import open_run
 from coderl.training.supervised import Source, fine_tune
@@ -148,6 +149,8 @@ def run_evaluation(
     config = with_lengths(config, folder, chosen)
     limits = config.sampler
     fitting = [t for t in chosen if len(policy.prompt(t).tokens) <= limits.max_prompt_tokens]
+    drawing = drawing_of(config.eval, policy)
+    display.evaluated_at(drawing)
     display.lengths(limits, too_long := len(chosen) - len(fitting))
     if not fitting:
         raise ConfigError("no task is left: raise sampler.max_prompt_tokens, or see data.audit")
@@ -167,12 +170,12 @@ def run_evaluation(
             samples,
             name="eval",
             step=0,
-            temperature=config.eval.temperature,
+            drawing=drawing,
             folder=RunFolder(out) if out else None,
             on_progress=display.evaluating,
         )
     display.evaluation(result)
     if as_json:
         lengths = {"max_tokens": limits.max_tokens, "max_prompt_tokens": limits.max_prompt_tokens}
-        print(json.dumps(result.record() | lengths | {"prompts_too_long": too_long}))
+        print(json.dumps(result.record() | asdict(drawing) | lengths | {"prompts_too_long": too_long}))
     return result

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from coderl.config.settings import RunConfig, SamplerConfig
     from coderl.rollouts.batch import Batch, Rollout
     from coderl.rollouts.prompts import Data
+    from coderl.sampling.types import Drawing
     from coderl.training.evaluate import Evaluation
 
 SAMPLE_LINES = 20
@@ -47,13 +48,14 @@ class Display:
         )
         self._bar = self._progress.add_task("", visible=False)
 
-    def start(self, config: RunConfig, data: Data, backend: str) -> None:
+    def start(self, config: RunConfig, data: Data, drawing: Drawing, backend: str) -> None:
         objective, learner = config.objective, config.learner
         self.console.print(
             f"[bold]{config.name}[/]: {objective.name}, {config.train.steps} steps of {config.train.prompts_per_step} "
             f"prompts x {config.train.samples_per_prompt} samples, learning rate {learner.learning_rate:g}; "
             f"{len(data.train)} training and {len(data.evaluation)} evaluation tasks; sandbox: {backend}"
         )
+        self.evaluated_at(drawing)
         self.data(config, data)
 
     def data(self, config: RunConfig, data: Data) -> None:
@@ -66,6 +68,9 @@ class Display:
             self.weak(data.weak)
         if data.left_out:
             self.left_out(data.left_out)
+
+    def evaluated_at(self, drawing: Drawing) -> None:
+        self.console.print(f"evaluated at {drawing}")
 
     def lengths(self, sampler: SamplerConfig, too_long: int) -> None:
         """`too_long`: how many tasks are left out for their prompts."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from analysis.passk import mean_pass_at_k
+from coderl.config.settings import EvalConfig
+from coderl.model.policy import Policy
 from coderl.rollouts.batch import Batch, Group
 from coderl.rollouts.collect import Collector
 from coderl.runfolder.write import RunFolder
+from coderl.sampling.types import Drawing
 from tasks.builtin import CONTROL
 from tasks.types import Task
 
@@ -51,19 +54,30 @@ def evaluate(
     *,
     name: str,
     step: int,
-    temperature: float,
+    drawing: Drawing,
     folder: RunFolder | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Sample, grade and summarise; the same (name, step) always draws the same seeds."""
     batch = collector.collect(
-        tasks, samples, step=step, stream=f"eval/{name}", temperature=temperature, on_progress=on_progress
+        tasks, samples, step=step, stream=f"eval/{name}", drawing=drawing, on_progress=on_progress
     )
     result = summarise(batch, name, samples)
     if folder is not None:
         folder.write_evaluation(name, batch)
-        folder.log("eval", step, temperature=temperature, **result.record())
+        folder.log("eval", step, **asdict(drawing), **result.record())
     return result
+
+
+def drawing_of(config: EvalConfig, policy: Policy) -> Drawing:
+    """What `[eval]` says, where it says nothing the model's generation_config.json, else the whole distribution."""
+    own = policy.model.generation_config
+    whole = Drawing(1.0)
+    found = {}
+    for name, neutral in asdict(whole).items():
+        given = (getattr(config, name), getattr(own, name, None), neutral)
+        found[name] = next(value for value in given if value is not None)
+    return Drawing(**found)
 
 
 def summarise(batch: Batch, name: str, samples: int) -> Evaluation:

@@ -32,7 +32,7 @@ from coderl.rollouts.choosing import Posterior
 from coderl.runfolder import checkpoint
 from coderl.runfolder.layout import HELD_OUT
 from coderl.training import record
-from coderl.training.evaluate import Evaluation, entropy, evaluate
+from coderl.training.evaluate import Evaluation, drawing_of, entropy, evaluate
 from coderl.training.mismatch import check_mismatch
 from coderl.training.run import Run
 from coderl.training.stages import stage_measures
@@ -180,7 +180,7 @@ def evaluate_held_out(run: Run, samples: int, name: str = HELD_OUT) -> Evaluatio
         samples,
         name=name,
         step=run.step,
-        temperature=run.config.eval.temperature,
+        drawing=drawing_of(run.config.eval, run.policy),
         folder=run.folder,
         on_progress=run.display.evaluating,
     )

@@ -28,6 +28,7 @@ from coderl.runfolder.write import RunFolder
 from coderl.sampling.opening import require_sampler
 from coderl.training.collapse import CollapseMonitor
 from coderl.training.display import Display
+from coderl.training.evaluate import drawing_of
 from coderl.training.loop import evaluate_held_out
 from coderl.training.run import Run
 from coderl.training.stages import ObjectiveSchedule, StageMonitor
@@ -66,7 +67,7 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
             )
             grader = Grader(runner)
             data = _checked(data, grader, config, folder, display)
-            display.start(config, data, runner.backend)
+            display.start(config, data, drawing_of(config.eval, policy), runner.backend)
             collector = open_collector(config, start, policy, grader, display.note)
             learner = make_learner(policy, config, start=start, warm=warm)
             schedule = ObjectiveSchedule(config.objective, config.stages)

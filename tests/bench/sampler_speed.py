@@ -24,7 +24,7 @@ from coderl.config.settings import RunConfig
 from coderl.model.policy import Policy, load_policy
 from coderl.rollouts.prompts import load_data
 from coderl.sampling.local import start_engine
-from coderl.sampling.types import Request, completion_seed
+from coderl.sampling.types import Drawing, Request, completion_seed
 from tests.bench import warm_model
 from tests.bench.trl_step import WRONG_RATE
 
@@ -62,7 +62,7 @@ def compare(model: Path, rounds: int) -> dict[str, object]:
             requests = batch(config, policy, turn)
             for arm, sampler in samplers.items():
                 started = time.process_time()
-                completions = list(sampler.sample(requests, temperature=temperature))
+                completions = list(sampler.sample(requests, Drawing(temperature)))
                 seconds[arm].append(time.process_time() - started)
                 distinct.append(len({(c.key // SAMPLES, *c.tokens) for c in completions}) / len(completions))
                 tokens.append(statistics.fmean(len(c.tokens) for c in completions))

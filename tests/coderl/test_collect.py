@@ -89,7 +89,7 @@ def test_the_same_program_of_a_task_is_run_once_a_batch() -> None:
         ran.append((task.id, program))
         return graded(task, float("2" in program))
 
-    def sample(requests: list[Request], **_: Any) -> list[Completion]:
+    def sample(requests: list[Request], *_: Any) -> list[Completion]:
         return [Completion(r.key, [r.key % 4], [-1.0], False) for r in requests]
 
     tasks = [Task(id=name, prompt="", tests=(StdioTest(stdin="", stdout=""),)) for name in "ab"]
@@ -112,7 +112,7 @@ def test_a_completion_is_graded_while_others_are_sampled() -> None:
         submitted.append(program)
         return graded(task, 1.0)
 
-    def sample(requests: list[Request], **_: Any) -> Iterator[Completion]:
+    def sample(requests: list[Request], *_: Any) -> Iterator[Completion]:
         for done, request in enumerate(requests):
             assert len(submitted) == done
             yield Completion(request.key, [request.key], [-1.0], False)
@@ -140,7 +140,7 @@ def test_long_and_truncated_completions_are_rewarded_as_configured(
 ) -> None:
     lengths = [6, 7, 10]  # the last one is cut off
 
-    def sample(requests: list[Request], **_: Any) -> list[Completion]:
+    def sample(requests: list[Request], *_: Any) -> list[Completion]:
         return [
             Completion(r.key, [r.key] * n, [-1.0] * n, n == 10)
             for r, n in zip(requests, lengths, strict=True)

@@ -50,6 +50,22 @@ def test_a_named_model_has_its_own_defaults_which_what_is_given_replaces(tmp_pat
     assert load(copy).learner == built_in  # as a study's arms are saved
 
 
+@pytest.mark.parametrize(
+    ("overrides", "reason"),
+    [
+        (
+            ["sampler.temperature=0"],
+            r"above 0, as training learns from what differs \(eval.temperature may be 0",
+        ),
+        (['sampler.stop=["a"]', "sampler.share_prefixes=true"], "share_prefixes knows no stop strings"),
+        (['sampler.stop=[""]'], "stop holds an empty string"),
+    ],
+)
+def test_sampling_that_training_cannot_have_is_refused(overrides: list[str], reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        load(None, overrides)
+
+
 SERVERS = 'sampler.urls=["http://localhost:1"]'
 
 

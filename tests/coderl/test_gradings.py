@@ -17,7 +17,7 @@ from coderl.model.prompts import Prompt
 from coderl.rollouts import collect
 from coderl.rollouts.batch import Batch, Group
 from coderl.runfolder.write import RunFolder, _record
-from coderl.sampling.types import Completion, Request
+from coderl.sampling.types import Completion, Drawing, Request
 from coderl.training.evaluate import evaluate
 from coderl.training.record import _held_back
 from sandbox.protocol import Runner, Status
@@ -65,7 +65,7 @@ def task(name: str, tests: int) -> Task:
 
 
 def collector(grader: FakeGrader, texts: list[str]) -> collect.Collector:
-    def sample(requests: list[Request], **_: Any) -> list[Completion]:
+    def sample(requests: list[Request], *_: Any) -> list[Completion]:
         return [Completion(r.key, [r.key % len(texts)], [-1.0], False) for r in requests]
 
     parts: list[Any] = [
@@ -99,7 +99,7 @@ def test_only_passing_programs_are_graded_again_and_each_once() -> None:
 def test_nothing_is_held_back_unless_asked_for_nor_in_evaluations() -> None:
     grader = FakeGrader()
     collecting = collector(grader, [RIGHT, OVERFIT])
-    evaluate(collecting, [task("many", 4)], 2, name="held-out", step=0, temperature=1.0)
+    evaluate(collecting, [task("many", 4)], 2, name="held-out", step=0, drawing=Drawing(1.0))
     batch = collecting.collect([task("many", 4)], 2, step=1, stream="train")
     assert {name for name, _ in grader.ran} == {"many"}
     assert _held_back(batch) == {"held_back_count": 0, "overfit_rate": None}

@@ -12,6 +12,7 @@ from coderl.config.load import load
 from coderl.errors import ConfigError
 from coderl.model.policy import load_tokenizer
 from coderl.rollouts.lengths import LONGEST, with_lengths
+from coderl.sampling.types import Drawing
 from coderl.training.display import Display
 from coderl.training.evaluate import Evaluation
 from tasks.types import StdioTest, Task
@@ -64,10 +65,12 @@ def test_the_built_in_model_has_lengths_of_its_own() -> None:
 
 def test_lengths_and_what_they_cost_are_said(capsys: pytest.CaptureFixture[str]) -> None:
     display = Display()
+    display.evaluated_at(Drawing(0.7, top_k=20))
     display.lengths(load(None).sampler, 3)
     result = Evaluation("eval", 0, 1, 1, {1: 0.0}, 1.0, 0.2, 0.0, 0, {})
     display.evaluation(result)
     said = " ".join(capsys.readouterr().err.split())
     assert "at most 64 tokens a completion, 192 a prompt" in said
+    assert "evaluated at temperature 0.7, top_p 1, top_k 20, min_p 0" in said
     assert "3 tasks left out: their prompts are longer; raise sampler.max_prompt_tokens" in said
     assert "20% of the completions were cut by sampler.max_tokens: raise it" in said

@@ -136,7 +136,7 @@ def test_what_was_begun_for_the_model_is_part_of_its_answer(tokenizer: Any) -> N
         prompt=lambda task: prompt_of(task, tokenizer, config), text=lambda tokens: "    return 1\n```\nDone."
     )
     sampler: Any = SimpleNamespace(
-        sample=lambda requests, temperature: [Completion(0, [1], [0.0], False)], policy_version=0
+        sample=lambda requests, drawing: [Completion(0, [1], [0.0], False)], policy_version=0
     )
     graded: list[str] = []
 

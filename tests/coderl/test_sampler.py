@@ -11,15 +11,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from coderl.config.settings import ModelConfig, SamplerConfig
+from coderl.config.settings import EvalConfig, ModelConfig, SamplerConfig
 from coderl.errors import ModelError, SamplerError
 from coderl.model.policy import Policy, load_policy
 from coderl.model.scoring import TokenRow, score
+from coderl.rollouts.collect import before
 from coderl.sampling.branching import BranchingSampler
 from coderl.sampling.engine import EngineSampler
 from coderl.sampling.opening import open_sampler, require_sampler
-from coderl.sampling.types import Completion, Request, Sampler, completion_seed
+from coderl.sampling.types import Completion, Drawing, Request, Sampler, completion_seed
 from coderl.training.display import Display
+from coderl.training.evaluate import drawing_of
 from coderl.training.opening import open_run
 from tasks.types import StdioTest, Task
 from tests.coderl.batches import run_config
@@ -107,6 +109,38 @@ def test_the_same_seeds_give_the_same_completions_whatever_else_is_sampled(
     assert [c.tokens for c in first] == [c.tokens for c in again]
     assert [c.tokens for c in draw(sampler, policy, 3)] == [c.tokens for c in first[:3]]
     assert len({tuple(c.tokens) for c in first}) > 1
+
+
+def test_a_part_of_the_distribution_can_be_drawn_from(sampler: Sampler, policy: Policy) -> None:
+    sampler.publish(policy.model.state_dict().items(), version=4)
+    likeliest, *others = (
+        sorted(sampler.sample(asked(policy, 4), drawing), key=lambda c: c.key)
+        for drawing in (Drawing(0), Drawing(2.0, top_k=1), Drawing(2.0, min_p=1.0), Drawing(2.0, top_p=1e-9))
+    )
+    assert likeliest[0].tokens == likeliest[2].tokens != draw(sampler, policy)[0].tokens
+    for completions in others:
+        assert [c.tokens for c in completions] == [c.tokens for c in likeliest]
+        assert all(logprob == 0 for c in completions for logprob in c.logprobs)
+
+
+@pytest.mark.parametrize("sampler", [KINDS["in this process"]], ids=["in this process"], indirect=True)
+def test_a_stop_string_ends_a_completion(
+    sampler: Sampler, policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = draw(sampler, policy)
+    stop = next(c for c in policy.text(usual[0].tokens) if c.isascii())
+    monkeypatch.setattr(sampler, "config", CONFIG.model_copy(update={"stop": [stop]}))
+    stopped = draw(sampler, policy)[0]
+    assert stopped.tokens == usual[0].tokens[: len(stopped.tokens)] and not stopped.truncated
+    assert len(stopped.logprobs) == len(stopped.tokens) < len(usual[0].tokens)
+    assert before([stop], policy.text(stopped.tokens)) + stop in policy.text(stopped.tokens)
+
+
+def test_evaluation_draws_as_told_else_as_the_model_says(policy: Policy) -> None:
+    assert drawing_of(EvalConfig(), policy) == Drawing(1.0)
+    policy.model.generation_config.update(temperature=0.7, top_k=20)
+    assert drawing_of(EvalConfig(), policy) == Drawing(0.7, top_k=20)
+    assert drawing_of(EvalConfig(temperature=0, top_k=0), policy) == Drawing(0)
 
 
 def test_more_prompts_than_vllm_takes_in_at_once_are_sampled(sampler: Sampler, policy: Policy) -> None:

@@ -25,7 +25,7 @@ from coderl.model.policy import Policy, load_policy
 from coderl.model.scoring import TokenRow, score
 from coderl.sampling.publish import FolderTransfer, NcclTransfer, Servers
 from coderl.sampling.servers import ServerSampler, _Work
-from coderl.sampling.types import Completion, Request, completion_seed
+from coderl.sampling.types import Completion, Drawing, Request, completion_seed
 from coderl.training import loop
 from coderl.training.display import Display
 from coderl.training.opening import open_run
@@ -128,6 +128,14 @@ def test_servers_sample_what_was_published_last_and_nothing_cached_before(
     assert largest_difference(policy, first) < 1e-4
     assert [c.tokens for c in first] == [c.tokens for c in draw(sampler)]  # seeds decide
     assert len({tuple(c.tokens) for c in first}) > 1
+    assert (
+        len({tuple(c.tokens) for c in sampler.sample([Request(i, PROMPT, i) for i in range(3)], Drawing(0))})
+        == 1
+    )
+    stop = next(c for c in policy.text(first[0].tokens) if c.isascii())
+    sampler.config = settings(url, stop=[stop])
+    assert (stopped := draw(sampler)[0]).tokens == first[0].tokens[: len(stopped.logprobs)] != first[0].tokens
+    sampler.config = settings(url)
     with torch.no_grad():
         for parameter in policy.model.parameters():
             parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(3)))

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from coderl.cli import app
 from coderl.rollouts.prompts import load_data
+from coderl.sampling.types import Drawing
 from coderl.training.display import Display
 from tasks import native
 from tasks.commands import audit, grade
@@ -97,7 +98,7 @@ def test_training_and_evaluation_leave_weak_tasks_out(
     data = load_data(config)
     assert [one.id for one in data.train] == [one.id for one in data.evaluation] == ["strong"]
     assert data.weak == ["weak"]
-    Display().start(config, data, "none")
+    Display().start(config, data, Drawing(1.0), "none")
     assert "1 tasks left out: their tests are weak, says data.audit (such as weak)" in " ".join(
         capsys.readouterr().err.split() or capsys.readouterr().out.split()
     )
