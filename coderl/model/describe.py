@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+from transformers import AutoModelForCausalLM, GenerationConfig
 
 from coderl.errors import ModelError
-from coderl.model.policy import load_tokenizer, require_fitting_tokenizer
+from coderl.model.policy import load_config, load_tokenizer, require_fitting_tokenizer
 
 
 def describe(folder: Path) -> dict[str, str]:
@@ -17,9 +17,8 @@ def describe(folder: Path) -> dict[str, str]:
     Raises:
         ModelError: the folder is damaged, or its tokenizer is not of its model.
     """
-    tokenizer = load_tokenizer(folder)
+    tokenizer, config = load_tokenizer(folder), load_config(folder)
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config)
     except Exception as error:  # the boundary to transformers: errors of any kind

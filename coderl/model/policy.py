@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from coderl.config.settings import ModelConfig
 from coderl.errors import ModelError
@@ -81,6 +81,14 @@ def load_tokenizer(folder: Path) -> Any:
     """Raises `ModelError` where the folder holds none."""
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # the boundary to transformers: errors of any kind
+        raise _unloadable(folder, error) from error
+
+
+def load_config(folder: Path) -> Any:
+    """The model's own configuration. Raises `ModelError` where it cannot be read."""
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # the boundary to transformers: errors of any kind
         raise _unloadable(folder, error) from error
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from transformers import AutoConfig
-
 from coderl.config.settings import RunConfig
-from coderl.model.policy import load_tokenizer
+from coderl.model.policy import load_config, load_tokenizer
 from tasks.types import Task
 
 SHORTEST, LONGEST = 256, 1024  # tokens of a completion
@@ -21,14 +19,15 @@ def with_lengths(config: RunConfig, folder: Path, tasks: Iterable[Task]) -> RunC
     """`config` whose lengths that are 0 are what `tasks` and the model in `folder` suggest.
 
     Raises:
-        ModelError: the folder holds no tokenizer.
+        ModelError: the folder is damaged.
     """
     sampler = config.sampler
     if sampler.max_tokens and sampler.max_prompt_tokens:
         return config
     tokenizer = load_tokenizer(folder)
-    model = AutoConfig.from_pretrained(folder, local_files_only=True)
-    context = getattr(model.get_text_config(), "max_position_embeddings", LONGEST_PROMPT + LONGEST)
+    context = getattr(
+        load_config(folder).get_text_config(), "max_position_embeddings", LONGEST_PROMPT + LONGEST
+    )
     references = sorted(len(tokenizer.encode(task.reference)) for task in tasks if task.reference)
     usual = references[int(USUAL * (len(references) - 1))] if references else LONGEST
     fitting = min(max(WORDS * usual, SHORTEST), LONGEST, context // 2)

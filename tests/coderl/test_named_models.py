@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import resource
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,12 +15,14 @@ import pytest
 from typer.testing import CliRunner
 
 from coderl.cli import app
+from coderl.config.load import load
 from coderl.config.settings import ModelConfig, WarmupConfig
 from coderl.errors import ModelError
 from coderl.model import cache, fetch, named
 from coderl.model.convert import from_gguf
 from coderl.model.policy import load_policy
 from coderl.model.toy import build_policy
+from coderl.rollouts.lengths import with_lengths
 from tests.coderl.tiny import save_tiny_qwen2
 
 CONTENT = b"GGUF, or so it says"
@@ -217,6 +220,40 @@ def test_a_gguf_that_transformers_cannot_read_is_one_error(tmp_path: Path, damag
     with pytest.raises(ModelError, match=r"x\.gguf cannot be read: .* the model's transformers folder"):
         from_gguf(file, tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+def test_a_disk_that_fills_up_while_converting_is_one_error(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = build_policy(WarmupConfig(layers=1, hidden_size=32), ["x"], 0)
+    policy.model.config.quantization_config = {}
+    for kind, made in (("AutoModelForCausalLM", policy.model), ("AutoTokenizer", policy.tokenizer)):
+        loader = SimpleNamespace(from_pretrained=lambda *_, made=made, **__: made)
+        monkeypatch.setattr(f"coderl.model.convert.{kind}", loader)
+    monkeypatch.setattr("coderl.model.convert.from_gguf", from_gguf)
+    (tmp_path / "x.gguf").write_bytes(CONTENT)
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, usual[1]))
+    try:
+        with pytest.raises(ModelError, match=r"cannot be written: .*free disk space there"):
+            named.model_folder(str(tmp_path / "x.gguf"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert left(models) == []
+
+
+@pytest.mark.parametrize("damage", ["weights", "architecture"])
+def test_a_damaged_folder_is_one_error(tmp_path: Path, damage: str) -> None:
+    folder = save_tiny_qwen2(tmp_path / "model")
+    if damage == "weights":
+        weights = folder / "model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-1000])
+    else:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | {"model_type": "unheard-of"}))
+    run = load(None, [f'model.path="{folder}"'])
+    with pytest.raises(ModelError, match=r"(?s)cannot be loaded: .*Give a whole transformers folder"):
+        load_policy(folder, with_lengths(run, folder, []).model)
 
 
 def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
