@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,9 @@ def test_a_solution_is_what_the_model_would_write(style: str, task: Task, text: 
 
 def test_distinct_whole_passing_samples_are_kept() -> None:
     def rollout(sample: int, program: str, passed: bool | None, truncated: bool = False) -> Rollout:
-        verdict = Verdict(task_id="i", passed=passed, score=None, status=Status.OK, phase="tests")
+        verdict = Verdict(
+            task_id="i", passed=passed, score=None, status=Status.OK, phase="passed" if passed else "wrong"
+        )
         return Rollout(
             INSTRUCT, sample, [1], [sample], [0.0], program, truncated, 0, Answer(program), [verdict]
         )
@@ -133,7 +136,7 @@ def test_distinct_whole_passing_samples_are_kept() -> None:
     assert list(found) == ["i"] and len(found["i"]) == 1
 
 
-def native(folder: Path, count: int = 12, **fields: object) -> Path:
+def native(folder: Path, fields: Mapping[str, object] | None = None) -> Path:
     lines = [
         {
             "id": str(i),
@@ -141,8 +144,8 @@ def native(folder: Path, count: int = 12, **fields: object) -> Path:
             "tests": {"stdio": [{"stdin": "", "stdout": f"{i}\n"}]},
             "reference": f"print({i})\n",
         }
-        | fields
-        for i in range(count)
+        | dict(fields or {})
+        for i in range(12)
     ]
     file = folder / "tasks.jsonl"
     file.write_text(
@@ -202,7 +205,7 @@ def test_what_cannot_be_learned_is_one_error(
     model = Path("nowhere") if "model.path=nowhere" in more else qwen2
     more = [each for each in more if not each.startswith("model.path")]
     with pytest.raises((ConfigError, ModelError), match=message):
-        if error := run(model, native(tmp_path, **fields), tmp_path / "out", "model.dtype=float32", *more):
+        if error := run(model, native(tmp_path, fields), tmp_path / "out", "model.dtype=float32", *more):
             raise error
 
 
