@@ -105,4 +105,5 @@ def _request(task: Task) -> str:
 
 
 def _opening(task: Task) -> str:
-    return f"```{task.language}\n" + (task.prompt if task.style == "complete" else "")
+    # Without the head's last newline: after it a chat model takes the head for the whole answer (docs/benchmarks.md).
+    return f"```{task.language}\n" + (task.prompt.rstrip() if task.style == "complete" else "")

@@ -182,7 +182,7 @@ def _check(servers: Servers, config: SamplerConfig) -> str:
         if model["max_model_len"] < longest:
             raise ModelError(
                 f"the vLLM server at {url} takes {model['max_model_len']} tokens: start it with --max-model-len "
-                f"{longest}, or lower sampler.max_tokens"
+                f"{longest}, or lower sampler.max_prompt_tokens or max_tokens"
             )
         if setting["logprobs_mode"] != "processed_logprobs":
             raise ModelError(

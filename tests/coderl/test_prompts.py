@@ -47,7 +47,7 @@ def tokenizer() -> Any:
         ("auto", CONTINUE, REQUEST, ""),
         ("chat", CONTINUE, REQUEST, ""),
         ("prefilled", ANSWER, TURN.format("Print 1.") + "```python\n", "```python\n"),
-        ("prefilled", CONTINUE, f"{REQUEST}```python\n{HEAD}", f"```python\n{HEAD}"),
+        ("prefilled", CONTINUE, f"{REQUEST}```python\n{HEAD.rstrip()}", f"```python\n{HEAD.rstrip()}"),
         ("completion", ANSWER, "Print 1.", ""),
         ("completion", CONTINUE, HEAD, ""),
     ],
@@ -94,7 +94,7 @@ def test_the_documented_template_gives_the_users_turn(tokenizer: Any, tmp_path: 
     asked = f"{head}Complete this function:\n```python\n{HEAD}\n```\nCall it one. {end}"
     assert prompt_of(CONTINUE, tokenizer, config).text == TURN.format(asked)
     prefilled = prompt_of(CONTINUE, tokenizer, templated(example, prompt_style="prefilled"))
-    assert prefilled.text == TURN.format(asked) + f"```python\n{HEAD}"
+    assert prefilled.text == TURN.format(asked) + f"```python\n{HEAD.rstrip()}"
     completion = templated("# {{ entry_point }}\n{{ prompt }}", prompt_style="completion")
     assert prompt_of(CONTINUE, tokenizer, completion).text == f"# one\n{HEAD}"
 
@@ -133,7 +133,8 @@ def test_a_template_that_does_not_fit_a_task_is_one_error(tokenizer: Any, templa
 def test_what_was_begun_for_the_model_is_part_of_its_answer(tokenizer: Any) -> None:
     config = ModelConfig(prompt_style="prefilled")
     policy: Any = SimpleNamespace(
-        prompt=lambda task: prompt_of(task, tokenizer, config), text=lambda tokens: "    return 1\n```\nDone."
+        prompt=lambda task: prompt_of(task, tokenizer, config),
+        text=lambda tokens: "\n    return 1\n```\nDone.",
     )
     sampler: Any = SimpleNamespace(
         sample=lambda requests, drawing: [Completion(0, [1], [0.0], False)], policy_version=0

@@ -175,6 +175,7 @@ def run(url: str, folder: Path, tmp_path: Path) -> RunConfig:
         learner__learning_rate=1e-2,
         reward__kind='"tests.coderl.vllm_stub:reward"',
         sampler__max_tokens=16,
+        sampler__max_prompt_tokens=200,
         sampler__urls=json.dumps([url]),
     )
 

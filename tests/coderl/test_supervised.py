@@ -94,7 +94,7 @@ INSTRUCT = Task(
     [
         ("chat", COMPLETE, f"```python\n{COMPLETE.prompt}  return x\n```"),
         ("chat", INSTRUCT, "```python\nprint('x')\n```"),
-        ("prefilled", COMPLETE, "  return x\n```"),
+        ("prefilled", COMPLETE, "\n  return x\n```"),
         ("prefilled", INSTRUCT, "\nprint('x')\n```"),
         ("completion", COMPLETE, "  return x\n"),
         ("completion", INSTRUCT, "\nprint('x')\n"),
