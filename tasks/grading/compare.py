@@ -132,9 +132,8 @@ def _near(actual: complex, expected: complex, atol: float, rtol: float) -> bool:
 
 
 def _evalplus(actual: Any, expected: Any, compare: Compare, args: Sequence[Any]) -> bool:
-    if (
-        compare.note == "root"
-    ):  # the reference, Newton's method, does not converge on all inputs in every Python
+    if compare.note == "root":
+        # The reference, Newton's method, does not converge on all inputs in every Python.
         return bool(actual == expected) or abs(_polynomial(args[0], actual)) <= compare.atol
     exact = _evalplus_exact(actual, expected, compare, args)
     atol = compare.atol or (EVALPLUS_FLOAT_ATOL if _made_of_floats(expected) else 0.0)
