@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What `make bench` runs, from tests/bench/.
 BENCHES ?= sandbox_speed http_rate http_load seccomp learner_speed learner_memory sampler_speed trl_step ahead codet read_rows report_page
 
-.PHONY: help setup demo test check bench lock clean
+.PHONY: help setup demo smol test check bench lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -17,6 +17,9 @@ setup: ## make .venv and see that programs can be isolated here
 
 demo: setup ## train a small model from nothing, then write its report (3 to 5 minutes on 2 cores)
 	$(BIN)/coderl train --config configs/demo.toml
+
+smol: setup ## train a real model, SmolLM2-135M, and compare objectives (about two hours on 2 cores)
+	@sh scripts/smol.sh
 
 test: setup ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
