@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 from transformers import PreTrainedModel
 
-from coderl.config.settings import LoraConfig
+from coderl.config.learner import LoraConfig
 from coderl.errors import ModelError
 from coderl.learning import collectives
 

@@ -13,7 +13,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from coderl.config.settings import LearnerConfig
+from coderl.config.learner import LearnerConfig
 from coderl.errors import RateError
 
 # Of the correction that would meet the target at once; the rest averages out the measurement's noise.

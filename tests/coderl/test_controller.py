@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from coderl.config.settings import LearnerConfig
+from coderl.config.learner import LearnerConfig
 from coderl.errors import RateError
 from coderl.learning.rate import LEAST, MOST, RateController, learning_rate
 from coderl.learning.rows import rows_of
