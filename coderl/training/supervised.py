@@ -70,6 +70,10 @@ def fine_tune(config: RunConfig, out: Path, source: Source, samples: int, displa
     if source != "references":
         fit = fitting(data, lambda task: len(policy.prompt(task).tokens), config.sampler.max_prompt_tokens)
         found = _samples(config, folder, policy, fit.train, samples, display)
+        if not (solutions or found):
+            raise ConfigError(
+                "no sample of the model passes on --dataset; take more --samples, or --from references"
+            )
         solutions = {name: solutions.get(name, []) + found.get(name, []) for name in solutions | found}
     train, held_out = _split(_short(solutions, config.supervised.max_tokens, display), config.seed)
     display.note(f"{len(train)} solutions to learn, {len(held_out)} of other tasks held out")
@@ -102,10 +106,6 @@ def _samples(
         batch = collector.collect(passable, samples, step=0, stream="warmup", on_progress=display.sampling)
     found = passing(batch)
     display.note(f"{len(found)} of {len(passable)} tasks have a passing sample among {samples}")
-    if not found:
-        raise ConfigError(
-            "no sample of the model passes on --dataset; take more --samples, or --from references"
-        )
     return found
 
 

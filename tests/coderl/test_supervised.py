@@ -174,6 +174,16 @@ def test_the_command_leaves_a_model_that_knows_more(dtype: str, qwen2: Path, tmp
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "tasks.jsonl"]
 
 
+def test_references_do_without_samples_but_not_the_other_way_round(
+    qwen2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervised, "_samples", lambda *_: {})
+    error = run(qwen2, native(tmp_path), tmp_path / "out", "--from", "samples")
+    assert isinstance(error, ConfigError) and "no sample of the model passes" in str(error)
+    assert run(qwen2, native(tmp_path), tmp_path / "out", "--from", "both") is None
+    assert (tmp_path / "out" / "config.json").exists()
+
+
 def test_no_task_is_learned_and_held_out() -> None:
     solutions = {str(i): [TokenRow([i], [1]), TokenRow([i], [2])] for i in range(25)}
     learned, held_out = supervised._split(solutions, seed=0)
