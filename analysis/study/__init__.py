@@ -14,7 +14,7 @@ from analysis.study.claims import Finding, largest_k
 from analysis.study.data import Measure, Study, correcting, distinct, harming, passing, read, recurring
 from analysis.study.effects import MARGIN
 from analysis.study.transcripts import transcripts
-from coderl.runfolder.layout import BEST, CONTROL, HELD_OUT, TRAINING_TASKS, WARM
+from coderl.runfolder.layout import BEST, HELD_OUT, TRAINING_TASKS, WARM
 from tasks.files import write_text
 
 __all__ = ["write"]
@@ -70,7 +70,8 @@ def _design(study: Study) -> str:
     once = "".join(f" ({arm}: the first only)" for arm in study.description["once"])
     return (
         f"{len(study.arms)} arms, seeds {study.seeds}{once}, from one warm model. Final evaluation: {final['tasks']} "
-        f"held-out tasks, {final['samples']} samples each at temperature 1. Intervals: 95%, hierarchical bootstrap "
+        f"held-out tasks, {final['samples']} samples each at temperature {final.get('temperature', 1.0):g}. "
+        "Intervals: 95%, hierarchical bootstrap "
         'over seeds and tasks. "Undecided" unless three seeds agree and the interval excludes zero; "the same" '
         f"means within {MARGIN:g}. {power.state(study.folder, final['samples'])}"
     )
@@ -89,11 +90,12 @@ def _claim_table(findings: list[Finding]) -> str:
 
 
 def _policy_table(study: Study) -> str:
-    """A row an arm, means over its seeds; held-out tasks at temperature 1 where a column says nothing else."""
-    best, training = largest_k(study, BEST), largest_k(study, TRAINING_TASKS)
+    """A row an arm, means over its seeds; held-out tasks where a column says nothing else."""
+    k, best, training = (largest_k(study, each) for each in (HELD_OUT, BEST, TRAINING_TASKS))
     columns: dict[str, tuple[str, Measure]] = {
-        **{f"pass@{k}": (HELD_OUT, passing(k)) for k in sorted({1, 8, largest_k(study)})},
-        f"pass@{best}, best temperature": (BEST, passing(best)),
+        **{f"pass@{each}": (HELD_OUT, passing(each)) for each in sorted({1, 8, k})},
+        **{f"pass@{each}, {name}": (name, passing(each)) for name in study.others for each in (1, k)},
+        **({f"pass@{best}, best temperature": (BEST, passing(best))} if study.tempered else {}),
         "pass@1, training tasks": (TRAINING_TASKS, passing(1)),
         f"pass@{training}, training tasks": (TRAINING_TASKS, passing(training)),
         "recurrence L2": (HELD_OUT, recurring),
@@ -101,12 +103,13 @@ def _policy_table(study: Study) -> str:
         "self-correction": (HELD_OUT, correcting),
         "harm": (HELD_OUT, harming),
     }
-    others = ("entropy", "compiles", "KL a step / 1e-4", "KL from warm", "best temperature by seed")
+    others = ["entropy", "compiles", "KL a step / 1e-4", "KL from warm"]
+    others += ["best temperature by seed"] if study.tempered else []
     lines = [
         "| policy | " + " | ".join([*columns, *others]) + " |",
         "|---" * (1 + len(columns) + len(others)) + "|",
     ]
-    for arm in (WARM, CONTROL, *study.arms):
+    for arm in (*study.controls, *study.arms):
         policies = list({policy.name: policy for policy in study.of(arm)}.values())
         cells = [f"{_mean(study.matrix(arm, *column)[1]):.3f}" for column in columns.values()]
         for key in ("entropy", "compile_rate"):
@@ -114,7 +117,8 @@ def _policy_table(study: Study) -> str:
         steps = [policy.steps for policy in policies if policy.steps]
         cells.append(f"{np.mean([_logged(run, 'kl_step') for run in steps]) * 1e4:.2f}" if steps else "")
         cells.append(f"{np.mean([_logged(run[-5:], 'kl_warm') for run in steps]):.3f}" if steps else "")
-        cells.append(", ".join(str(policy.record.get("best_temperature")) for policy in policies))
+        if study.tempered:
+            cells.append(", ".join(str(policy.record.get("best_temperature")) for policy in policies))
         lines.append(f"| {arm} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -11,7 +11,7 @@ import numpy as np
 from analysis.study import data, matched, power
 from analysis.study.data import SHORTCUT, SHORTCUT_CONTROL, Measure, Policy, Study
 from analysis.study.effects import Effect, Expected, Verdict, difference, over_seeds, verdict
-from coderl.runfolder.layout import BEST, CONTROL, HELD_OUT, TRAINING_TASKS, WARM
+from coderl.runfolder.layout import BASE, BEST, CONTROL, HELD_OUT, TRAINING_TASKS, WARM
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,12 @@ def judge(study: Study) -> list[Finding]:
 def claims(study: Study) -> list[Claim]:
     k = largest_k(study)
     found: list[Claim] = []
+    if BASE in study.controls:
+        found.append(_claim("the supervised start raises pass@1", "up", BASE, WARM, data.passing(1)))
     for arm in study.arms:
         if arm == "shuffled":
             continue
-        found.append(_claim(f"{arm} raises pass@1", "up", WARM, arm, data.passing(1)))
+        found += _raises(study, arm)
     if "grpo" in study.arms:
         found += _shrinkage(study, "grpo")
     for arm in ("grpo_n", "gspo_n", "nsr"):
@@ -57,19 +59,27 @@ def claims(study: Study) -> list[Claim]:
     return found + _controls(study, k)
 
 
+def _raises(study: Study, arm: str) -> list[Claim]:
+    found = [_claim(f"{arm} raises pass@1", "up", WARM, arm, data.passing(1))]
+    if BASE in study.controls:
+        found.append(_claim("... beyond the control", "up", CONTROL, arm, data.passing(1)))
+    return found + [_claim(f"... on {name}", "up", WARM, arm, data.passing(1), name) for name in study.others]
+
+
 def largest_k(study: Study, evaluation: str = HELD_OUT) -> int:
     """The largest power of two within half of an evaluation's samples."""
-    key = {HELD_OUT: "samples", BEST: "best_samples", TRAINING_TASKS: "train_samples"}[evaluation]
+    key = {BEST: "best_samples", TRAINING_TASKS: "train_samples"}.get(evaluation, "samples")
     return power.largest_k(int(study.description["final"][key]))
 
 
 def _shrinkage(study: Study, arm: str) -> list[Claim]:
     k, best, training = (largest_k(study, each) for each in (HELD_OUT, BEST, TRAINING_TASKS))
+    at_best = _claim(
+        f"... at the best temperature: pass@{best} falls", "down", WARM, arm, data.passing(best), BEST
+    )
     return [
         _claim(f"{arm} shrinks the boundary: pass@{k} falls", "down", WARM, arm, data.passing(k)),
-        _claim(
-            f"... at the best temperature: pass@{best} falls", "down", WARM, arm, data.passing(best), BEST
-        ),
+        *([at_best] if study.tempered else []),
         _claim(
             f"... on training tasks: pass@{training} falls",
             "down",
@@ -88,12 +98,14 @@ def _shrinkage(study: Study, arm: str) -> list[Claim]:
 
 def _negative_only(study: Study, arm: str, parent: str) -> list[Claim]:
     k, best = (largest_k(study, each) for each in (HELD_OUT, BEST))
+    at_best = _claim(
+        f"... pass@{best} at each one's best temperature", "up", parent, arm, data.passing(best), BEST
+    )
     return [
         _claim(f"{arm} matches {parent}'s pass@1", "same", parent, arm, data.passing(1)),
         _claim(f"{arm} keeps more pass@{k} than {parent}", "up", parent, arm, data.passing(k)),
-        _claim(
-            f"... pass@{best} at each one's best temperature", "up", parent, arm, data.passing(best), BEST
-        ),
+        *([at_best] if study.tempered else []),
+        *(_claim(f"... on {name}", "up", parent, arm, data.passing(k), name) for name in study.others),
         Claim("... at equal pass@1, on the way", "up", lambda s: matched.on_the_way(s, parent, arm)),
         Claim(f"{arm} keeps more entropy than {parent}", "up", lambda s: _summary(s, parent, arm, "entropy")),
         _claim(f"{arm} repeats an error less (recurrence, L2)", "down", parent, arm, data.recurring),

@@ -65,9 +65,24 @@ class Study:
     def seeds(self) -> list[int]:
         return list(self.description["seeds"])
 
+    @property
+    def controls(self) -> list[str]:
+        """The policies that no arm has trained."""
+        return _controls(self.description)
+
+    @property
+    def others(self) -> list[str]:
+        """The further data sets of the final evaluation."""
+        return list(self.description["final"].get("others", ()))
+
+    @property
+    def tempered(self) -> bool:
+        """Whether each policy was also evaluated at its best temperature."""
+        return bool(self.description["final"].get("temperatures", True))
+
     def of(self, arm: str) -> list[Policy]:
         """An arm's policies, one a seed; a control's one policy, for every seed."""
-        if arm in (WARM, CONTROL):
+        if arm in self.controls:
             return [self.policies[arm]] * len(self.seeds)
         return [self.policies[name] for name in _names(self.description, arm)]
 
@@ -98,7 +113,8 @@ def read(folder: Path) -> Study:
         raise RunError(
             f"{folder}: study schema {description.get('schema')!r}; this version reads {STUDY_SCHEMA}."
         )
-    names = [WARM, CONTROL, *(name for arm in description["arms"] for name in _names(description, arm))]
+    arms = [name for arm in description["arms"] for name in _names(description, arm)]
+    names = [*_controls(description), *arms]
     # A process for each core: a study has a million completions.
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
         policies = pool.map(read_policy, [folder] * len(names), names)
@@ -106,6 +122,10 @@ def read(folder: Path) -> Study:
     simulated = folder / SIMULATION
     simulation = json.loads(simulated.read_text())["arms"] if simulated.exists() else {}
     return Study(folder, description, found, simulation)
+
+
+def _controls(description: dict[str, Any]) -> list[str]:
+    return list(description.get("controls", (WARM, CONTROL)))
 
 
 def _names(description: dict[str, Any], arm: str) -> list[str]:

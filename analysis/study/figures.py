@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from analysis.passk import powers_of_two
 from analysis.study.claims import largest_k
 from analysis.study.data import LEVELS, Policy, Study, class_shares, passing
-from coderl.runfolder.layout import CONTROL, HELD_OUT, TRAINING_TASKS, WARM
+from coderl.runfolder.layout import HELD_OUT, TRAINING_TASKS
 
 Line = dict[str, Any]
 Shares = list[tuple[int, dict[str, float]]]  # by step
@@ -42,10 +42,10 @@ def _boundary(study: Study) -> Figure:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     ks = powers_of_two(largest_k(study))
-    for arm in (WARM, CONTROL, *study.arms):
+    for arm in (*study.controls, *study.arms):
         values = [float(np.nanmean(study.matrix(arm, HELD_OUT, passing(k))[1])) for k in ks]
-        axes.plot(ks, values, marker="o", ms=3, label=arm, ls="--" if arm in (WARM, CONTROL) else "-")
-    axes.set(xscale="log", xlabel="k", ylabel="pass@k, held-out tasks", title="Final policies, temperature 1")
+        axes.plot(ks, values, marker="o", ms=3, label=arm, ls="--" if arm in study.controls else "-")
+    axes.set(xscale="log", xlabel="k", ylabel="pass@k, held-out tasks", title="Final policies")
     axes.set_xticks(ks, [str(k) for k in ks])
     axes.legend()
     return figure

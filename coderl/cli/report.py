@@ -92,9 +92,12 @@ def reproduce(
         bool, typer.Option("--quick", help="the study's [quick] table: small, for a first look")
     ] = False,
     runs: Annotated[str | None, typer.Option(help="folder that holds the study's folder")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="overrides, e.g. seeds=[0,1] base.train.steps=100")
+    ] = None,
 ) -> None:
     """Train the paper's arms and controls from one warm model, evaluate them, and test its claims."""
     from coderl.study.config import load
     from coderl.study.run import reproduce as run
 
-    typer.echo(f"report: {run(load(config, quick=quick, runs=runs))}")
+    typer.echo(f"report: {run(load(config, quick=quick, runs=runs, overrides=overrides or []))}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from coderl.config.load import apply_override, validated
 from coderl.config.section import Section
 from coderl.config.settings import RunConfig
 from coderl.errors import ConfigError
-from coderl.runfolder.layout import CONTROL, WARM
+from coderl.model.named import model_folder
+from coderl.runfolder.layout import BASE, CONTROL, WARM
 
 
 class FinalEvaluation(Section):
@@ -25,9 +27,13 @@ class FinalEvaluation(Section):
     best_samples: int = Field(64, ge=2, description="samples a task at the policy's best temperature")
     train_tasks: int = Field(100, ge=1, description="tasks of each training set, evaluated too")
     train_samples: int = Field(64, ge=2)
-    calibration_tasks: int = Field(48, ge=1, description="held-out tasks, of no other use")
+    calibration_tasks: int = Field(48, ge=0, description="held-out tasks, of no other use")
     calibration_samples: int = Field(32, ge=2)
-    temperatures: list[float] = Field([0.8, 1.0, 1.3], min_length=1)
+    temperature: float = Field(1.0, gt=0, description="of all but the evaluation at the best one")
+    temperatures: list[float] = Field(
+        [0.8, 1.0, 1.3], description="of which each policy's best is chosen; none: no such evaluation"
+    )
+    others: dict[str, str] = Field({}, description="further data sets to evaluate on alike, by a name")
 
 
 class StudyConfig(Section):
@@ -36,7 +42,10 @@ class StudyConfig(Section):
     seeds: list[int] = Field([0, 1, 2], min_length=1)
     jobs: int = Field(2, ge=1, description="shards that run at once")
     final: FinalEvaluation = FinalEvaluation()
-    base: dict[str, Any] = Field(default_factory=dict, description="what all arms share, as in a run's TOML")
+    base: dict[str, Any] = Field(
+        default_factory=dict,
+        description="what all arms share, as in a run's TOML; a model.path is warmed up on the references",
+    )
     arms: dict[str, list[str]] = Field(
         min_length=1, description="arm's name: its overrides, section.key=value"
     )
@@ -50,7 +59,7 @@ class StudyConfig(Section):
         for arm in set(self.once) - set(self.arms):
             raise ValueError(f"once names {arm!r}, which is no arm")
         for arm in self.arms:
-            if arm in (WARM, CONTROL):
+            if arm in (WARM, CONTROL, BASE):
                 raise ValueError(f"no arm may be called {arm!r}: a control has that name")
             self.arm(arm, self.seeds[0])
         return self
@@ -58,6 +67,20 @@ class StudyConfig(Section):
     @property
     def folder(self) -> Path:
         return Path(self.runs) / self.name
+
+    @property
+    def controls(self) -> list[str]:
+        """The policies that no arm has trained."""
+        return [WARM, CONTROL, *([BASE] if self.shared().model.path else [])]
+
+    def model(self, control: str) -> Path:
+        """The folder of a control's model.
+
+        Raises:
+            ModelError: the base model is not there.
+        """
+        path = self.shared().model.path
+        return model_folder(path) if control == BASE and path else self.folder / control
 
     def shared(self) -> RunConfig:
         """The base configuration by itself, for the warm model and its evaluation."""
@@ -80,8 +103,8 @@ def policy_name(arm: str, seed: int) -> str:
     return f"{arm}-seed{seed}"
 
 
-def load(path: Path, *, quick: bool, runs: str | None = None) -> StudyConfig:
-    """Read a study's TOML file; with `quick`, its table [quick] replaces the keys it names.
+def load(path: Path, *, quick: bool, runs: str | None = None, overrides: Sequence[str] = ()) -> StudyConfig:
+    """Read a study's TOML file; with `quick`, its table [quick] replaces the keys it names; overrides come last.
 
     Raises:
         ConfigError: unreadable file, unknown key, or a value out of range.
@@ -100,6 +123,8 @@ def load(path: Path, *, quick: bool, runs: str | None = None) -> StudyConfig:
         data = _merged(data, shortened)
     if runs is not None:
         data["runs"] = runs
+    for text in overrides:
+        apply_override(data, text)
     return validated(StudyConfig, data, str(path))
 
 

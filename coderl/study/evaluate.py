@@ -1,13 +1,15 @@
-"""The final evaluations of one policy: held-out tasks at temperature 1 and at its own best, and training tasks."""
+"""The final evaluations of one policy: held-out tasks, also at its own best temperature, and training tasks."""
 
 from __future__ import annotations
 
 import json
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from coderl.model.policy import load_policy
 from coderl.rollouts.collect import Collector
+from coderl.rollouts.lengths import with_lengths
 from coderl.rollouts.opening import open_collector, open_sandbox
 from coderl.runfolder.layout import BEST, HELD_OUT, TRAINING_TASKS
 from coderl.runfolder.write import RunFolder, identity
@@ -31,13 +33,15 @@ def evaluate_model(config: StudyConfig, name: str, model: Path, *, step: int) ->
     shared = config.shared()
     folder.write_text("config.toml", shared.model_copy(update={"name": name}).to_toml())
     folder.write_text("run.json", json.dumps(identity(shared.model_copy(update={"name": name}), [])) + "\n")
-    display, final = Display(), config.final
+    display, final, usual = Display(), config.final, config.final.temperature
     policy = load_policy(model, shared.model)
     held_out, calibration = _held_out(config)
     training = [
         task for name in shared.data.weights for task in load(name, split="train", limit=final.train_tasks)
     ]
-    with open_sandbox(shared, [*held_out, *calibration, *training]) as runner:
+    others = {name: load(spec, split="held-out", limit=final.tasks) for name, spec in final.others.items()}
+    shared = with_lengths(shared, model, training)
+    with open_sandbox(shared, [*held_out, *calibration, *training, *chain(*others.values())]) as runner:
         grader = Grader(runner)
         collector = open_collector(shared, model, policy, grader)
 
@@ -49,16 +53,17 @@ def evaluate_model(config: StudyConfig, name: str, model: Path, *, step: int) ->
             temperature: _calibrate(collector, calibration, final.calibration_samples, temperature)
             for temperature in final.temperatures
         }
-        best = max(curves, key=lambda t: (curves[t], -abs(t - 1.0)))
+        best = max(curves, key=lambda t: (curves[t], -abs(t - usual)), default=usual)
         wanted = [
-            (HELD_OUT, held_out, final.samples, 1.0),
+            (HELD_OUT, held_out, final.samples, usual),
+            *((name, passable(tasks), final.samples, usual) for name, tasks in others.items()),
             (BEST, held_out, final.best_samples, best),
-            (TRAINING_TASKS, training, final.train_samples, 1.0),
+            (TRAINING_TASKS, training, final.train_samples, usual),
         ]
         done = {line["name"] for line in folder.read_log() if line["kind"] == "eval"}
         for kind, tasks, samples, temperature in wanted:
-            if kind in done or (kind == BEST and temperature == 1.0):
-                continue  # at temperature 1 the best is the first one
+            if kind in done or (kind == BEST and temperature == usual):
+                continue  # the best is the first one
             result = evaluate(
                 collector, tasks, samples, name=kind, step=step, drawing=Drawing(temperature), folder=folder
             )

@@ -4,7 +4,7 @@ done once its `done.json` is there; one that was cut off is taken up where it st
     warm/                         the model that all arms start from
     control/                      its warm-up, continued for as many optimizer steps as an arm takes
     arms/ARM-seedN/               a run folder of `coderl train`
-    evals/POLICY/                 final evaluations of ARM-seedN, warm and control, read like a run folder
+    evals/POLICY/                 final evaluations of ARM-seedN and each control, read like a run folder
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def plan(config: StudyConfig) -> list[list[Shard]]:
         for arm in config.arms
         if seed == config.seeds[0] or arm not in config.once
     ]
-    return [[Shard(WARM, WARM)], [Shard(WARM, "evaluate"), Shard(CONTROL, "evaluate")], arms]
+    return [[Shard(WARM, WARM)], [Shard(name, "evaluate") for name in config.controls], arms]
 
 
 def cost(config: StudyConfig, shard: Shard) -> int:
@@ -58,7 +58,8 @@ def cost(config: StudyConfig, shard: Shard) -> int:
     train, evaluation = shared.train, shared.eval
     if shard.kind == WARM:
         return (shared.warmup.steps + train.steps * shared.learner.minibatches) * shared.warmup.batch_size
-    work = final.tasks * (final.samples + final.best_samples) + final.train_tasks * final.train_samples
+    work = final.tasks * final.samples * (1 + len(final.others)) + final.train_tasks * final.train_samples
+    work += final.tasks * final.best_samples * bool(final.temperatures)
     work += final.calibration_tasks * final.calibration_samples * len(final.temperatures)
     if shard.kind == "arm":
         work += train.steps * train.prompts_per_step * train.samples_per_prompt * 2
@@ -87,16 +88,25 @@ def work(config: StudyConfig, shard: Shard, threads: int) -> float:
 
 def _warm(config: StudyConfig, shard: Shard) -> dict[str, Any]:
     from coderl.training.display import Display
+    from coderl.training.supervised import fine_tune
     from coderl.training.warm import warm_up
 
-    warm_up(config.shared(), Display(), config.folder / WARM, config.folder / CONTROL)
+    shared, display = config.shared(), Display()
+    warm, control = config.folder / WARM, config.folder / CONTROL
+    if shared.model.path is None:
+        warm_up(shared, display, warm, control)
+        return {}
+    if not warm.exists():
+        fine_tune(shared, warm, display)
+    steps = shared.train.steps * shared.learner.minibatches
+    fine_tune(shared.with_model(warm), control, display, steps=steps)
     return {}
 
 
 def _evaluate(config: StudyConfig, shard: Shard) -> dict[str, Any]:
     from coderl.study.evaluate import evaluate_model
 
-    return evaluate_model(config, shard.name, config.folder / shard.name, step=0)
+    return evaluate_model(config, shard.name, config.model(shard.name), step=0)
 
 
 def _train(config: StudyConfig, shard: Shard) -> dict[str, Any]:

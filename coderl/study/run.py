@@ -132,6 +132,7 @@ def _description(config: StudyConfig) -> dict[str, object]:
         "jobs": config.jobs,
         "arms": config.arms,
         "once": config.once,
+        "controls": config.controls,
         "final": config.final.model_dump(),
         "objectives": {arm: config.arm(arm, config.seeds[0]).objective.name for arm in config.arms},
     }

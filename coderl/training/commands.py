@@ -122,7 +122,7 @@ def run_warmup(config: RunConfig, out: Path, source: Source, samples: int) -> No
     if config.model.path is None:
         warm_up(config, Display(), out)
     else:
-        fine_tune(config, out, source, samples, Display())
+        fine_tune(config, out, Display(), source, samples)
     print(f"warm model: {out}")
 
 

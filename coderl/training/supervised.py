@@ -48,10 +48,18 @@ class Loss:
     held_out: float
 
 
-def fine_tune(config: RunConfig, out: Path, source: Source, samples: int, display: Display) -> None:
+def fine_tune(
+    config: RunConfig,
+    out: Path,
+    display: Display,
+    source: Source = "references",
+    samples: int = 0,
+    steps: int | None = None,
+) -> None:
     """Train the model `config.model.path` on solutions of `config.data.train`; `out` appears at the end or not at all.
 
-    The weights that are kept are the last ones; LOG has the held-out loss beside them.
+    The weights that are kept are the last ones; LOG has the held-out loss beside them. `samples`: of a task, where
+    `source` has some. `steps`: of the optimizer, in place of whole epochs.
 
     Raises:
         CoderlError, TaskError, SandboxError: nothing to train on, or what sampling runs into.
@@ -78,7 +86,7 @@ def fine_tune(config: RunConfig, out: Path, source: Source, samples: int, displa
     train, held_out = _split(_short(solutions, config.supervised.max_tokens, display), config.seed)
     display.note(f"{len(train)} solutions to learn, {len(held_out)} of other tasks held out")
     losses = []
-    for loss in _train(policy, config, train, held_out, display):
+    for loss in _train(policy, config, train, held_out, display, steps):
         display.loss(loss.epoch, loss.training, loss.held_out)
         losses.append(loss)
     _save(policy, losses, out)
@@ -133,13 +141,18 @@ def _split(solutions: Solutions, seed: int) -> tuple[list[TokenRow], list[TokenR
 
 
 def _train(
-    policy: Policy, config: RunConfig, rows: list[TokenRow], held_out: list[TokenRow], display: Display
+    policy: Policy,
+    config: RunConfig,
+    rows: list[TokenRow],
+    held_out: list[TokenRow],
+    display: Display,
+    steps: int | None,
 ) -> Iterator[Loss]:
-    """The loss before the first epoch and after each."""
+    """The loss before the first epoch and after each; the last may be cut."""
     options = config.supervised
     size = PASS_TOKENS[policy.device.type]
-    steps = math.ceil(len(rows) / options.batch_size)
-    total = steps * options.epochs
+    an_epoch = math.ceil(len(rows) / options.batch_size)
+    total = steps or an_epoch * options.epochs
     trainer = Trainer(
         policy.model,
         score_packed,
@@ -150,10 +163,10 @@ def _train(
     measured = packed(held_out, size)
     yield Loss(0, 0, None, trainer.loss(measured))
     with display.warming(total, "supervised") as on_step:
-        for epoch in range(options.epochs):
+        for epoch in range(math.ceil(total / an_epoch)):
             random.Random(f"{config.seed}/{epoch}").shuffle(rows)
             losses = []
-            for first in range(0, len(rows), options.batch_size):
+            for first in range(0, len(rows), options.batch_size)[: total - trainer.steps]:
                 losses.append(trainer.step(packed(rows[first : first + options.batch_size], size)))
                 on_step(trainer.steps, losses[-1])
             yield Loss(epoch + 1, trainer.steps, sum(losses) / len(losses), trainer.loss(measured))
