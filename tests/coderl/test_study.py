@@ -73,6 +73,17 @@ def test_the_shipped_study_is_valid(quick: bool) -> None:
     assert quick or (config.final.tasks >= 200 and config.final.samples >= 256 and len(config.seeds) >= 3)
 
 
+def test_a_study_of_a_named_model_evaluates_it_as_it_was_too() -> None:
+    overrides = ["seeds=[3, 4]", "base.data.train=mbpp=here.jsonl"]
+    config = load(ROOT / "configs" / "studies" / "real.toml", quick=False, overrides=overrides)
+    _, controls, arms = plan(config)
+    assert [shard.name for shard in controls] == ["warm", "control", "base"]
+    assert [shard.name for shard in arms] == ["grpo-seed3", "grpo_n-seed3", "grpo-seed4", "grpo_n-seed4"]
+    arm = config.arm("grpo_n", 3)
+    assert arm.model.path == str(config.folder / "warm") and arm.data.train == "mbpp=here.jsonl"
+    assert arm.learner.schedule == "constant" and config.arm("grpo", 3).objective.name == "grpo"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

@@ -11,7 +11,7 @@ import torch
 from typer.testing import CliRunner
 
 from coderl.cli import app
-from coderl.config.settings import ModelConfig
+from coderl.config.settings import ModelConfig, RunConfig
 from coderl.errors import ConfigError, ModelError, RunFolderError
 from coderl.learning.supervised import Trainer
 from coderl.model.packing import check_packing, packed, score_packed
@@ -20,6 +20,7 @@ from coderl.model.scoring import TokenRow, score
 from coderl.rollouts.batch import Batch, Group, Rollout
 from coderl.rollouts.solutions import passing
 from coderl.training import supervised
+from coderl.training.display import Display
 from sandbox.protocol import Status
 from tasks.extraction.answers import Answer
 from tasks.types import StdioTest, Task, Verdict
@@ -182,6 +183,19 @@ def test_references_do_without_samples_but_not_the_other_way_round(
     assert isinstance(error, ConfigError) and "no sample of the model passes" in str(error)
     assert run(qwen2, native(tmp_path), tmp_path / "out", "--from", "both") is None
     assert (tmp_path / "out" / "config.json").exists()
+
+
+def test_steps_stand_in_place_of_epochs(qwen2: Path, tmp_path: Path) -> None:
+    config = RunConfig.model_validate(
+        {
+            "model": {"path": str(qwen2)},
+            "data": {"train": str(native(tmp_path))},
+            "supervised": {"batch_size": 4},
+        }
+    )
+    supervised.fine_tune(config, tmp_path / "out", Display(), steps=5)  # three are an epoch
+    losses = [json.loads(line) for line in (tmp_path / "out" / supervised.LOG).read_text().splitlines()]
+    assert [line["step"] for line in losses] == [0, 3, 5]
 
 
 def test_no_task_is_learned_and_held_out() -> None:
