@@ -1,13 +1,14 @@
-"""`coderl model list|fetch|show`."""
+"""`coderl model list|fetch|show|export`."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
 app = typer.Typer(
-    help="Models: list those with a short name, fetch one, show what one holds.",
+    help="Models: list those with a short name, fetch one, show what one holds, get a trained one out.",
     no_args_is_help=True,
 )
 
@@ -50,3 +51,20 @@ def show(
 
     for name, value in describe(folder).items():
         typer.echo(f"{name:<15}{value}")
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="run folder (its newest checkpoint), or a checkpoint")],
+    out: Annotated[str, typer.Option(help="new folder; of the hub: OWNER/NAME")],
+    to: Annotated[
+        Literal["folder", "lora", "hub"], typer.Option(help="transformers folder, adapter alone, or hub")
+    ] = "folder",
+) -> None:
+    """Get a trained model out of its run, without what only training needs; prints the command that serves it.
+
+    GGUF is made of the folder by llama.cpp's convert_hf_to_gguf.py.
+    """
+    from coderl.runfolder.export import TARGETS, newest
+
+    typer.echo(TARGETS[to](newest(run), out))

@@ -6,6 +6,7 @@ else that grows with the model, see tensor_files.py) and `state.pt` (random stat
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,6 +42,15 @@ def save(folder: Path, step: int, model: Savable, state: dict[str, Any]) -> Path
             "Free disk space, then continue with --resume"
         ) from error
     return final
+
+
+def point(link: Path, newest: Path) -> None:
+    """Let `link`, beside the folder of checkpoints, name the newest one; nothing where the file system has no links."""
+    temporary = link.with_name(f".tmp-{link.name}")
+    with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(newest.relative_to(link.parent))
+        temporary.replace(link)
 
 
 def latest(folder: Path) -> Path | None:

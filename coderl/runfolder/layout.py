@@ -5,6 +5,7 @@ from __future__ import annotations
 SCHEMA = 1  # of a run folder
 WARM, CONTROL = "warm", "control"  # the model that training starts from; the same, its warm-up continued
 BASE = "base"  # a named model before its warm-up
+MODEL = "model"  # a link to the newest checkpoint
 POSTERIOR = "posterior"  # what is known of each training task's pass rate, a file a checkpoint
 
 STUDY_SCHEMA = 1

@@ -30,7 +30,7 @@ from coderl.learning.rows import credited
 from coderl.rollouts.batch import Batch
 from coderl.rollouts.choosing import Posterior
 from coderl.runfolder import checkpoint
-from coderl.runfolder.layout import HELD_OUT
+from coderl.runfolder.layout import HELD_OUT, MODEL
 from coderl.training import record
 from coderl.training.evaluate import Evaluation, drawing_of, entropy, evaluate
 from coderl.training.mismatch import check_mismatch
@@ -227,7 +227,8 @@ def save_checkpoint(run: Run) -> None:
     }
     if run.posterior:
         run.folder.write_posterior(run.step, run.posterior.evidence)
-    checkpoint.save(folder, run.step, run.learner, state)
+    saved = checkpoint.save(folder, run.step, run.learner, state)
+    checkpoint.point(run.folder.path / MODEL, saved)
     checkpoint.prune(folder, run.config.train.keep_checkpoints, protect=_last_healthy(run))
     run.saved_step = run.step
 
