@@ -93,7 +93,10 @@ def _policy_table(study: Study) -> str:
     """A row an arm, means over its seeds; held-out tasks where a column says nothing else."""
     k, best, training = (largest_k(study, each) for each in (HELD_OUT, BEST, TRAINING_TASKS))
     columns: dict[str, tuple[str, Measure]] = {
-        **{f"pass@{each}": (HELD_OUT, passing(each)) for each in sorted({1, 8, k, study.description["final"]["samples"]})},
+        **{
+            f"pass@{each}": (HELD_OUT, passing(each))
+            for each in sorted({1, 8, k, study.description["final"]["samples"]})
+        },
         **{f"pass@{each}, {name}": (name, passing(each)) for name in study.others for each in (1, k)},
         **({f"pass@{best}, best temperature": (BEST, passing(best))} if study.tempered else {}),
         "pass@1, training tasks": (TRAINING_TASKS, passing(1)),
