@@ -88,8 +88,8 @@ DOORS = {
         "tasks.grading"
     ),
     "coderl.cli": (
-        "coderl.errors coderl.config coderl.model coderl.training coderl.dynamics coderl.study analysis analysis.report tasks "
-        "tasks.commands tasks.datasets tasks.grading tasks.validation sandbox sandbox.errors sandbox.protocol "
+        "coderl.errors coderl.config coderl.model coderl.runfolder coderl.training coderl.dynamics coderl.study analysis analysis.report "
+        "tasks tasks.commands tasks.datasets tasks.grading tasks.validation sandbox sandbox.errors sandbox.protocol "
         "sandbox.backends sandbox.image sandbox.daemon sandbox.tools"
     ),
     "coderl.__main__": "coderl.cli",
