@@ -94,7 +94,7 @@ DOORS = {
     ),
     "coderl.__main__": "coderl.cli",
     "coderl": "",
-    "analysis": "analysis.measures analysis.page analysis.report",  # errors, intervals, pass@k; and `coderl compare`
+    "analysis": "analysis.reading analysis.measures analysis.page analysis.report",  # errors, intervals; `compare`, `watch`
     "analysis.reading": "analysis coderl.runfolder.layout",
     "analysis.mistakes": "analysis.reading",
     "analysis.measures": "analysis analysis.reading analysis.mistakes coderl.runfolder.layout",

@@ -1,4 +1,4 @@
-"""`coderl report|compare|dynamics|reproduce`: what runs left behind, the simulation, the study."""
+"""`coderl report|watch|compare|dynamics|reproduce`: what runs leave behind, the simulation, the study."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 
 def register(app: typer.Typer) -> None:
     app.command()(report)
+    app.command()(watch)
     app.command()(compare)
     app.command()(dynamics)
     app.command()(reproduce)
@@ -25,6 +26,15 @@ def report(
     from analysis import report as room
 
     typer.echo(f"report: {room.write(run, out)}")
+
+
+def watch(run: Annotated[Path, typer.Argument(help="folder of a run that goes on")]) -> None:
+    """Show a run in this terminal while it goes on: steps, evaluations, events, its last programs. Ctrl-C ends it."""
+    from rich.console import Console
+
+    from analysis import watch as room
+
+    room.watch(run, Console())
 
 
 def compare(
