@@ -35,7 +35,9 @@ class ModelConfig(Section):
         description="Jinja2, or a file of it: the user's turn, or by completion the whole text (docs/prompts.md)",
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="to compute in; auto: bfloat16 on a GPU (optimizer: float32)"
+        "auto",
+        description="to compute in; auto: bfloat16 on a GPU (optimizer: float32). On a CPU bfloat16 is for those with "
+        "AMX or AVX512-BF16: on others it is many times slower than float32",
     )
 
     @field_validator("prompt_template")
