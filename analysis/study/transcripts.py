@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 from analysis.inert import inert, one_line
+from analysis.measures.tally import TaskTally
 from analysis.mistakes.fingerprint import fingerprint
 from analysis.reading.reader import open_run
 from analysis.reading.rows import Row
-from analysis.study.data import Study, recurring
-from coderl.runfolder.layout import HELD_OUT
+from analysis.study.data import Policy, Study, recurring
+from coderl.runfolder.layout import HELD_OUT, WARM
 
 PAIR = ("grpo", "grpo_n")
 SHOWN = 2
 RULE = (
     "The rule: of the held-out tasks that the first seed's grpo and grpo_n policies both fail at least twice, the two "
     "whose recurrence (L2) differs most between them, in either direction; ties by task id. Of each policy the first "
-    "sample of its most frequent error is shown, and the first response that corrects itself, where there is one."
+    "sample of its most frequent error is shown, and the first response that corrects itself, where there is one. Last "
+    "comes the task whose pass rate rose most from the warm model to grpo: the warm model's most frequent error there, "
+    "and the first response that passes."
 )
 
 
@@ -36,17 +38,39 @@ def transcripts(study: Study) -> str:
     parts = [RULE]
     for task in chosen[:SHOWN]:
         for policy, tally in zip(policies, tallies, strict=True):
-            rows = _rows(study.folder / "evals" / policy.name, task)
             parts.append(
                 f"### {one_line(task)}: {policy.name}, recurrence {recurring(tally[task]):.2f}, "
                 f"{tally[task].passed} of {tally[task].samples} pass"
             )
-            parts += _examples(rows)
-    return "\n\n".join(parts)
+            parts += _examples(_rows(study, policy, task))
+    return "\n\n".join(parts + _gained(study, policies[0]))
 
 
-def _rows(folder: Path, task: str) -> list[Row]:
-    run = open_run(folder)
+def _gained(study: Study, policy: Policy) -> list[str]:
+    """The task whose pass rate rose most; nothing where none rose from a failure."""
+    warm = study.policies[WARM]
+    before, after = warm.evaluations[HELD_OUT], policy.evaluations[HELD_OUT]
+    gains = {
+        task: _pass_rate(after[task]) - _pass_rate(before[task]) for task in before.keys() & after.keys()
+    }
+    task = min(gains, key=lambda task: (-gains[task], task), default="")
+    if not task or gains[task] <= 0:
+        return []
+    passing = next(row for row in _rows(study, policy, task) if row.passed)
+    return [
+        f"### {one_line(task)}: from {_pass_rate(before[task]):.0%} to {_pass_rate(after[task]):.0%} of the samples",
+        *_examples(_rows(study, warm, task)),
+        f"The first of {policy.name} that passes:",
+        _block(passing.completion),
+    ]
+
+
+def _pass_rate(task: TaskTally) -> float:
+    return task.passed / task.samples if task.samples else 0.0
+
+
+def _rows(study: Study, policy: Policy, task: str) -> list[Row]:
+    run = open_run(study.folder / "evals" / policy.name)
     return [row for row in run.rows() if row.source == HELD_OUT and row.task_id == task]
 
 

@@ -84,7 +84,27 @@ def test_known_truths_are_found(folder: Path) -> None:
         (16 * 45 / 12870 - 8 / 2) / 24
     )
     assert "## Transcripts" in report and "### task/" in report
+    assert "### task/00: from 38% to 88% of the samples" in report
     assert (folder / "boundary.svg").stat().st_size < 100_000
+
+
+def test_a_named_models_study_has_its_base_and_further_data_sets(folder: Path) -> None:
+    _evaluated(folder / "evals" / "base", {"easy": 1, "hard": 0, "errors": 5, "entropy": 0.9})
+    for policy in (folder / "evals").iterdir():
+        source = policy / "evals" / "held-out-step-000000.parquet"
+        shutil.copy(source, source.with_name("other-step-000000.parquet"))
+    file = folder / "study.json"
+    description = json.loads(file.read_text()) | {"controls": ["warm", "control", "base"]}
+    description["final"] |= {"temperatures": [], "temperature": 0.6, "others": {"other": "spec"}}
+    file.write_text(json.dumps(description))
+    report = study.write(folder).read_text()
+    verdicts = {
+        row["claim"]: row["verdict"] for row in json.loads((folder / "study-report.json").read_text())
+    }
+    assert verdicts["the supervised start raises pass@1"] == "holds"
+    assert verdicts["... beyond the control"] == verdicts["... on other"] == "holds"
+    assert "pass@8, other" in report and "| base |" in report and "temperature 0.6" in report
+    assert "best temperature" not in report
 
 
 def test_an_unfinished_study_is_named(folder: Path, tmp_path: Path) -> None:
