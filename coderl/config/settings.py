@@ -217,7 +217,9 @@ class TrainConfig(Section):
     keep_checkpoints: int = Field(2, ge=1)
     control: bool = Field(False, description="also evaluate warm-up continued for as many optimizer steps")
     stop_on_collapse: bool = True
-    show_samples_every: int = Field(10, ge=0, description="steps between samples on the screen; 0: never")
+    show_samples_every: int = Field(
+        10, ge=0, description="steps between samples on the screen and the dashboards; 0: never"
+    )
 
 
 class MetricsConfig(Section):

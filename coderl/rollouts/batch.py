@@ -91,6 +91,11 @@ class Batch:
         return [r for group in self.groups for r in group.rollouts]
 
     @property
+    def telling(self) -> Group:
+        """The group to show: the first whose rewards differ, else the first."""
+        return next((group for group in self.groups if group.has_signal), self.groups[0])
+
+    @property
     def policy_version(self) -> int:
         """Of the weights that sampled it: optimizer batches done by then."""
         return self.groups[0].rollouts[0].policy_version

@@ -6,6 +6,7 @@ Both come beside the run folder's own records; nothing reads them back.
 from __future__ import annotations
 
 import hashlib
+import html
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -15,10 +16,13 @@ from torch.utils.tensorboard import SummaryWriter
 
 from coderl.config.settings import RunConfig
 from coderl.errors import ConfigError
+from coderl.rollouts.batch import Group
+
+SAMPLE_COLUMNS = ["task", "reward", "verdict", "completion"]
 
 
 class Metrics:
-    """Writes every number of a record under `PREFIX/KEY`.
+    """Writes every number of a record under `PREFIX/KEY`, and samples as text.
 
     `folder`: the run folder. `after`: the step that a resumed run continues from.
     """
@@ -35,6 +39,28 @@ class Metrics:
         self._writer.flush()
         if self._wandb is not None:
             self._wandb.log(numbers, step=step)
+
+    def samples(self, step: int, group: Group) -> None:
+        """The completions of one group, as a table."""
+        rows = [
+            [
+                r.task.id,
+                "" if r.reward is None else f"{r.reward:g}",
+                r.verdict.phase if r.verdict else "",
+                r.text,
+            ]
+            for r in group.rollouts
+        ]
+        cells = [
+            [html.escape(cell).replace("|", "&#124;").replace("\n", "<br>") for cell in row] for row in rows
+        ]
+        lines = [SAMPLE_COLUMNS, ["---"] * len(SAMPLE_COLUMNS), *cells]
+        self._writer.add_text("samples", "\n".join("|".join(line) for line in lines), step)
+        self._writer.flush()
+        if self._wandb is not None:
+            import wandb
+
+            self._wandb.log({"samples": wandb.Table(columns=SAMPLE_COLUMNS, data=rows)}, step=step)
 
     def __enter__(self) -> Metrics:
         return self

@@ -143,9 +143,10 @@ class Display:
         )
 
     def samples(self, batch: Batch) -> None:
-        """The best and the worst completion of the first group whose rewards differ."""
-        group = next((g for g in batch.groups if g.has_signal), batch.groups[0])
-        graded = sorted((r for r in group.rollouts if r.reward is not None), key=lambda r: r.reward or 0.0)
+        """The best and the worst completion of a telling group."""
+        graded = sorted(
+            (r for r in batch.telling.rollouts if r.reward is not None), key=lambda r: r.reward or 0.0
+        )
         self.programs(graded[:1] + graded[1:][-1:])
 
     def programs(self, graded: Sequence[Rollout]) -> None:

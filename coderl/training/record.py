@@ -60,6 +60,7 @@ def write(run: Run, batch: Batch, fields: dict[str, Any]) -> None:
     run.display.step(run.step, run.config.train.steps, fields)
     if run.config.train.show_samples_every and run.step % run.config.train.show_samples_every == 0:
         run.display.samples(batch)
+        run.metrics.samples(run.step, batch.telling)
 
 
 def _rewards(batch: Batch) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from coderl.errors import ConfigError
 from coderl.learning.rows import credited
@@ -19,7 +20,7 @@ from coderl.model.prompts import Prompt
 from coderl.rollouts import collect
 from coderl.rollouts.batch import Batch, Group, Rollout
 from coderl.rollouts.prompts import Data
-from coderl.runfolder.dashboards import Metrics, require_wandb
+from coderl.runfolder.dashboards import SAMPLE_COLUMNS, Metrics, require_wandb
 from coderl.sampling.types import Completion, Request
 from coderl.training import loop
 from coderl.training.display import Display, printable
@@ -206,6 +207,30 @@ def test_wandb_is_asked_for_by_configuration_and_missed_with_a_remedy(
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(ConfigError, match=r"pip install 'coderl\[wandb\]'"):
         require_wandb(config)
+
+
+def test_the_dashboards_get_completions_that_steer_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    logged: list[dict[str, Any]] = []
+    wandb = SimpleNamespace(
+        init=lambda **_: SimpleNamespace(
+            log=lambda fields, step: logged.append(fields), finish=lambda exit_code: None
+        ),
+        Table=lambda columns, data: (columns, data),
+    )
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    (tmp_path / "run.json").write_text("{}")
+    of = task("a|b")
+    text = "<script>1</script>\nx | y"
+    with Metrics(tmp_path, run_config(metrics__wandb_project="mine")) as metrics:
+        metrics.samples(4, Group(of, [rollout(of, 0, 0.5, text)]))
+    assert logged == [{"samples": (SAMPLE_COLUMNS, [["a|b", "0.5", "", text]])}]
+    accumulator = EventAccumulator(str(tmp_path / "tensorboard"))
+    accumulator.Reload()
+    (event,) = accumulator.Tensors("samples/text_summary")
+    row = event.tensor_proto.string_val[0].decode().split("\n")[-1]
+    assert row == "a&#124;b|0.5||&lt;script&gt;1&lt;/script&gt;<br>x &#124; y" and event.step == 4
 
 
 def test_wandb_gets_the_numbers_and_a_resumed_run_the_same_id(
