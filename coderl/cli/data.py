@@ -22,15 +22,11 @@ Spec = Annotated[str, typer.Argument(help="NAME, NAME=FILE, FILE.jsonl or builti
 @app.command("list")
 def list_datasets() -> None:
     """The datasets that `--tasks` and data.train know by name."""
-    from rich.console import Console
-    from rich.table import Table
-
+    from tasks.commands.output import table
     from tasks.datasets import describe
 
-    table = Table("name", "tests", "hub name", "what it is")
-    for entry in describe():
-        table.add_row(entry.name, entry.tests, entry.hub or "-", entry.summary)
-    Console().print(table)
+    rows = [[entry.name, entry.tests, entry.hub or "-", entry.summary] for entry in describe()]
+    typer.echo(table(["name", "tests", "hub name", "what it is"], rows))
 
 
 @app.command()
@@ -112,6 +108,9 @@ def audit(
         Path | None, typer.Option(help="a row a task, JSONL: for data.audit and grade --audit")
     ] = None,
     write: Annotated[Path | None, typer.Option(help="the tasks without weak tests, native JSONL")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="replace --out and --write where they are there")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="print what was found as one JSON object")] = False,
 ) -> None:
     """Do programs that solve nothing pass? Lists the tasks whose tests are too weak, and those programs."""
@@ -130,6 +129,7 @@ def audit(
         in_process="needed" if in_process == "needed" else "never",
         out=out,
         write=write,
+        overwrite=overwrite,
         as_json=json,
     )
     raise typer.Exit(code)

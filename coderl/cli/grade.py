@@ -16,9 +16,15 @@ def grade(
     tasks: Annotated[str, typer.Option(help="NAME, NAME=FILE or FILE.jsonl (see `coderl tasks list`)")],
     completions: Annotated[
         str,
-        typer.Option(help="JSONL of task_id (or prompt) and completion (or samples); or `reference`"),
+        typer.Option(
+            help="JSON lines, a JSON array or Parquet of task_id (or prompt) and completion, solution, samples or "
+            "messages; bigcode's generations; a folder of evalplus's; .gz; - for standard input; or `reference`"
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="verdict rows, JSONL")],
+    out: Annotated[
+        Path | None, typer.Option(help="verdict rows, JSONL (default: COMPLETIONS-verdicts.jsonl)")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an --out that is there")] = False,
     sandbox: Annotated[
         list[str] | None,
         typer.Option(
@@ -69,7 +75,8 @@ def grade(
     code = grade.main(
         tasks,
         completions,
-        str(out),
+        None if out is None else str(out),
+        overwrite=overwrite,
         urls=sandbox or [],
         backend=backend,
         slots=slots,

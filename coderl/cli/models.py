@@ -16,15 +16,14 @@ app = typer.Typer(
 @app.command("list")
 def list_models() -> None:
     """The models with a short name, and whether they are here; every other is named by folder or hub id."""
-    from rich.console import Console
-    from rich.table import Table
-
     from coderl.model.named import KNOWN, here
+    from tasks.commands.output import table
 
-    table = Table("name", "what it is", "hub id", "package", "here")
-    for name, known in KNOWN.items():
-        table.add_row(name, known.summary, known.hub, known.package, "yes" if here(name) else "no")
-    Console().print(table)
+    rows = [
+        [name, known.summary, known.hub, known.package, "yes" if here(name) else "no"]
+        for name, known in KNOWN.items()
+    ]
+    typer.echo(table(["name", "what it is", "hub id", "package", "here"], rows))
 
 
 @app.command()

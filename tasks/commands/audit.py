@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from tasks import native
-from tasks.commands.output import EXIT_NOT_GRADED, atomic_writer, progress_bar
+from tasks.commands.output import EXIT_NOT_GRADED, atomic_writer
 from tasks.datasets import load
 from tasks.errors import TaskError
 from tasks.grading.modes import InProcess
+from tasks.progress import shown
 from tasks.runner import open_runner
 from tasks.validation.audit import AuditReport, audit
 
@@ -32,6 +33,7 @@ def main(
     in_process: InProcess,
     out: Path | None,
     write: Path | None,
+    overwrite: bool,
     as_json: bool,
 ) -> int:
     """Audits, writes `out` (a row a task) and `write` (the tasks that are not weak), prints; returns the exit code.
@@ -42,22 +44,19 @@ def main(
     languages = {task.language for task in tasks}
     if out is not None and write is not None and out.resolve() == write.resolve():
         raise TaskError(f"--out and --write are both {out}; give each a file of its own")
-    with _writer(write, "--write") as put_sound:
+    with _writer(write, "--write", overwrite) as put_sound:
         with (
-            _writer(out, "--out") as put_rows,
+            _writer(out, "--out", overwrite) as put_rows,
             open_runner(urls=(), slots=slots, backend=backend, languages=languages) as runner,
-            progress_bar() as progress,
+            shown() as advance,
         ):
-            bar = progress.add_task("")
             report = audit(
                 tasks,
                 runner,
                 mutants=mutants,
                 seed=seed,
                 in_process=in_process,
-                progress=lambda what, done, total: progress.update(
-                    bar, description=what, completed=done, total=total
-                ),
+                progress=advance,
             )
             put_rows("".join(json.dumps(row) + "\n" for row in audit_rows(report)))
         print(json.dumps(summary(report)) if as_json else text(report, spec, out))
@@ -68,12 +67,12 @@ def main(
 
 
 @contextmanager
-def _writer(path: Path | None, option: str) -> Iterator[Callable[[str], None]]:
+def _writer(path: Path | None, option: str, overwrite: bool) -> Iterator[Callable[[str], None]]:
     """Opens it before hours of audit, so that a path that cannot be written fails at once."""
     if path is None:
         yield lambda text: None
         return
-    with atomic_writer(path, option) as write:
+    with atomic_writer(path, option, overwrite=overwrite) as write:
         yield write
 
 

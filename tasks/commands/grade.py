@@ -1,9 +1,9 @@
 """`coderl grade`: grades a file of completions, or a dataset's references, and writes verdict rows.
 
-A completion row is a JSON object with `task_id` (or the `prompt`) and `completion` (or several `samples`); other
-fields are carried through. A verdict row is one completion's, and adds the fields of `verdict_row` (they win over
-carried ones of the same name). Rows keep the order of the input. Of a completion with several code blocks the last is
-the answer; the earlier ones are graded too, for the analysis of self-correction.
+What is read: completions.py and sources.py. Fields of a row that are not read are carried through. A verdict row is one
+completion's, and adds the fields of `verdict_row` (they win over carried ones of the same name). Rows keep the order of
+the input. Of a completion with several code blocks the last is the answer; the earlier ones are graded too, for the
+analysis of self-correction.
 """
 
 from __future__ import annotations
@@ -13,34 +13,36 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from sandbox.protocol import Limits, SandboxError
 from tasks.commands.completions import Item, Unreadable, read_completions, reference_items
-from tasks.commands.output import EXIT_NOT_GRADED, atomic_writer, progress_bar
+from tasks.commands.output import EXIT_NOT_GRADED, atomic_writer, table
+from tasks.commands.sources import STANDARD_INPUT
 from tasks.datasets import load
 from tasks.grading.grader import Grader
 from tasks.grading.modes import LEFT_OUT, Gradable, InProcess, checked, left_out
 from tasks.grading.modes import summary as reasons
+from tasks.progress import Advance, shown
 from tasks.runner import open_runner
 from tasks.types import Task, Verdict
 from tasks.validation.audits import read_audits, require_known
 from tasks.validation.validate import ValidationReport, validate
 
 _TOLD = 10  # of these, with their reasons
+_SHOWN_TASKS = 200  # of the table by task
 
 
 def main(
     tasks_spec: str,
     completions: str,
-    out: str,
+    out: str | None = None,
     *,
+    overwrite: bool = False,
     urls: Sequence[str] = (),
     backend: str = "auto",
     slots: int = 2,
@@ -52,20 +54,24 @@ def main(
     audits: Sequence[str] = (),
     as_json: bool = False,
 ) -> int:
-    """Grades, writes `out` (gzipped where it ends in .gz), prints a summary; returns the exit code.
+    """Grades, writes `out` (gzipped where it ends in .gz; None: beside the completions), prints a summary; returns the
+    exit code.
 
     Raises `TaskError` for tasks or completions that cannot be read, `sandbox`'s errors where nothing can run.
     """
     tasks, audited = load(tasks_spec), read_audits(audits)
     require_known(tasks, audited, audits)
-    rows = (
-        reference_items(tasks) if completions == "reference" else read_completions(Path(completions), tasks)
-    )
-    items = [row for row in rows if isinstance(row, Item)]
+    path = Path(out) if out else default_out(completions)
+    if completions == "reference":
+        found = reference_items(tasks)
+    else:
+        found = read_completions(completions, tasks)
+        _say(str(found))
+    rows, items = found.rows, found.items
     languages = {name for task in tasks for name in task.languages}
     started = time.monotonic()
     with (
-        atomic_writer(Path(out)) as write,
+        atomic_writer(path, overwrite=overwrite) as write,
         open_runner(
             urls=urls,
             slots=slots,
@@ -75,9 +81,10 @@ def main(
             image=image,
             report=_say,
         ) as runner,
+        shown() as advance,
     ):
         grader = Grader(runner, limits=limits)
-        decided = _decide(items, grader, in_process)
+        decided = _decide(items, grader, in_process, advance)
         if completions == "reference":  # whose failures are what is asked for
             decided.left_out.clear()
         graded: dict[int, list[Verdict]] = {}
@@ -87,9 +94,9 @@ def main(
             return _line(verdict_row(item, graded[number]) | weak_tests)
 
         try:
-            _grade(grader, items, decided, graded)
+            _grade(grader, items, decided, graded, advance)
         except (KeyboardInterrupt, SandboxError):
-            _keep([line_of(number, items[number]) for number in sorted(graded)], Path(out), len(items))
+            _keep([line_of(number, items[number]) for number in sorted(graded)], path, len(items))
             raise
         numbers = count()
         for row in rows:
@@ -97,13 +104,14 @@ def main(
         verdicts = [graded[number][0] for number in range(len(items))]
         summary = summarize(verdicts)
         summary["invalid"] = len(rows) - len(items)
+        summary["tasks_without_completion"] = len(tasks) - len({item.task.id for item in items})
         summary["seconds"] = round(time.monotonic() - started, 3)
         if audits:
             solved = [item.task for item, verdict in zip(items, verdicts, strict=True) if verdict.passed]
             summary["passed_weak_tests"] = sum(audited.is_weak(task) for task in solved)
         if mutants:
-            summary["mutants"] = _mutants(tasks, grader)
-    summary["out"] = out
+            summary["mutants"] = _mutants(tasks, grader, advance)
+    summary["out"] = str(path)
     _tell([f"{v.task_id!r}: {v.detail}" for v in verdicts if v.passed is None and not _is_left_out(v)])
     _tell([row.reason for row in rows if isinstance(row, Unreadable)])
     if as_json:
@@ -111,6 +119,14 @@ def main(
     else:
         _print(summary)
     return EXIT_NOT_GRADED if summary["infra"] or summary["invalid"] else 0
+
+
+def default_out(completions: str) -> Path:
+    """`samples.jsonl.gz` is graded to `samples-verdicts.jsonl` beside it; what has no file, to one in this folder."""
+    if completions in (STANDARD_INPUT, "reference"):
+        return Path("verdicts.jsonl")
+    path = Path(completions)
+    return path.with_name(f"{path.name.removesuffix('.gz').rpartition('.')[0] or path.name}-verdicts.jsonl")
 
 
 def verdict_row(item: Item, verdicts: Sequence[Verdict]) -> dict[str, Any]:
@@ -124,10 +140,10 @@ def _unreadable_row(row: Unreadable) -> dict[str, Any]:
 
 
 def _line(row: dict[str, Any]) -> str:
-    """As JSON. What the input's row carries, and JSON cannot, is left out: nested too deeply, say."""
+    """As JSON. What the input's row carries, and JSON cannot, is left out: nested too deeply, or bytes, say."""
     try:
         return json.dumps(row) + "\n"
-    except (ValueError, RecursionError):
+    except (TypeError, ValueError, RecursionError):
         fields = {"task_id", "completion", *(field.name for field in dataclasses.fields(Verdict)), "program"}
         return json.dumps({name: value for name, value in row.items() if name in fields}) + "\n"
 
@@ -137,7 +153,7 @@ def _keep(lines: Sequence[str], out: Path, wanted: int) -> None:
     if not lines:
         return
     path = out.with_name(f"partial-{out.name}")
-    with atomic_writer(path) as write:
+    with atomic_writer(path, overwrite=True) as write:
         for line in lines:
             write(line)
     _say(f"{len(lines)} of {wanted} completions are graded; their verdicts are in {path}")
@@ -176,25 +192,36 @@ def summarize(verdicts: Sequence[Verdict]) -> dict[str, Any]:
         "trust": dict(Counter(verdict.trust for verdict in graded)),
         "backends": dict(Counter(verdict.backend for verdict in graded if verdict.backend)),
         "cpu_seconds": round(sum(verdict.cpu_seconds for verdict in graded), 3),
+        "by_task": by_task(verdicts),
     }
+
+
+def by_task(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """Counts of each task, in the order in which they first come; what could not be graded is in `phases` alone."""
+    found: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        found.setdefault(verdict.task_id, []).append(verdict)
+    return [
+        {
+            "task_id": task_id,
+            "completions": sum(verdict.passed is not None for verdict in each),
+            "passed": sum(verdict.passed is True for verdict in each),
+            "phases": dict(Counter(verdict.phase for verdict in each).most_common()),
+        }
+        for task_id, each in found.items()
+    ]
 
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def _decide(items: Sequence[Item], grader: Grader, allowed: InProcess) -> Gradable:
+def _decide(items: Sequence[Item], grader: Grader, allowed: InProcess, advance: Advance) -> Gradable:
     """Which of the items' tasks can be graded, and how."""
     tasks = list({item.task.id: item.task for item in items}.values())
-    with progress_bar() as progress:
-        bar = progress.add_task("references of tasks that need a judge")
-        decided = checked(
-            tasks,
-            grader,
-            allowed,
-            lambda done, total: progress.update(bar, completed=done, total=total),
-            failing="graded",
-        )
+    decided = checked(
+        tasks, grader, allowed, partial(advance, "references of tasks that need a judge"), failing="graded"
+    )
     if decided.left_out:
         _say(
             f"{len(decided.left_out)} tasks left out, as no program could pass them: {reasons(decided.left_out)}"
@@ -203,7 +230,11 @@ def _decide(items: Sequence[Item], grader: Grader, allowed: InProcess) -> Gradab
 
 
 def _grade(
-    grader: Grader, items: Sequence[Item], decided: Gradable, graded: dict[int, list[Verdict]]
+    grader: Grader,
+    items: Sequence[Item],
+    decided: Gradable,
+    graded: dict[int, list[Verdict]],
+    advance: Advance,
 ) -> None:
     """Puts into `graded`, by the item's number, the verdicts on its programs, as they are there."""
     programs = [item.answer.programs(item.task) for item in items]
@@ -219,25 +250,18 @@ def _grade(
         (tasks.get(items[number].task.id, items[number].task), programs[number][part], None)
         for number, part in places
     )
-    with progress_bar() as progress:
-        bar = progress.add_task("grading", total=len(places))
-        for index, verdict in grader.grade_all(work):
-            number, part = places[index]
-            parts = found.setdefault(number, {})
-            parts[part] = verdict
-            if len(parts) == len(programs[number]):
-                graded[number] = [parts[place] for place in range(len(parts))]
-                del found[number]
-            progress.advance(bar)
+    for done, (index, verdict) in enumerate(grader.grade_all(work), start=1):
+        number, part = places[index]
+        parts = found.setdefault(number, {})
+        parts[part] = verdict
+        if len(parts) == len(programs[number]):
+            graded[number] = [parts[place] for place in range(len(parts))]
+            del found[number]
+        advance("grading", done, len(places))
 
 
-def _mutants(tasks: Sequence[Task], grader: Grader) -> dict[str, Any]:
-    with progress_bar() as progress:
-        bar = progress.add_task("mutants")
-        report = validate(
-            tasks, grader, progress=lambda done, total: progress.update(bar, completed=done, total=total)
-        )
-    return _mutant_summary(report)
+def _mutants(tasks: Sequence[Task], grader: Grader, advance: Advance) -> dict[str, Any]:
+    return _mutant_summary(validate(tasks, grader, progress=partial(advance, "mutants")))
 
 
 def _mutant_summary(report: ValidationReport) -> dict[str, Any]:
@@ -253,33 +277,50 @@ def _mutant_summary(report: ValidationReport) -> dict[str, Any]:
 
 
 def _print(summary: dict[str, Any]) -> None:
-    table = Table(show_header=False, box=None)
-    rate = "-" if summary["pass_rate"] is None else f"{summary['pass_rate']:.1%}"
-    score = "-" if summary["score_mean"] is None else f"{summary['score_mean']:.3f}"
-    table.add_row("completions", f"{summary['completions']} on {summary['tasks']} tasks")
-    table.add_row("passed", f"{summary['passed']} ({rate}); tasks solved: {summary['tasks_solved']}")
-    table.add_row("mean score", score)
-    table.add_row("tests", f"{summary['tests_passed']} of {summary['tests']} passed")
-    for field in ("phases", "trust", "backends"):
-        table.add_row(field, ", ".join(f"{name} {count}" for name, count in summary[field].items()) or "-")
-    table.add_row("time", f"{summary['seconds']:.1f} s ({summary['cpu_seconds']:.1f} s of programs' CPU)")
-    if mutants := summary.get("mutants"):
-        rate = "-" if mutants["kill_rate"] is None else f"{mutants['kill_rate']:.1%}"
-        table.add_row("mutants killed", f"{mutants['killed']} of {mutants['graded']} ({rate})")
-        for s in mutants["survivors"]:
-            table.add_row("", f"survives: {s['task_id']}, line {s['line']}: {s['change']}")
-    if "passed_weak_tests" in summary:
-        table.add_row(
-            "weak tests", f"{summary['passed_weak_tests']} of those that passed are on tasks with weak tests"
-        )
-    if summary["left_out"]:
-        table.add_row("left out", f"{summary['left_out']} completions of tasks that no program could pass")
-    table.add_row("verdicts", summary["out"])
-    console = Console(highlight=False)
-    console.print(table)
+    """The table by task, then the summary, which so stays on the screen."""
+    shown = summary["by_task"][:_SHOWN_TASKS]
+    rows = [
+        [task["task_id"], f"{task['passed']}/{task['completions']}", _list(task["phases"])] for task in shown
+    ]
+    print(table(["task", "passed", "phases"], rows))
+    if (more := len(summary["by_task"]) - len(shown)) > 0:
+        print(f"and {more} more tasks; --json has all")
+    print()
+    print(
+        table(["completions", f"{summary['completions']} on {summary['tasks']} tasks"], list(_lines(summary)))
+    )
     if summary["infra"]:
-        console.print(
-            f"[red]{summary['infra']} completions could not be graded: the sandbox or their task failed, not they[/]"
+        print(
+            f"{summary['infra']} completions could not be graded: the sandbox or their task failed, not they"
         )
     if summary["invalid"]:
-        console.print(f"[red]{summary['invalid']} rows could not be graded: they make no sense[/]")
+        print(f"{summary['invalid']} rows could not be graded: they make no sense")
+
+
+def _lines(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    rate = "-" if summary["pass_rate"] is None else f"{summary['pass_rate']:.1%}"
+    yield "passed", f"{summary['passed']} ({rate}); tasks solved: {summary['tasks_solved']}"
+    yield "mean score", "-" if summary["score_mean"] is None else f"{summary['score_mean']:.3f}"
+    yield "tests", f"{summary['tests_passed']} of {summary['tests']} passed"
+    for field in ("phases", "trust", "backends"):
+        yield field, _list(summary[field])
+    yield "time", f"{summary['seconds']:.1f} s ({summary['cpu_seconds']:.1f} s of programs' CPU)"
+    if mutants := summary.get("mutants"):
+        rate = "-" if mutants["kill_rate"] is None else f"{mutants['kill_rate']:.1%}"
+        yield "mutants killed", f"{mutants['killed']} of {mutants['graded']} ({rate})"
+        for s in mutants["survivors"]:
+            yield "", f"survives: {s['task_id']}, line {s['line']}: {s['change']}"
+    if "passed_weak_tests" in summary:
+        yield (
+            "weak tests",
+            f"{summary['passed_weak_tests']} of those that passed are on tasks with weak tests",
+        )
+    if summary["left_out"]:
+        yield "left out", f"{summary['left_out']} completions of tasks that no program could pass"
+    if summary["tasks_without_completion"]:
+        yield "not answered", f"{summary['tasks_without_completion']} tasks have no completion"
+    yield "verdicts", summary["out"]
+
+
+def _list(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in counts.items()) or "-"

@@ -1,15 +1,11 @@
-"""What the commands over tasks share: the file that they write, progress, an exit code."""
+"""What the commands over tasks share: the file that they write, a table, an exit code."""
 
 from __future__ import annotations
 
 import gzip
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tasks.errors import TaskError
 from tasks.files import replacing
@@ -18,14 +14,19 @@ EXIT_NOT_GRADED = 4  # some rows: theirs is `infra` (the sandbox failed) or `inv
 
 
 @contextmanager
-def atomic_writer(path: Path, option: str = "--out") -> Iterator[Callable[[str], None]]:
+def atomic_writer(
+    path: Path, option: str = "--out", *, overwrite: bool = False
+) -> Iterator[Callable[[str], None]]:
     """Writes text to `path`, which the user gave as `option`, and which appears when it is complete; follows links.
-    Raises `TaskError` where it cannot be written. Then, and when the caller fails, nothing is left of it."""
+    Raises `TaskError` where it cannot be written, or is there and not to be overwritten. Then, and when the caller
+    fails, nothing is left of it."""
     if path.is_dir():
         raise TaskError(f"{option} {path}: is a folder; name a file in it")
     path = path.resolve() if path.is_symlink() else path
     if path.exists() and not path.is_file():
         raise TaskError(f"{option} {path}: is a device or a pipe, which cannot be replaced; name a file")
+    if path.exists() and not overwrite:
+        raise TaskError(f"{option} {path}: is there already; name another file, or add --overwrite")
     opener = gzip.open if path.suffix == ".gz" else open
 
     @contextmanager
@@ -56,13 +57,11 @@ def atomic_writer(path: Path, option: str = "--out") -> Iterator[Callable[[str],
             opened.close()
 
 
-def progress_bar() -> Progress:
-    """On standard error, so that standard output stays for results."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(file=sys.stderr),
-        transient=True,
+def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Lines of aligned columns, as wide as what they hold: a name that is cut cannot be looked up."""
+    lines = [[str(cell) for cell in row] for row in [heads, *rows]]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.extraction.extract import extract, program_of
+from tasks.extraction.extract import extract, is_whole, program_of
 from tasks.types import Task, Verdict
 
 
@@ -25,6 +25,16 @@ class Answer:
     def of(completion: str, task: Task) -> Answer:
         found = extract(completion, task)
         return Answer(found.program if found.found else None, found.blocks if len(found.blocks) > 1 else ())
+
+    @staticmethod
+    def whole(program: str, task: Task) -> Answer:
+        """Of a whole program, graded as it is; behind the task's context, unless the prompt holds that."""
+        return Answer(program if task.style == "complete" else program_of(program, task))
+
+    @staticmethod
+    def either(text: str, task: Task) -> Answer:
+        """Of a whole program, told by its beginning or its Python; or of a completion."""
+        return Answer.whole(text, task) if is_whole(text, task) else Answer.of(text, task)
 
     def programs(self, task: Task) -> list[str | None]:
         """All that is to be graded: the program, then the earlier blocks as whole programs."""

@@ -77,6 +77,15 @@ def program_of(block: str, task: Task) -> str:
     return f"{future}{task.context.rstrip()}\n\n{_FUTURE.sub('', block)}"
 
 
+def is_whole(text: str, task: Task) -> bool:
+    """Whether `text` is a program by itself: it begins with the head to complete, or is Python that defines the entry
+    point."""
+    head = task.prompt.strip()
+    if task.style == "complete" and head and text.lstrip().startswith(head):
+        return True
+    return is_python(text) and (not task.entry_point or _defines(text, task.entry_point))
+
+
 def _tagged(text: str, task: Task) -> list[Block]:
     """The last program that tags enclose."""
     for inner, closed in _inside_tags(text, task.language):

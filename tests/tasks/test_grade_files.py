@@ -186,11 +186,10 @@ def test_a_prompt_names_its_task_even_where_it_was_edited(tmp_path: Path) -> Non
     file = write(
         tmp_path / "c.jsonl", *({"prompt": prompt, "samples": ["    return 1"]} for prompt in prompts)
     )
-    items = read_completions(file, tasks)
-    assert [item.task.id for item in items if isinstance(item, Item)] == ["b", "a", "c"]
-    (unknown,) = read_completions(
-        write(tmp_path / "d.jsonl", {"prompt": "def h(x):\n", "samples": []}), tasks
-    )
+    items = read_completions(str(file), tasks).items
+    assert [item.task.id for item in items] == ["b", "a", "c"]
+    other = write(tmp_path / "d.jsonl", {"prompt": "def h(x):\n", "samples": []})
+    (unknown,) = read_completions(str(other), tasks).rows
     assert isinstance(unknown, Unreadable)
     assert "line 1, field prompt: it is no task's here; add" in unknown.reason
 
@@ -234,7 +233,7 @@ def test_a_failure_leaves_an_earlier_file_alone(
     out = tmp_path / "verdicts.jsonl"
     out.write_text("earlier")
     with pytest.raises(PoolClosedError):
-        grade.main(tasks_file, "reference", str(out))
+        grade.main(tasks_file, "reference", str(out), overwrite=True)
     assert out.read_text() == "earlier"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tasks.jsonl", "verdicts.jsonl"]
 
@@ -272,7 +271,7 @@ def test_of_ten_thousand_rows_each_one_that_cannot_be_graded_says_why(
         202: ("[" * 100_000, "invalid", "not JSON"),
         203: ("[1]", "invalid", "a list, not an object"),
         300: ({"task_id": "t/1"}, "invalid", "field completion: is missing"),
-        301: ({**good, "completion": ["x"]}, "invalid", "field completion: is a list"),
+        301: ({**good, "completion": [7]}, "invalid", "field completion[0]: is a int"),
         302: ({**good, "completion": None}, "invalid", "field completion: is a NoneType"),
     }
     rows = [bad[n][0] if n in bad else good for n in range(9_998)]
@@ -321,7 +320,7 @@ def test_a_full_disk_is_one_error_and_leaves_nothing(tasks_file: str, tmp_path: 
         "from tasks.errors import TaskError\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "try:\n"
-        f"    with atomic_writer(Path({str(tmp_path / name)!r})) as write:\n"
+        f"    with atomic_writer(Path({str(tmp_path / name)!r}), overwrite=True) as write:\n"
         "        write(random.randbytes(20_000).hex())\n"
         "except TaskError as error:\n"
         "    print(error)\n"
@@ -396,13 +395,17 @@ def test_through_a_link_the_file_that_it_names_is_written(
         ({"completion": "x"}, r"line 2, field task_id: is missing"),
         ({"task_id": None, "completion": "x"}, r"line 2, field task_id: is a NoneType"),
         ({"task_id": "t/1"}, r"line 2, field completion: is missing"),
-        ({"task_id": "t/1", "completion": ["x"]}, r"line 2, field completion: is a list"),
+        ({"task_id": "t/1", "completion": 7}, r"line 2, field completion: is a int"),
+        ({"task_id": "t/1", "solution": None}, r"line 2, field completion: is missing"),
+        (
+            {"task_id": "t/1", "messages": [{"role": "user", "content": "x"}]},
+            r"line 2, field messages: has no message of the assistant's",
+        ),
         (
             {"task_id": "t/1", "samples": ["x", 1]},
             r"line 2, field samples\[1\]: is a int; give the model's text",
         ),
         ({"task_id": "t/1", "samples": []}, r"line 2, field samples: is empty"),
-        ({"task_id": "t/1", "samples": "x"}, r"line 2, field samples: is a str; give a list of"),
         (
             {"task_id": "t/11", "completion": "x"},
             r"line 2, field task_id: no task 't/11' here; ids look like 't/1'",
@@ -411,7 +414,7 @@ def test_through_a_link_the_file_that_it_names_is_written(
 )
 def test_a_malformed_row_says_where(tmp_path: Path, row: object, message: str) -> None:
     file = write(tmp_path / "completions.jsonl", {"task_id": "t/1", "completion": "x"}, row)
-    good, *bad = read_completions(file, BY_ID)
+    good, *bad = read_completions(str(file), BY_ID).rows
     assert isinstance(good, Item)
     (unreadable,) = [each for each in bad if isinstance(each, Unreadable)]
     assert re.search(message, unreadable.reason)
@@ -421,7 +424,7 @@ def test_a_malformed_row_says_where(tmp_path: Path, row: object, message: str) -
 def test_an_empty_file_is_an_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "empty.jsonl").write_bytes(content)
     with pytest.raises(TaskError, match="holds no completions"):
-        read_completions(tmp_path / "empty.jsonl", BY_ID)
+        read_completions(str(tmp_path / "empty.jsonl"), BY_ID)
 
 
 @pytest.mark.parametrize(
@@ -435,15 +438,15 @@ def test_an_empty_file_is_an_error(tmp_path: Path, content: bytes) -> None:
 def test_an_unreadable_file_is_an_error(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(TaskError, match="cannot be read"):
-        read_completions(tmp_path / name, BY_ID)
+        read_completions(str(tmp_path / name), BY_ID)
     with pytest.raises(TaskError, match="No such file"):
-        read_completions(tmp_path / "missing.jsonl", BY_ID)
+        read_completions(str(tmp_path / "missing.jsonl"), BY_ID)
 
 
 def test_task_ids_may_be_numbers(tmp_path: Path) -> None:
     file = write(tmp_path / "completions.jsonl", {"task_id": 7, "completion": "x = 1"})
-    (item,) = read_completions(file, [Task(id="7", prompt="", tests=())])
-    assert isinstance(item, Item) and item.task.id == "7" and item.row["task_id"] == "7"
+    (item,) = read_completions(str(file), [Task(id="7", prompt="", tests=())]).items
+    assert item.task.id == "7" and item.row["task_id"] == "7"
 
 
 def test_tasks_without_references_are_an_error() -> None:
@@ -498,5 +501,5 @@ def test_a_task_whose_test_cannot_run_apart_is_left_out_and_a_wrong_reference_de
     assert (summary["left_out"], summary["infra"]) == (passed.count(None), 0)
     assert ("as no program could pass them: 1 (such as" in said.err) is (passed[1] is None)
     # Asked for the references' own verdicts, it gives them.
-    assert grade.main(str(tasks), "reference", str(out), in_process=in_process) == 0
+    assert grade.main(str(tasks), "reference", str(out), in_process=in_process, overwrite=True) == 0
     assert [row["passed"] for row in read(out)] == [True, in_process == "needed", False]
