@@ -44,9 +44,9 @@ def mean_pass_at_k(counts: Counts, ks: Iterable[int]) -> dict[int, float]:
     return {k: sum(pass_at_k(n, c, k) for n, c in counts) / len(counts) for k in usable}
 
 
-def pass_at_k_intervals(counts: Counts) -> dict[int, Estimate]:
-    """As `mean_pass_at_k` at `stable_ks`, with 95% bootstrap intervals over tasks."""
-    chosen = _usable(counts, stable_ks([n for n, _ in counts]))
+def pass_at_k_intervals(counts: Counts, ks: Iterable[int] | None = None) -> dict[int, Estimate]:
+    """As `mean_pass_at_k`, with 95% bootstrap intervals over tasks; by default at `stable_ks`."""
+    chosen = _usable(counts, stable_ks([n for n, _ in counts]) if ks is None else ks)
     return {k: bootstrap_mean([pass_at_k(n, c, k) for n, c in counts]) for k in chosen}
 
 

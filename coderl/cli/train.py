@@ -138,17 +138,45 @@ def warmup(
 
 def evaluate(
     model: Annotated[str, typer.Option(help=MODEL)],
-    tasks: Annotated[str, typer.Option(help="NAME, NAME=FILE, FILE.jsonl or builtin:LEVEL")],
+    tasks: Annotated[
+        list[str],
+        typer.Option(help="NAME, NAME=FILE, FILE.jsonl or builtin:LEVEL; given again: further data sets"),
+    ],
     overrides: Overrides = None,
     config: Config = None,
-    samples: Annotated[int, typer.Option(min=1, help="completions a task")] = 16,
+    preset: Annotated[
+        Literal["evalplus", "bigcode", "livecodebench"] | None,
+        typer.Option(help="ask and decode as this harness does; overrides win (docs/evaluation.md)"),
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(min=1, help="completions a task (default: the preset's, else 16; at temperature 0: 1)"),
+    ] = None,
+    k: Annotated[
+        list[int] | None, typer.Option(min=1, help="print pass@k; repeatable (default: powers of two)")
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="use only the first tasks")] = None,
-    out: Annotated[Path | None, typer.Option(help="folder for the evaluation's Parquet file")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="folder for completions, as Parquet and as evalplus's JSONL, and the figures"),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="replace an evaluation that --out holds")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
-    """Sample n completions a task, grade them, print pass@k."""
+    """Sample n completions a task, grade them, print pass@k with 95% intervals."""
     from coderl.config.load import load
-    from coderl.training import commands
+    from coderl.training.benchmark import Asked, run_evaluation
 
-    named = load(config, [*(overrides or []), f'model.path="{model}"'])
-    commands.run_evaluation(named, tasks, samples=samples, limit=limit, out=out, as_json=json)
+    asked = Asked(
+        data_sets=tasks,
+        preset=preset,
+        samples=samples,
+        ks=sorted(set(k or [])),
+        limit=limit,
+        out=out,
+        overwrite=overwrite,
+        as_json=json,
+    )
+    run_evaluation(lambda below: load(config, [*below, *(overrides or []), f'model.path="{model}"']), asked)

@@ -34,11 +34,21 @@ class ModelConfig(Section):
         None,
         description="Jinja2, or a file of it: the user's turn, or by completion the whole text (docs/prompts.md)",
     )
+    answer_opening: str | None = Field(
+        None,
+        description="by chat: how the answer is begun for the model, in its own turn; prefilled has its own",
+    )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
         description="to compute in; auto: bfloat16 on a GPU (optimizer: float32). On a CPU bfloat16 is for those with "
         "AMX or AVX512-BF16: on others it is many times slower than float32",
     )
+
+    @model_validator(mode="after")
+    def _check_opening(self) -> ModelConfig:
+        if self.answer_opening is not None and self.prompt_style not in ("auto", "chat"):
+            raise ValueError(f"answer_opening is for prompt_style chat, and it is {self.prompt_style}")
+        return self
 
     @field_validator("prompt_template")
     @classmethod

@@ -14,16 +14,13 @@ from typing import Any
 
 from jinja2 import TemplateError
 
+from coderl.config.presets import INSTRUCTION
 from coderl.config.settings import ModelConfig
 from coderl.config.template import FIELDS, render
 from coderl.errors import ModelError
 from tasks.types import Task
 
-# evalplus 0.3.1, evalplus/provider/utility.py and codegen.py
-INSTRUCTION = (
-    "Please provide a self-contained Python script that solves the following problem "
-    "in a markdown code block:"
-)
+_GOES_ON = "-[[the model goes on here]]-"  # in no text
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,42 +33,47 @@ class Prompt:
 
 
 def prompt_of(task: Task, tokenizer: Any, config: ModelConfig) -> Prompt:
-    """What a model with this tokenizer is sent for `task`.
+    """What a model with this tokenizer is sent for `task`. By completion it begins as the tokenizer begins texts.
 
     Raises:
         ModelError: the model cannot be asked as `config` says.
     """
-    style = _style(tokenizer, config)
+    style = style_of(tokenizer, config)
     if style == "completion":
-        if config.system_prompt:
-            raise ModelError(
-                "model.system_prompt has no effect: the model is asked by completion, without turns"
-            )
+        for key in ("system_prompt", "answer_opening"):
+            if getattr(config, key):
+                raise ModelError(
+                    f"model.{key} has no effect: the model is asked by completion, without turns"
+                )
         text, opening = _asked(task, config) or task.prompt, ""
     else:
-        opening = _opening(task) if style == "prefilled" else ""
-        text = _chat(task, tokenizer, config) + opening
-    return Prompt(text, list(tokenizer.encode(text, add_special_tokens=False)), opening)
+        opening = _opening(task) if style == "prefilled" else config.answer_opening or ""
+        text = _chat(task, tokenizer, config, opening)
+    tokens = tokenizer.encode(text, add_special_tokens=style == "completion")
+    return Prompt(text, list(tokens), opening)
 
 
 def solution_of(program: str, task: Task, tokenizer: Any, config: ModelConfig) -> str | None:
     """How the model would write `program`, a whole one, after `prompt_of`; None: it does not go on from that."""
-    style = _style(tokenizer, config)
+    style = style_of(tokenizer, config)
     if style == "chat":
-        return f"```{task.language}\n{program.strip()}\n```"
+        answer = f"```{task.language}\n{program.strip()}\n```"
+        opened = (config.answer_opening or "").endswith(f"```{task.language}\n")
+        return answer.partition("\n")[2] if opened else answer
     fence = style == "prefilled"
     begun = _opening(task) if fence else task.prompt if task.style == "complete" else ""
     whole = f"```{task.language}\n{program.rstrip()}\n```" if fence else program
     return whole.removeprefix(begun) if whole.startswith(begun) else None
 
 
-def _style(tokenizer: Any, config: ModelConfig) -> str:
+def style_of(tokenizer: Any, config: ModelConfig) -> str:
+    """`chat`, `prefilled` or `completion`."""
     if config.prompt_style != "auto":
         return config.prompt_style
     return "chat" if tokenizer.chat_template else "completion"
 
 
-def _chat(task: Task, tokenizer: Any, config: ModelConfig) -> str:
+def _chat(task: Task, tokenizer: Any, config: ModelConfig, opening: str) -> str:
     if not tokenizer.chat_template:
         raise ModelError(
             f"model.prompt_style={config.prompt_style} needs a chat template, and this model's tokenizer has none: "
@@ -79,10 +81,14 @@ def _chat(task: Task, tokenizer: Any, config: ModelConfig) -> str:
         )
     system = [{"role": "system", "content": config.system_prompt}] if config.system_prompt else []
     messages = [*system, {"role": "user", "content": _asked(task, config) or _request(task)}]
+    begun = [{"role": "assistant", "content": opening + _GOES_ON}] if opening else []
     try:
-        return str(tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+        text = tokenizer.apply_chat_template(
+            messages + begun, add_generation_prompt=not begun, tokenize=False
+        )
     except TemplateError as error:  # as of templates that know no system turn
         raise ModelError(f"the model's chat template refuses the prompt: {error}") from error
+    return str(text).partition(_GOES_ON)[0]  # what closes the turn is the model's to say
 
 
 def _asked(task: Task, config: ModelConfig) -> str:

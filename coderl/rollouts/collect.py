@@ -79,11 +79,12 @@ class Collector:
                 requests.append(Request(len(requests), prompt.tokens, seed))
         pending: list[tuple[Rollout, list[Future[Verdict]]]] = []
         gradings = Gradings(self.grader, hold_back)
+        drawing = drawing or Drawing.training(self.config.sampler)
         started = time.monotonic()
         for completion in self.sampler.sample(requests, drawing):
             index, sample = divmod(completion.key, samples)
             group = groups[index]
-            rollout = self._rollout(group.task, prompts[index], completion, sample)
+            rollout = self._rollout(group.task, prompts[index], completion, sample, drawing.stop)
             group.rollouts.append(rollout)
             pending.append((rollout, gradings.submit(rollout)))
             if on_progress:
@@ -96,8 +97,10 @@ class Collector:
             group.rollouts.sort(key=lambda r: r.sample)
         return Batch(step, groups, sampled - started, time.monotonic() - sampled)
 
-    def _rollout(self, task: Task, prompt: Prompt, completion: Completion, sample: int) -> Rollout:
-        text = prompt.opening + before(self.config.sampler.stop, self.policy.text(completion.tokens))
+    def _rollout(
+        self, task: Task, prompt: Prompt, completion: Completion, sample: int, stop: Sequence[str]
+    ) -> Rollout:
+        text = prompt.opening + before(stop, self.policy.text(completion.tokens))
         return Rollout(
             task=task,
             sample=sample,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from coderl.config.settings import RunConfig
+from coderl.errors import ConfigError
 from coderl.model.policy import load_config, load_tokenizer
 from tasks.types import Task
 
@@ -20,6 +21,7 @@ def with_lengths(config: RunConfig, folder: Path, tasks: Iterable[Task]) -> RunC
 
     Raises:
         ModelError: the folder is damaged.
+        ConfigError: `sampler.max_tokens` leaves no room for prompts.
     """
     sampler = config.sampler
     if sampler.max_tokens and sampler.max_prompt_tokens:
@@ -32,6 +34,10 @@ def with_lengths(config: RunConfig, folder: Path, tasks: Iterable[Task]) -> RunC
     usual = references[int(USUAL * (len(references) - 1))] if references else LONGEST
     fitting = min(max(WORDS * usual, SHORTEST), LONGEST, context // 2)
     max_tokens = sampler.max_tokens or fitting
+    if max_tokens >= context and not sampler.max_prompt_tokens:
+        raise ConfigError(
+            f"sampler.max_tokens {max_tokens} leaves no room for a prompt: the model reads {context} tokens; lower it"
+        )
     prompt = sampler.max_prompt_tokens or max(1, min(context - max_tokens, LONGEST_PROMPT))
     lengths = {"max_tokens": max_tokens, "max_prompt_tokens": prompt}
     return config.model_copy(update={"sampler": sampler.model_copy(update=lengths)})

@@ -154,6 +154,7 @@ class BranchingSampler(EngineSampler):
             parameters = SamplingParams(
                 temperature=0,  # there is one token only that it can take
                 max_tokens=self.config.max_tokens - len(branch.tokens),
+                detokenize=False,
                 extra_args={"branch": name},
                 **self._usual(),
             )

@@ -67,7 +67,7 @@ class EngineSampler:
         """
         try:
             with _failing_as_sampler_error():
-                self._begin(requests, drawing or Drawing(self.config.temperature))
+                self._begin(requests, drawing or Drawing.training(self.config))
             while self._llm.llm_engine.has_unfinished_requests():
                 with _failing_as_sampler_error():
                     finished = self._step()
@@ -85,11 +85,12 @@ class EngineSampler:
         self._requested = [str(request.key) for request in requests]
         for request in requests:
             parameters = SamplingParams(
-                **asdict(drawing),
+                **asdict(drawing) | {"stop": list(drawing.stop)},
                 max_tokens=self.config.max_tokens,
                 seed=request.seed,
                 logprobs=0,
                 flat_logprobs=True,  # no object for each of them
+                detokenize=bool(drawing.stop),
                 **self._usual(),
             )
             prompt = TokensPrompt(prompt_token_ids=request.prompt_tokens)
@@ -101,8 +102,6 @@ class EngineSampler:
 
         return {
             "stop_token_ids": self._stop,
-            "stop": self.config.stop,
-            "detokenize": bool(self.config.stop),
             "output_kind": RequestOutputKind.FINAL_ONLY,
         }
 

@@ -71,7 +71,7 @@ class ServerSampler:
         """
         done: queue.SimpleQueue[Completion | None] = queue.SimpleQueue()
         work = _Work(requests, len(self.config.urls))
-        chosen = drawing or Drawing(self.config.temperature)
+        chosen = drawing or Drawing.training(self.config)
         loop = asyncio.new_event_loop()
         task = loop.create_task(self._ask_all(work, chosen, done))
         task.add_done_callback(lambda _: done.put(None))
@@ -124,7 +124,6 @@ class ServerSampler:
                 "logprobs": 0,
                 "return_token_ids": True,
                 "stop_token_ids": self._stop,
-                "stop": self.config.stop,
             },
         )
         if response.status_code != 200:

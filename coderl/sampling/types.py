@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
+from coderl.config.settings import SamplerConfig
 from coderl.sampling.publish import Weights
 
 
@@ -25,19 +26,27 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """From which part of the distribution a token is drawn. `temperature` 0: the likeliest; `top_k` 0: of all."""
+    """From which part of the distribution a token is drawn, and which strings end a completion. `temperature` 0: the
+    likeliest; `top_k` 0: of all."""
 
     temperature: float
     top_p: float = 1.0
     top_k: int = 0
     min_p: float = 0.0
+    stop: tuple[str, ...] = ()
+
+    @classmethod
+    def training(cls, config: SamplerConfig) -> Drawing:
+        return cls(config.temperature, stop=tuple(config.stop))
 
     @property
     def whole(self) -> bool:
         return self == Drawing(self.temperature) and self.temperature > 0
 
     def __str__(self) -> str:
-        return ", ".join(f"{name} {value:g}" for name, value in asdict(self).items())
+        numbers = asdict(self)
+        stop = "".join(f", until {text!r}" for text in numbers.pop("stop"))
+        return ", ".join(f"{name} {value:g}" for name, value in numbers.items()) + stop
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from coderl.config.settings import RunConfig
 from coderl.model.policy import load_policy
 from coderl.rollouts.collect import Collector
 from coderl.rollouts.lengths import with_lengths
@@ -65,10 +67,20 @@ def evaluate_model(config: StudyConfig, name: str, model: Path, *, step: int) ->
             if kind in done or (kind == BEST and temperature == usual):
                 continue  # the best is the first one
             result = evaluate(
-                collector, tasks, samples, name=kind, step=step, drawing=Drawing(temperature), folder=folder
+                collector,
+                tasks,
+                samples,
+                name=kind,
+                step=step,
+                drawing=_at(temperature, shared),
+                folder=folder,
             )
             display.evaluation(result)
     return {"best_temperature": best, "calibration": {str(t): value for t, value in curves.items()}}
+
+
+def _at(temperature: float, config: RunConfig) -> Drawing:
+    return replace(Drawing.training(config.sampler), temperature=temperature)
 
 
 def _held_out(config: StudyConfig) -> tuple[list[Task], list[Task]]:
@@ -83,7 +95,11 @@ def _held_out(config: StudyConfig) -> tuple[list[Task], list[Task]]:
 def _calibrate(collector: Collector, tasks: list[Task], samples: int, temperature: float) -> float:
     """pass@k at the largest k that is stable, half of the samples: what sharpening could hide."""
     batch = collector.collect(
-        tasks, samples, step=0, stream=f"calibration/{temperature}", drawing=Drawing(temperature)
+        tasks,
+        samples,
+        step=0,
+        stream=f"calibration/{temperature}",
+        drawing=_at(temperature, collector.config),
     )
     result: Evaluation = summarise(batch, "calibration", samples)
     k = 1 << ((samples // 2).bit_length() - 1)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import textwrap
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -17,25 +15,15 @@ from coderl.config.effects import without_effect
 from coderl.config.settings import RunConfig
 from coderl.errors import ConfigError, RunFolderError, TrainingError
 from coderl.learning import ranks
-from coderl.model.named import model_folder
-from coderl.model.policy import load_policy
-from coderl.rollouts.lengths import with_lengths
-from coderl.rollouts.opening import open_collector, open_sandbox
 from coderl.runfolder.files import make_folder
 from coderl.runfolder.layout import CONTROL, HELD_OUT
 from coderl.runfolder.write import RunFolder
-from coderl.sampling.opening import require_sampler
 from coderl.training.display import Display
 from coderl.training.dryrun import dry_run
-from coderl.training.evaluate import Evaluation, drawing_of, evaluate
 from coderl.training.loop import train
 from coderl.training.opening import open_run
 from coderl.training.supervised import Source, fine_tune
 from coderl.training.warm import warm_up
-from tasks.datasets import load as load_tasks
-from tasks.grading.grader import Grader
-from tasks.grading.modes import checked, summary
-from tasks.validation.audits import read_audits, require_known, without_weak
 
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -124,58 +112,3 @@ def run_warmup(config: RunConfig, out: Path, source: Source, samples: int) -> No
     else:
         fine_tune(config, out, Display(), source, samples)
     print(f"warm model: {out}")
-
-
-def run_evaluation(
-    config: RunConfig,
-    tasks: str,
-    *,
-    samples: int,
-    limit: int | None,
-    out: Path | None,
-    as_json: bool,
-) -> Evaluation:
-    """Evaluate the model that `config` names on tasks."""
-    display = Display(quiet=as_json)
-    require_sampler(config.sampler)
-    folder = model_folder(config.model.path or "")
-    policy = load_policy(folder, config.model)
-    loaded = load_tasks(tasks, split="held-out", limit=limit)
-    audits = read_audits(config.data.audit)
-    require_known(loaded, audits, config.data.audit)
-    chosen = without_weak(loaded, audits)
-    if weak := [task.id for task in loaded if audits.is_weak(task)]:
-        display.weak(weak)
-    config = with_lengths(config, folder, chosen)
-    limits = config.sampler
-    fitting = [t for t in chosen if len(policy.prompt(t).tokens) <= limits.max_prompt_tokens]
-    drawing = drawing_of(config.eval, policy)
-    display.evaluated_at(drawing)
-    display.lengths(limits, too_long := len(chosen) - len(fitting))
-    if not fitting:
-        raise ConfigError("no task is left: raise sampler.max_prompt_tokens, or see data.audit")
-    if out is not None:
-        make_folder(out / "evals", "--out")
-    with open_sandbox(config, fitting) as runner:
-        grader = Grader(runner)
-        collector = open_collector(config, folder, policy, grader)
-        passable = checked(fitting, grader, config.grading.in_process, display.checking)
-        if passable.left_out:
-            display.left_out(passable.left_out)
-        if not passable.tasks:
-            raise ConfigError(f"no task is left: {summary(passable.left_out)}")
-        result = evaluate(
-            collector,
-            passable.tasks,
-            samples,
-            name="eval",
-            step=0,
-            drawing=drawing,
-            folder=RunFolder(out) if out else None,
-            on_progress=display.evaluating,
-        )
-    display.evaluation(result)
-    if as_json:
-        lengths = {"max_tokens": limits.max_tokens, "max_prompt_tokens": limits.max_prompt_tokens}
-        print(json.dumps(result.record() | asdict(drawing) | lengths | {"prompts_too_long": too_long}))
-    return result

@@ -7,14 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+
+from tasks.progress import Progress
 
 if TYPE_CHECKING:
     from coderl.config.settings import RunConfig, SamplerConfig
@@ -42,11 +36,7 @@ class Display:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.console = Console(stderr=True, quiet=quiet, highlight=False)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        self._progress = Progress(
-            *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=self.console, transient=True
-        )
-        self._bar = self._progress.add_task("", visible=False)
+        self._progress = Progress(self.console)
 
     def start(self, config: RunConfig, data: Data, drawing: Drawing, backend: str) -> None:
         objective, learner = config.objective, config.learner
@@ -95,23 +85,13 @@ class Display:
         self.console.print(f"[yellow]{text}[/]")
 
     def sampling(self, done: int, total: int) -> None:
-        self._advance("sampling", done, total)
+        self._progress("sampling", done, total)
 
     def evaluating(self, done: int, total: int) -> None:
-        self._advance("evaluating", done, total)
+        self._progress("evaluating", done, total)
 
     def checking(self, done: int, total: int) -> None:
-        self._advance("references of tasks that need a judge", done, total)
-
-    def _advance(self, what: str, done: int, total: int) -> None:
-        if not self.console.is_terminal:
-            return
-        if done == total:
-            self._progress.update(self._bar, visible=False)
-            self._progress.stop()
-            return
-        self._progress.start()
-        self._progress.update(self._bar, description=what, completed=done, total=total, visible=True)
+        self._progress("references of tasks that need a judge", done, total)
 
     @contextlib.contextmanager
     def warming(self, steps: int, what: str = "warm-up") -> Iterator[Callable[[int, float], None]]:
@@ -121,7 +101,8 @@ class Display:
         def on_step(step: int, loss: float) -> None:
             first.append(step)
             done = step - first[0] + 1
-            self._advance(what, done, steps)
+            if self.console.is_terminal:
+                self._progress(what, done, steps)
             if done == steps or (not self.console.is_terminal and done % max(1, steps // 10) == 0):
                 self.console.print(f"{what} {done:>5}/{steps}  loss {loss:.3f}")
 
@@ -166,8 +147,11 @@ class Display:
             f"[bold]{result.name}[/] step {result.step}: {result.tasks} tasks x {result.samples}  {curve}  "
             f"entropy {result.entropy:.3f}  compiles {result.compile_rate:.0%}"
         )
-        if result.truncated_rate > MANY_CUT:
+        self.cut(result.truncated_rate)
+
+    def cut(self, rate: float) -> None:
+        if rate > MANY_CUT:
             self.note(
-                f"{result.truncated_rate:.0%} of the completions were cut by sampler.max_tokens: raise it, unless "
+                f"{rate:.0%} of the completions were cut by sampler.max_tokens: raise it, unless "
                 "the model would not come to an end anyway"
             )

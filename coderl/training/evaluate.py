@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from analysis.passk import mean_pass_at_k
-from coderl.config.settings import EvalConfig
+from coderl.config.settings import RunConfig
 from coderl.model.policy import Policy
 from coderl.rollouts.batch import Batch, Group
 from coderl.rollouts.collect import Collector
@@ -69,22 +69,25 @@ def evaluate(
     return result
 
 
-def drawing_of(config: EvalConfig, policy: Policy) -> Drawing:
-    """What `[eval]` says, where it says nothing the model's generation_config.json, else the whole distribution."""
+def drawing_of(config: RunConfig, policy: Policy) -> Drawing:
+    """What `[eval]` says, where it says nothing the model's generation_config.json, else the whole distribution; up to
+    `sampler.stop`."""
     own = policy.model.generation_config
-    whole = Drawing(1.0)
-    found = {}
-    for name, neutral in asdict(whole).items():
-        given = (getattr(config, name), getattr(own, name, None), neutral)
+    found = asdict(Drawing(1.0)) | {"stop": tuple(config.sampler.stop)}
+    for name in ("temperature", "top_p", "top_k", "min_p"):
+        given = (getattr(config.eval, name), getattr(own, name, None), found[name])
         found[name] = next(value for value in given if value is not None)
     return Drawing(**found)
 
 
+def counts_of(batch: Batch) -> list[tuple[int, int]]:
+    """Of each task that could be graded: how many completions were, and how many passed."""
+    found = [_graded(group) for group in batch.groups]
+    return [(len(graded), sum(graded)) for graded in found if graded]
+
+
 def summarise(batch: Batch, name: str, samples: int) -> Evaluation:
-    counts = []
-    for group in batch.groups:
-        if graded := _graded(group):
-            counts.append((len(graded), sum(graded)))
+    counts = counts_of(batch)
     smallest = min((n for n, _ in counts), default=0)
     ks = [k for k in (2**i for i in range(12)) if k <= smallest]
     rollouts = batch.rollouts

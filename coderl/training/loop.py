@@ -180,7 +180,7 @@ def evaluate_held_out(run: Run, samples: int, name: str = HELD_OUT) -> Evaluatio
         samples,
         name=name,
         step=run.step,
-        drawing=drawing_of(run.config.eval, run.policy),
+        drawing=drawing_of(run.config, run.policy),
         folder=run.folder,
         on_progress=run.display.evaluating,
     )

@@ -67,7 +67,7 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
             )
             grader = Grader(runner)
             data = _checked(data, grader, config, folder, display)
-            display.start(config, data, drawing_of(config.eval, policy), runner.backend)
+            display.start(config, data, drawing_of(config, policy), runner.backend)
             collector = open_collector(config, start, policy, grader, display.note)
             learner = make_learner(policy, config, start=start, warm=warm)
             schedule = ObjectiveSchedule(config.objective, config.stages)

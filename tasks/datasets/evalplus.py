@@ -65,16 +65,17 @@ def mbppplus(row: Row) -> Task:
 
 
 def _mbppplus_hub(row: Row) -> Task:
-    code = newlines(row.text("code"))
+    code, question = newlines(row.text("code")), row.text("prompt")
     tests = row.texts("test_list")
     source = "\n".join([*row.texts("test_imports"), row.text("test")])
     return Task(
         id=row.identity("task_id"),
-        prompt="\n".join([row.text("prompt"), "Your code should pass these tests:", *tests]) + "\n",
+        prompt="\n".join([question, "Your code should pass these tests:", *tests]) + "\n",
         tests=(JudgeTest(kind="script", source=source),),
         entry_point=called_function(source, code),
         reference=code,
         source=row.dataset,
+        metadata={"question": question, "first_test": tests[0]} if tests else {},
     )
 
 

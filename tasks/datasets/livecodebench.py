@@ -39,7 +39,11 @@ def livecodebench(row: Row) -> Task | Skip:
         source=row.dataset,
         level=row.optional_text("difficulty"),
         cpu_seconds=LIVECODEBENCH.cpu_seconds,
-        metadata={name: row.optional_text(name) for name in ("question_title", "platform", "contest_date")},
+        metadata={
+            "question": row.text("question_content"),
+            "starter_code": starter,
+            **{name: row.optional_text(name) for name in ("question_title", "platform", "contest_date")},
+        },
     )
 
 

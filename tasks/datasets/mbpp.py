@@ -33,6 +33,7 @@ def mbpp(row: Row) -> Task:
         entry_point=called_function(source, code),
         reference=code,
         source=row.dataset,
+        metadata={"question": question, "first_test": tests[0]},
     )
 
 

@@ -13,11 +13,12 @@ from typer.testing import CliRunner
 
 from coderl.cli import app
 from coderl.config.load import load
+from coderl.config.presets import INSTRUCTION
 from coderl.config.settings import ModelConfig, RunConfig, WarmupConfig
 from coderl.errors import ConfigError, ModelError
 from coderl.model.named import here
 from coderl.model.policy import load_tokenizer
-from coderl.model.prompts import INSTRUCTION, prompt_of
+from coderl.model.prompts import prompt_of
 from coderl.model.toy import build_policy
 from coderl.rollouts.collect import Collector
 from coderl.sampling.types import Completion

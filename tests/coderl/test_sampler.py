@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from coderl.config.settings import EvalConfig, ModelConfig, SamplerConfig
+from coderl.config.settings import EvalConfig, ModelConfig, RunConfig, SamplerConfig
 from coderl.errors import ModelError, SamplerError
 from coderl.model.policy import Policy, load_policy
 from coderl.model.scoring import TokenRow, score
@@ -137,10 +137,11 @@ def test_a_stop_string_ends_a_completion(
 
 
 def test_evaluation_draws_as_told_else_as_the_model_says(policy: Policy) -> None:
-    assert drawing_of(EvalConfig(), policy) == Drawing(1.0)
+    assert drawing_of(RunConfig(), policy) == Drawing(1.0)
     policy.model.generation_config.update(temperature=0.7, top_k=20)
-    assert drawing_of(EvalConfig(), policy) == Drawing(0.7, top_k=20)
-    assert drawing_of(EvalConfig(temperature=0, top_k=0), policy) == Drawing(0)
+    assert drawing_of(RunConfig(), policy) == Drawing(0.7, top_k=20)
+    told = RunConfig(eval=EvalConfig(temperature=0, top_k=0), sampler=SamplerConfig(stop=["x"]))
+    assert drawing_of(told, policy) == Drawing(0, stop=("x",))
 
 
 def test_more_prompts_than_vllm_takes_in_at_once_are_sampled(sampler: Sampler, policy: Policy) -> None:

@@ -15,6 +15,7 @@ from coderl.config.settings import RunConfig
 from coderl.dynamics import Options, run, sweep
 from coderl.errors import CoderlError, ConfigError, RunFolderError, TrainingError
 from coderl.training import commands
+from coderl.training.benchmark import Asked, run_evaluation
 from tests.coderl.batches import run_config
 from tests.coderl.tiny import save_tiny_qwen2
 
@@ -63,8 +64,9 @@ def test_outputs_that_cannot_be_written_are_said_before_the_work(
     taken.write_text("")
     works = {
         "coderl.training.warm.Trainer": lambda: commands.run_warmup(run_config(), taken, "references", 1),
-        "coderl.training.commands.open_sandbox": lambda: commands.run_evaluation(
-            run_config().with_model(model), "builtin:tiny", samples=1, limit=1, out=taken, as_json=True
+        "coderl.training.benchmark.open_sandbox": lambda: run_evaluation(
+            lambda below: run_config().with_model(model),
+            Asked(data_sets=["builtin:tiny"], samples=1, limit=1, out=taken),
         ),
         "coderl.dynamics.simulate": lambda: run(Options(steps=1), taken),
         "coderl.dynamics.sweep.simulate": lambda: sweep.run({"steps": 1}, ["kl"], taken),

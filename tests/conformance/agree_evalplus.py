@@ -1,8 +1,10 @@
 """Do our HumanEval+ verdicts agree with evalplus's own, on the outputs of a real model?
 
     python -m tests.conformance.agree_evalplus --work FOLDER [--samples 20] [--backend NAME] [--slots N]
+    python -m tests.conformance.agree_evalplus --work FOLDER --evaluation OUT     OUT: of coderl eval --preset evalplus
 
-Takes the first samples of each task from CodeT's CodeGen-16B completions (`$CODERL_DATA/codet_samples`) and grades each
+With --evaluation it takes what a model wrote in `coderl eval --preset evalplus --tasks humanevalplus=FILE --out OUT`, all of the data
+set, and holds the whole way against evalplus's: our extraction and grading, its sanitizer and grading. Else it takes the first samples of each task from CodeT's CodeGen-16B completions (`$CODERL_DATA/codet_samples`) and grades each
 twice: by our grader, after our extraction, and by `evalplus.eval.untrusted_check`, as prompt + completion. evalplus runs programs in its own process, so
 it is given a virtual environment of its own (FOLDER/venv, made by pip) and a bubblewrap jail without network that sees only
 that environment, the data and FOLDER/out. What was done is kept in FOLDER and not done again.
@@ -21,6 +23,7 @@ import subprocess
 import sys
 import time
 import venv
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,6 +62,24 @@ def programs(tasks: list[Task], samples: int) -> Iterator[dict[str, Any]]:
                     "program": task.prompt + completion,
                     "extracted": extract(completion, task).program,
                 }
+
+
+def evaluated(tasks: list[Task], folder: Path) -> Iterator[dict[str, Any]]:
+    """What a model wrote, as `coderl eval` kept it, and as evalplus's codegen would have."""
+    report = json.loads((folder / "evaluation.json").read_text())
+    (line,) = report["evaluations"]
+    by_id, samples = {task.id: task for task in tasks}, Counter[str]()
+    for row in map(json.loads, (folder / f"samples/{line['name']}.jsonl").read_text().splitlines()):
+        task = by_id[row["task_id"]]
+        head = f"{task.prompt.strip()}\n" if line["asked"]["style"] == "completion" else ""
+        written = row["completion"].removeprefix(line["asked"]["answer_opening"] or "")
+        yield {
+            "task_id": task.id,
+            "sample": samples[task.id],
+            "raw": head + written,
+            "extracted": row["solution"],
+        }
+        samples[task.id] += 1
 
 
 def evalplus_verdicts(work: Path, name: str, rows: list[dict[str, Any]], seconds: int) -> list[bool]:
@@ -104,7 +125,9 @@ def _environment(folder: Path) -> Path:
         venv.create(folder, with_pip=True)
         pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-qq"]
         subprocess.run([*pip, "--no-deps", f"evalplus=={EVALPLUS}"], check=True)
-        subprocess.run([*pip, "numpy", "psutil"], check=True)  # what evalplus.eval imports
+        packages = ["numpy", "psutil"]  # what evalplus.eval imports, and evalplus.sanitize
+        packages += ["appdirs", "tempdir", "tqdm", "tree_sitter", "tree_sitter_python", "wget"]
+        subprocess.run([*pip, *packages], check=True)
         (folder / "installed").touch()
     return folder.resolve()
 
@@ -139,12 +162,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--samples", type=int, default=20)
+    parser.add_argument("--evaluation", type=Path)
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--slots", type=int, default=2)
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     tasks = load(f"humanevalplus={DATA / SETS['humanevalplus'].file}")
-    rows = list(programs(tasks, options.samples))
+    given = evaluated(tasks, options.evaluation) if options.evaluation else programs(tasks, options.samples)
+    rows = list(given)
     theirs = evalplus_verdicts(options.work, "evalplus", rows, seconds=1)
     ours = our_verdicts(options.work, tasks, rows, options.backend, options.slots)
     differing = [
@@ -156,7 +181,12 @@ def main() -> int:
         if differing
         else []
     )
-    counts = {"programs": len(rows), "both pass": 0, "both fail": 0, "explained": 0, "different": 0}
+    counts = {
+        "programs": len(rows),
+        "evalplus pass": sum(theirs),
+        "ours pass": sum(bool(our["passed"]) for our in ours),
+    }
+    counts |= {"both pass": 0, "both fail": 0, "explained": 0, "different": 0}
     for number, our in enumerate(ours):
         if number not in differing:
             counts["both pass" if our["passed"] else "both fail"] += 1

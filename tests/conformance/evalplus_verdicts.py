@@ -1,6 +1,7 @@
 """Runs inside evalplus's own environment, inside a jail (see agree_evalplus.py): evalplus's verdicts on programs.
 
-stdin: nothing. argv: the HumanEval+ release file, a JSONL of {"task_id", "sample", "program"}, the output JSONL.
+stdin: nothing. argv: the HumanEval+ release file, a JSONL of {"task_id", "sample", "program"}, the output JSONL. A row with
+"raw", what evalplus's codegen would have kept of a completion, is sanitized to its program.
 """
 
 import gzip
@@ -12,12 +13,21 @@ from evalplus.eval import untrusted_check
 from evalplus.gen.util import trusted_exec
 
 
+def sanitized(raw, entry_point):
+    from evalplus.sanitize import sanitize  # needs more packages than verdicts do
+
+    return sanitize(raw.replace("\t", "    "), entrypoint=entry_point)
+
+
 def main(tasks_file, programs_file, out_file, workers, min_time_limit):
     opener = gzip.open if tasks_file.endswith(".gz") else open
     with opener(tasks_file, "rt") as stream:
         tasks = {task["task_id"]: task for task in map(json.loads, stream)}
     with open(programs_file) as stream:
         programs = [json.loads(line) for line in stream]
+    for program in programs:
+        if "raw" in program:
+            program["program"] = sanitized(program["raw"], tasks[program["task_id"]]["entry_point"])
     truth = {}
     for identity in dict.fromkeys(program["task_id"] for program in programs):
         task = tasks[identity]
