@@ -166,12 +166,13 @@ def _items(row: dict[str, Any] | TaskError, named: _Names, where: str) -> Iterat
     field = next((name for name in _FIELDS if row.get(name) is not None), "completion")
     value = row.get(field)
     several = isinstance(value, list) and not _is_chat(value)
-    if value == []:
+    values: list[object] = value if isinstance(value, list) and several else [value]
+    if not values:
         yield Unreadable(
             row, f"{where}, field {field}: is empty; give the model's texts, or leave the row out"
         )
     carried = {key: value for key, value in row.items() if key != field}
-    for number, one in enumerate(value if several else [value]):
+    for number, one in enumerate(values):
         text = _said(one, "assistant")
         if isinstance(text, str):
             asked = {**carried, "task_id": task.id, "completion": text}

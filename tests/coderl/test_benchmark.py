@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from coderl.cli import app
+from coderl.config import load as configuration
 from coderl.config.settings import RunConfig
 from coderl.errors import ConfigError
 from coderl.model.policy import Policy
@@ -25,7 +26,7 @@ from tasks.grading.grader import Grader
 from tests.coderl.tiny import save_tiny_qwen2
 
 HEAD = 'def add(a, b):\n    """Add."""\n'
-ROWS = {
+ROWS: dict[str, list[dict[str, Any]]] = {
     "humaneval.jsonl": [
         {
             "task_id": f"HumanEval/{n}",
@@ -174,14 +175,13 @@ def test_what_does_not_fit_is_said_before_anything_is_sampled(
     data_sets = sets[:1] if options.get("preset") == "evalplus" else ["builtin:easy"]
     asked = Asked(**{"data_sets": data_sets, "limit": 1, **options})
     with pytest.raises(ConfigError, match=problem):
-        run_evaluation(lambda below: load_config(below, model), asked)
+        run_evaluation(
+            lambda below: configuration.load(
+                None, [*below, "sampler.max_prompt_tokens=1000", f'model.path="{model}"']
+            ),
+            asked,
+        )
     assert not made
-
-
-def load_config(below: Sequence[str], model: Path) -> RunConfig:
-    from coderl.config.load import load as load_config
-
-    return load_config(None, [*below, f'model.path="{model}"'])
 
 
 def test_prompts_that_are_too_long_are_named(
