@@ -173,7 +173,9 @@ def _from_log(line: Mapping[str, Any]) -> dict[int, Estimate]:
 
 
 def _settings(source: Source) -> dict[str, str]:
-    """The configuration as dotted keys, without what does not matter; empty where there is none."""
+    """The configuration as dotted keys, without what does not matter; empty where nothing was trained by one."""
+    if not source.run.steps:
+        return {}
     try:
         config = tomllib.loads(source.run.config)
     except tomllib.TOMLDecodeError:

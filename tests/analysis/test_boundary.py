@@ -79,9 +79,16 @@ def test_runs_that_differ_in_the_seed_alone_are_one_arm(tmp_path: Path, run_make
     assert "At equal pass@1" in html and "against KL from the warm model" in html
 
 
-def test_runs_without_a_configuration_stand_alone(tmp_path: Path, run_maker: RunMaker) -> None:
+@pytest.mark.parametrize("what", ["no configuration", "evaluated only"])
+def test_runs_that_no_configuration_trained_stand_alone(
+    what: str, tmp_path: Path, run_maker: RunMaker
+) -> None:
     folders = [run_maker(tmp_path / name) for name in "ab"]
     for folder in folders:
-        (folder / "config.toml").unlink()
+        if what == "no configuration":
+            (folder / "config.toml").unlink()
+        else:
+            log = (folder / "steps.jsonl").read_text().splitlines(keepends=True)
+            (folder / "steps.jsonl").write_text("".join(line for line in log if '"eval"' in line))
     columns = [column for folder in folders if (column := last_column(load(folder)))]
     assert [arm.label for arm in arms(columns)] == ["a", "b"]
