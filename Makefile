@@ -18,7 +18,7 @@ setup: ## make .venv and see that programs can be isolated here
 demo: setup ## train a small model from nothing, then write its report (3 to 5 minutes on 2 cores)
 	$(BIN)/coderl train --config configs/demo.toml
 
-smol: setup ## train a real model, SmolLM2-135M, and compare objectives (about two hours on 2 cores)
+smol: setup ## train a real model, SmolLM2-135M, and compare objectives (hours on 2 cores)
 	@sh scripts/smol.sh
 
 test: setup ## run the tests
