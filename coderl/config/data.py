@@ -38,18 +38,20 @@ class DataConfig(Section):
     @field_validator("train", mode="before")
     @classmethod
     def _check_train(cls, train: object) -> object:
-        if isinstance(train, str):
-            return train
-        if not isinstance(train, dict) or not train:
-            raise ValueError(
-                'one training set is its name, several are {NAME = WEIGHT, "NAME=FILE" = WEIGHT}'
-            )
-        for name, weight in train.items():
-            if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
-                raise ValueError(f"the weight of {name} is to be a number above 0")
-        return train
+        return train if isinstance(train, str) else weights(train, "training set", above=0)
 
     @property
     def weights(self) -> dict[str, float]:
         """Of each training set, by its name."""
         return {self.train: 1.0} if isinstance(self.train, str) else self.train
+
+
+def weights(given: object, what: str, *, above: float) -> dict[str, float]:
+    """`given`, where it is a table of finite weights by name. Raises `ValueError`."""
+    if not isinstance(given, dict) or not given:
+        raise ValueError(f'one {what} is its name, several are {{NAME = WEIGHT, "OTHER" = WEIGHT}}')
+    for name, weight in given.items():
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not above < weight < math.inf:
+            than = f" above {above:g}" if above > -math.inf else ""
+            raise ValueError(f"the weight of {name} is to be a finite number{than}")
+    return given

@@ -71,7 +71,7 @@ DEPENDENT = (
     ),
     Dependent(
         "objective.scale_by_std",
-        lambda config, gpu: any(form.baseline != "verdict" for form in config.forms),
+        lambda config, gpu: any(form.advantages or form.is_relative for form in config.forms),
         "the objective's advantages are verdicts",
     ),
     Dependent(

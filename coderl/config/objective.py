@@ -1,49 +1,24 @@
 """Which objective is trained, and the options that the papers leave open.
 
-Each objective is a row of `FORMS`; a new one is a row more. An option that is not given takes the objective's own
-default from there; a validated `ObjectiveConfig` therefore holds no open option. Formulas: learning/objectives.py.
+Each objective is a row of `FORMS`, or a user's own `Form` (docs/own.md). An option that is not given takes the
+objective's own default from there; a validated `ObjectiveConfig` therefore holds no open option. Formulas:
+learning/objectives.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from coderl.config.section import Section
+from tasks.own import load_own
 
-Name = Literal[
-    "grpo",
-    "gspo",
-    "gspo_token",
-    "grpo_n",
-    "gspo_n",
-    "dr_grpo",
-    "dapo",
-    "cispo",
-    "psr",
-    "nsr",
-    "w_reinforce",
-    "rloo",
-]
 Aggregation = Literal["sequence_mean", "token_mean", "constant"]
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What an objective is made of, besides the options that a user may set. Formulas: learning/objectives.py."""
-
-    defaults: Mapping[str, Any]  # its own values of the options that the papers leave open
-    baseline: Literal["group", "others", "verdict"] = "group"  # mean of its group, of the others; none
-    negative_only: bool = False  # min(A, 0)
-    ratio: Literal["token", "sequence", "sequence_token"] = "token"
-    surrogate: Literal["clipped", "weighted"] = "clipped"
-    # Without a baseline the verdict decides: A of a passing completion (none: `positive_weight`), of a failing one.
-    passing: float | None = 0.0
-    failing: float = 0.0
-
 
 _GRPO: dict[str, Any] = {
     "eps_low": 0.2,
@@ -53,13 +28,40 @@ _GRPO: dict[str, Any] = {
     "denominator": "sampled",
     "all_wrong": "zero",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What an objective is made of, besides the options that a user may set. Formulas: learning/objectives.py.
+
+    A user's own may bring `advantages(config, rewards, passed)`, one finite number for each completion of a group, and
+    a `surrogate(config, ratio_BT, advantage_B1, logp_BT)`, the loss of each token, (B, T) or as the ratio: B
+    completions, T tokens. Options that are not among its `defaults` have GRPO's.
+    """
+
+    defaults: Mapping[str, Any] = field(default_factory=lambda: _GRPO)  # of options that papers leave open
+    baseline: Literal["group", "others", "verdict"] = "group"  # mean of its group, of the others; none
+    negative_only: bool = False  # min(A, 0)
+    ratio: Literal["token", "sequence", "sequence_token"] = "token"
+    surrogate: Literal["clipped", "weighted"] | Callable[[ObjectiveConfig, Any, Any, Any], Any] = "clipped"
+    # Without a baseline the verdict decides: A of a passing completion (none: `positive_weight`), of a failing one.
+    passing: float | None = 0.0
+    failing: float = 0.0
+    advantages: Callable[[ObjectiveConfig, list[float], list[bool]], Sequence[float]] | None = None
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether advantages are rewards less a baseline of their group."""
+        return self.advantages is None and self.baseline != "verdict"
+
+
 _GSPO = _GRPO | {"eps_low": 3e-4, "eps_high": 4e-4}  # arXiv 2507.18071, section 5.1
 _NO_STD = _GRPO | {"aggregation": "constant", "scale_by_std": False}
 _DAPO = _GRPO | {"eps_high": 0.28, "aggregation": "token_mean"}
 _CISPO = _GRPO | {"eps_low": 1.0, "eps_high": 4.0, "aggregation": "token_mean"}  # weight in [0, 5]
 _NSR = _NO_STD | {"aggregation": "token_mean", "denominator": "kept", "all_wrong": "penalise"}
 
-DEFAULT_OBJECTIVE: Name = "grpo_n"
+DEFAULT_OBJECTIVE = "grpo_n"
 FORMS: dict[str, Form] = {
     "grpo": Form(_GRPO),
     "grpo_n": Form(_GRPO, negative_only=True),
@@ -76,6 +78,29 @@ FORMS: dict[str, Form] = {
 }
 
 
+@cache
+def form_of(name: str) -> Form:
+    """The row of `FORMS`, or a user's own `Form` as `module:NAME`. Raises `ValueError` where there is none."""
+    if ":" in name:
+        own = load_own(name)
+        if not isinstance(own, Form):
+            raise ValueError(f"it is a {type(own).__name__}, not a coderl.config.objective.Form: docs/own.md")
+        return replace(own, defaults=_GRPO | dict(own.defaults))
+    if name not in FORMS:
+        near = difflib.get_close_matches(name, FORMS, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise ValueError(f"{hint}use one of {', '.join(FORMS)}, or 'module:NAME' of your own (docs/own.md)")
+    return FORMS[name]
+
+
+def _known(name: str) -> str:
+    form_of(name)
+    return name
+
+
+Name = Annotated[str, AfterValidator(_known)]
+
+
 def _own(description: str, **limits: Any) -> Any:
     """A field whose default is the objective's own."""
     return Field(default=None, description=f"{description}; none: the objective's own", **limits)
@@ -84,7 +109,9 @@ def _own(description: str, **limits: Any) -> Any:
 class ObjectiveConfig(Section):
     """What the learner optimises."""
 
-    name: Name = DEFAULT_OBJECTIVE
+    name: Name = Field(
+        default=DEFAULT_OBJECTIVE, description=f"{', '.join(FORMS)}, or module:NAME of your own (docs/own.md)"
+    )
     eps_low: float = _own("a falling ratio is clipped below 1 - eps_low", gt=0, le=1)
     eps_high: float = _own("a rising ratio is clipped above 1 + eps_high", gt=0)
     dual_clip: float | None = Field(
@@ -138,9 +165,10 @@ class ObjectiveConfig(Section):
     def _take_own_defaults(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        # An unknown name fails its own validation.
-        form = FORMS.get(str(data.get("name", DEFAULT_OBJECTIVE)))
-        own = dict(form.defaults) if form else {}
+        try:
+            own = dict(form_of(str(data.get("name", DEFAULT_OBJECTIVE))).defaults)
+        except ValueError:  # the name fails its own validation, which says why
+            return data
         return own | {key: value for key, value in data.items() if value is not None or key not in own}
 
     @model_validator(mode="after")
@@ -151,7 +179,7 @@ class ObjectiveConfig(Section):
 
     @property
     def form(self) -> Form:
-        return FORMS[self.name]
+        return form_of(self.name)
 
     def renamed(self, name: Name) -> ObjectiveConfig:
         """Another objective with these options; it has its own default of each that is left at this one's.
@@ -159,7 +187,7 @@ class ObjectiveConfig(Section):
         Raises:
             ValueError: an option that was chosen for this objective does not fit the other.
         """
-        own, other = self.form.defaults, FORMS[name].defaults
+        own, other = self.form.defaults, form_of(name).defaults
         chosen = {key: getattr(self, key) for key in own if getattr(self, key) != own[key]}
         for key, value in chosen.items():
             if own[key] != other[key]:
@@ -208,6 +236,13 @@ class StagesConfig(Section):
         return {stage: start.renamed(name) for stage, name in names.items() if name is not None}
 
 
+def _is_negative_only(name: object) -> bool:
+    try:
+        return form_of(str(name)).negative_only
+    except ValueError:  # none, or unknown: its own validation says so
+        return False
+
+
 def steadied(objective: Any, stages: Any, *, lag: bool) -> Any:
     """The table [objective] with what training adds to the papers' objectives unless told otherwise."""
     if not isinstance(objective, dict):
@@ -216,8 +251,6 @@ def steadied(objective: Any, stages: Any, *, lag: bool) -> Any:
     names = [objective.get("name", DEFAULT_OBJECTIVE)]
     if isinstance(stages, dict):
         names += [stages.get("exploitation"), stages.get("exploration")]
-    if any(
-        form.negative_only for name, form in FORMS.items() if name in names
-    ):  # evidence: docs/stability.md
+    if any(map(_is_negative_only, names)):  # evidence: docs/stability.md
         added |= {"kl_coef": 0.1, "kl_kind": "full"}
     return added | objective

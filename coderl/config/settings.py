@@ -5,6 +5,7 @@ The resolved configuration is saved in the run folder and loads back to the same
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ import tomli_w
 from pydantic import Field, field_validator, model_validator
 
 from coderl.config import defaults
-from coderl.config.data import DataConfig
+from coderl.config.data import DataConfig, weights
 from coderl.config.learner import LearnerConfig, LoraConfig
 from coderl.config.objective import Form, ObjectiveConfig, StagesConfig, steadied
 from coderl.config.section import Section
@@ -147,13 +148,22 @@ class SamplerConfig(Section):
 
 
 class RewardConfig(Section):
-    kind: str = Field("fraction", description="all_passed, fraction, or module:function")
+    kind: str | dict[str, float] = Field(
+        "fraction",
+        description="all_passed, fraction, module:function of your own (docs/own.md), or the sum of several: "
+        '{fraction = 1, "module:function" = -0.1}',
+    )
     truncated: Literal["grade", "zero", "mask"] = Field(
         "grade", description="completions cut by max_tokens: graded as they are, worth 0, or left out"
     )
     overlong_buffer: int = Field(
         0, ge=0, description="DAPO's soft overlong punishment over the last tokens before max_tokens; 0: off"
     )
+
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _check_kind(cls, kind: object) -> object:
+        return kind if isinstance(kind, str) else weights(kind, "reward", above=-math.inf)
 
 
 class GradingConfig(Section):
@@ -237,6 +247,10 @@ class MetricsConfig(Section):
 
     wandb_project: str | None = Field(
         None, description="project of Weights & Biases, `coderl[wandb]`; none: off"
+    )
+    own: list[str] = Field(
+        [],
+        description="functions as of reward.kind, module:function: the mean of each is recorded (docs/own.md)",
     )
 
 

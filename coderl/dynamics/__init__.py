@@ -31,7 +31,7 @@ def run(options: Options, out: Path, *, group_sizes: Sequence[int] = (2, 4, 8, 1
     steps = list(simulate(options))
     truth = true_stages(steps)
     judged = judge(steps)
-    enumerable = len(options.rewards) == 3 and options.objective.form.baseline != "verdict"
+    enumerable = len(options.rewards) == 3 and options.objective.form.is_relative
     rows = convergence(options, group_sizes) if enumerable else []
     lines: list[dict[str, object]] = [{"kind": "options", **options.model_dump(exclude_none=True)}]
     for step, true, said in zip(steps, truth, judged, strict=True):

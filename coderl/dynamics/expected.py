@@ -33,8 +33,8 @@ def theorem_1(p_V: Vector, advantage_V: Vector) -> Vector:
 
 def limit_advantages(options: Options, p_V: Vector) -> Vector:
     """Each action's advantage in an infinite group, for the objectives with a group baseline."""
-    if options.objective.form.baseline == "verdict":
-        raise ValueError(f"{options.objective.name} has no group baseline: its advantages are fixed already")
+    if not options.objective.form.is_relative:
+        raise ValueError(f"{options.objective.name} has no group baseline: its advantages are not relative")
     reward_V = np.array(options.rewards)
     advantage_V = reward_V - p_V @ reward_V
     if options.objective.scale_by_std:

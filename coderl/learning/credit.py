@@ -6,15 +6,19 @@ The objectives and their papers are listed in `objectives.py`. Deviations from t
   say which one it takes. Groups whose rewards are all equal get exactly 0.
 - psr, nsr and w_reinforce go by the verdict, not by a shaped reward.
 - rloo's sum over tokens is divided by max_tokens ("constant"), a factor that Adam removes.
+- "penalise" never rewards: with rewards above 1 the advantage is 0.
 - dapo's dynamic sampling (refilling all-equal groups) is in the training loop (`loop.collect`).
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 
 from coderl.config.objective import ObjectiveConfig
+from coderl.errors import ConfigError
+from tasks.own import blamed
 
 STD_FLOOR = 1e-4
 
@@ -25,14 +29,16 @@ def advantages(
     """The advantages of one group, in order.
 
     A reward of None (a fault of ours) leaves the group before its statistics, and its advantage is
-    None. Where fewer than two rewards are left, group-relative advantages are 0.
+    None. Where fewer than two rewards are left, group-relative advantages are 0. Raises `ConfigError` where a user's
+    own objective fails.
 
     Args:
-        rewards: in [0, 1], or lower where a reward is shaped.
+        rewards: usually in [0, 1]; any finite numbers where they are a user's own, or shaped.
         passed: whether the program passed, which a shaped reward does not tell.
     """
     graded = [(r, p) for r, p in zip(rewards, passed, strict=True) if r is not None]
-    compute = _by_verdict if config.form.baseline == "verdict" else _relative
+    form = config.form
+    compute = _own if form.advantages else _relative if form.is_relative else _by_verdict
     values = iter(compute(config, [r for r, _ in graded], [p for _, p in graded]))
     return [None if r is None else next(values) for r in rewards]
 
@@ -43,7 +49,7 @@ def _relative(config: ObjectiveConfig, rewards: Sequence[float], passed: Sequenc
         return [0.0] * len(rewards)
     if min(rewards) == max(rewards):
         penalised = config.all_wrong == "penalise" and not any(passed)
-        return [rewards[0] - 1 if penalised else 0.0] * len(rewards)
+        return [min(rewards[0] - 1, 0.0) if penalised else 0.0] * len(rewards)
     mean = statistics.fmean(rewards)
     values = [r - mean for r in rewards]
     if config.form.baseline == "others":  # r_i - mean of the others = G/(G-1) (r_i - mean r)
@@ -62,6 +68,21 @@ def _by_verdict(config: ObjectiveConfig, rewards: Sequence[float], passed: Seque
     unpunished = config.all_wrong == "zero" and not any(passed)
     negative = 0.0 if unpunished else config.form.failing
     return [positive if p else negative for p in passed]
+
+
+def _own(config: ObjectiveConfig, rewards: Sequence[float], passed: Sequence[bool]) -> list[float]:
+    """What the user's `Form.advantages` says. Raises `ConfigError`."""
+    assert config.form.advantages is not None
+    try:
+        values = [float(a) for a in config.form.advantages(config, list(rewards), list(passed))]
+    except Exception as error:  # the user's function: any fault in it is its own
+        raise ConfigError(f"objective.name = {config.name}: advantages failed: {blamed(error)}") from error
+    if len(values) != len(rewards) or not all(map(math.isfinite, values)):
+        raise ConfigError(
+            f"objective.name = {config.name}: advantages of {len(rewards)} rewards are to be as many finite numbers, "
+            f"not {values}"
+        )
+    return [min(a, 0.0) for a in values] if config.form.negative_only else values
 
 
 def needs_row(config: ObjectiveConfig, advantage: float | None) -> bool:

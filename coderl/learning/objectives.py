@@ -31,6 +31,9 @@ import torch
 from torch import Tensor
 
 from coderl.config.objective import ObjectiveConfig
+from coderl.errors import ConfigError
+from coderl.learning import credit
+from tasks.own import blamed
 
 MAX_LOG_RATIO = 20.0
 
@@ -161,7 +164,11 @@ def _surrogate(config: ObjectiveConfig, ratio: Tensor, advantage_B1: Tensor, log
     clipped:    l = -min(rho A, clip(rho, 1 - eps_low, 1 + eps_high) A)
     dual clip:  l = min(l, c |A|) where A < 0                                   arXiv 1912.09729
     weighted:   l = -sg[clip(rho, 1 - eps_low, 1 + eps_high)] A log pi
+    own:        a user's, of rho, A and log pi
     """
+    if callable(config.form.surrogate):
+        own: Tensor = config.form.surrogate(config, ratio, advantage_B1, logp_BT)
+        return own
     clipped = ratio.clamp(1 - config.eps_low, 1 + config.eps_high)
     if config.form.surrogate == "weighted":
         return -clipped.detach() * advantage_B1 * logp_BT
@@ -241,3 +248,32 @@ def _stats(
     values = [(x * count_B1).sum() for x in sums]
     values[6:6] = [(ratio * positive).amax(), (ratio * negative).amax()]
     return LossStats(*torch.stack([v.double() for v in values]).tolist())  # one transfer from the device
+
+
+def rehearse(config: ObjectiveConfig) -> None:
+    """Go through a small batch: a user's own objective that fails there fails before any work.
+
+    Raises:
+        ConfigError: its functions fail, or the loss has no finite gradient.
+    """
+    advantages = credit.advantages(config, [1.0, 0.0, 0.5], [True, False, False])
+    logp_BT = torch.full((3, 2), -1.0, requires_grad=True)
+    alike_BT = logp_BT.detach()
+    given = LossInputs(
+        logp_BT,
+        alike_BT,
+        torch.ones(3, 2, dtype=torch.bool),
+        torch.tensor(advantages),
+        torch.full((3,), 1 / 3),
+        logp_sampler_BT=alike_BT,
+        logp_ref_BT=alike_BT,
+        kl_full_BT=torch.zeros(3, 2),
+        entropy_BT=torch.zeros(3, 2),
+    )
+    try:
+        loss, _ = policy_loss(config, given)
+        (gradient,) = torch.autograd.grad(loss, logp_BT)
+    except Exception as error:  # the user's function: any fault in it is its own
+        raise ConfigError(f"objective.name = {config.name}: surrogate failed: {blamed(error)}") from error
+    if not bool(gradient.isfinite().all()):
+        raise ConfigError(f"objective.name = {config.name}: surrogate has no finite gradient")

@@ -42,6 +42,8 @@ class Rollout:
     advantage: float | None = None
     solution_class: str | None = None
     held_back: Future[Verdict | None] | None = None  # see `held_back_verdict`
+    prompt: str = ""  # the text of `prompt_tokens`
+    metrics: dict[str, float] = field(default_factory=dict)  # `metrics.own`, by name; absent: None
 
     def held_back_verdict(self) -> Verdict | None:
         """On the tests held back from the reward; waits for it. None: none were, the program did not pass the others,

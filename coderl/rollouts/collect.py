@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from coderl.config.settings import RunConfig
 from coderl.errors import SandboxOutageError
@@ -25,11 +25,10 @@ from coderl.rollouts.gradings import Gradings
 from coderl.rollouts.shaping import shaped
 from coderl.sampling.types import Completion, Drawing, Request, Sampler, completion_seed
 from tasks.builtin import solution_class
-from tasks.errors import TaskError
 from tasks.extraction.answers import Answer
 from tasks.grading.grader import Grader
 from tasks.grading.hold_back import HoldBack
-from tasks.grading.rewards import Reward
+from tasks.grading.rewards import Graded, Measure
 from tasks.types import Task, Verdict
 
 # Share of a batch's programs that the sandbox may fail to grade before the run waits rather than learn from the rest.
@@ -45,8 +44,9 @@ class Collector:
     policy: Policy
     sampler: Sampler
     grader: Grader
-    reward: Reward
+    reward: Measure
     note: Callable[[str], None] = lambda text: None  # is told of an outage of the sandbox
+    metrics: Mapping[str, Measure] = field(default_factory=dict)
 
     def collect(
         self,
@@ -68,7 +68,7 @@ class Collector:
             SamplerError: vLLM failed.
             SandboxOutageError: over half of the programs could not be graded, by our fault, for as long as
                 `sandbox.outage_seconds` says.
-            TaskError: the reward function failed.
+            TaskError: the reward or a metric failed.
         """
         groups = [Group(task) for task in tasks]
         requests: list[Request] = []
@@ -110,29 +110,23 @@ class Collector:
             text=text,
             truncated=completion.truncated,
             policy_version=self.sampler.policy_version,
+            prompt=prompt.text,
             answer=Answer.of(text, task),
         )
 
     def _finish(self, rollout: Rollout, verdicts: list[Verdict]) -> None:
         rollout.verdicts = verdicts
         rollout.solution_class = solution_class(rollout.task, verdicts[0])
+        graded = _graded(rollout, verdicts[0])
+        measured = {name: metric(graded) for name, metric in self.metrics.items()}
+        rollout.metrics = {name: value for name, value in measured.items() if value is not None}
         rollout.reward = shaped(
-            self._rewarded(verdicts[0]),
+            self.reward(graded),
             self.config.reward,
             truncated=rollout.truncated,
             tokens=len(rollout.tokens),
             max_tokens=self.config.sampler.max_tokens,
         )
-
-    def _rewarded(self, verdict: Verdict) -> float | None:
-        try:
-            return self.reward(verdict)
-        except TaskError:
-            raise
-        except Exception as error:  # the user's function: any fault in it is its own
-            raise TaskError(
-                f"reward {self.config.reward.kind!r} failed on {verdict.task_id}: {type(error).__name__}: {error}"
-            ) from error
 
     def _outlast_outage(
         self, rollouts: Sequence[Rollout], step: int, hold_back: HoldBack | None = None
@@ -170,6 +164,18 @@ class Collector:
         pending = [(rollout, gradings.submit(rollout)) for rollout in rollouts]
         for rollout, futures in pending:
             self._finish(rollout, [future.result() for future in futures])
+
+
+def _graded(rollout: Rollout, verdict: Verdict) -> Graded:
+    return Graded(
+        prompt=rollout.prompt,
+        completion=rollout.text,
+        program=rollout.program,
+        task=rollout.task,
+        verdict=verdict,
+        tokens=len(rollout.tokens),
+        truncated=rollout.truncated,
+    )
 
 
 def before(stop: Sequence[str], text: str) -> str:

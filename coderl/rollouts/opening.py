@@ -8,9 +8,10 @@ from pathlib import Path
 from coderl.config.settings import RunConfig
 from coderl.model.policy import Policy
 from coderl.rollouts.collect import Collector
+from coderl.rollouts.prompts import Data
 from coderl.sampling.opening import open_sampler
 from tasks.grading.grader import Grader
-from tasks.grading.rewards import load_reward
+from tasks.grading.rewards import load_metrics, load_reward, rehearse
 from tasks.runner import OpenRunner, open_runner
 from tasks.types import Task
 
@@ -45,7 +46,19 @@ def open_collector(
 
     Raises:
         ModelError, PublishError: as `open_sampler`.
-        TaskError: `reward.kind` leads nowhere.
+        TaskError: `reward.kind` or one of `metrics.own` leads nowhere.
     """
+    reward, metrics = load_reward(config.reward.kind), load_metrics(config.metrics.own)
     sampler = open_sampler(model, policy, config.sampler, config.seed)
-    return Collector(config, policy, sampler, grader, load_reward(config.reward.kind), note)
+    return Collector(config, policy, sampler, grader, reward, note, metrics)
+
+
+def rehearse_measures(config: RunConfig, data: Data) -> None:
+    """Call reward and metrics on made-up completions of a task of each training set.
+
+    Raises:
+        TaskError: one leads nowhere, fails, or returns no number.
+    """
+    measures = [load_reward(config.reward.kind), *load_metrics(config.metrics.own).values()]
+    for tasks in data.sets():
+        rehearse(measures, tasks[0])

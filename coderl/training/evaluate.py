@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from statistics import fmean
 from typing import Any
 
 from analysis.passk import mean_pass_at_k
@@ -32,6 +33,7 @@ class Evaluation:
     entropy: float
     infra_count: int
     class_mass: dict[str, float]
+    metrics: dict[str, float] = field(default_factory=dict)  # means of `metrics.own`, as metric_NAME
 
     def record(self) -> dict[str, Any]:
         return {
@@ -44,6 +46,7 @@ class Evaluation:
             "entropy": self.entropy,
             "infra_count": self.infra_count,
             "class_mass": self.class_mass,
+            **self.metrics,
         }
 
 
@@ -105,6 +108,7 @@ def summarise(batch: Batch, name: str, samples: int) -> Evaluation:
         entropy=entropy(batch),
         infra_count=sum(r.passed is None for r in rollouts),
         class_mass={name: count / classes.total() for name, count in sorted(classes.items())},
+        metrics=metric_means(batch),
     )
 
 
@@ -128,6 +132,15 @@ def compile_rate(batch: Batch) -> float:
 def truncated_rate(batch: Batch) -> float:
     """Share of completions that max_tokens cut."""
     return sum(r.truncated for r in batch.rollouts) / max(1, len(batch.rollouts))
+
+
+def metric_means(batch: Batch) -> dict[str, float]:
+    """Of each of `metrics.own`, over the completions that have it; absent where none has."""
+    values: dict[str, list[float]] = defaultdict(list)
+    for rollout in batch.rollouts:
+        for name, value in rollout.metrics.items():
+            values[f"metric_{name}"].append(value)
+    return {name: fmean(each) for name, each in values.items()}
 
 
 def entropy(batch: Batch) -> float:

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from coderl.config.settings import RunConfig
 from coderl.errors import (
     CollapseError,
+    ConfigError,
     NonFiniteError,
     RateError,
     SamplerError,
@@ -45,7 +46,8 @@ def train(run: Run) -> None:
     """Train from `run.step` to the configured number of steps, and evaluate before, on the way, and after.
 
     Raises:
-        TrainingError, SandboxOutageError, RunFolderError, TaskError: the run stops; its last checkpoint can be resumed.
+        TrainingError, SandboxOutageError, RunFolderError, TaskError, ConfigError: the run stops; its last checkpoint
+            can be resumed.
     """
     batch = None
     with _keeping_finished_steps(run):
@@ -185,7 +187,8 @@ def evaluate_held_out(run: Run, samples: int, name: str = HELD_OUT) -> Evaluatio
         on_progress=run.display.evaluating,
     )
     run.display.evaluation(result)
-    run.metrics.add(f"eval/{name}", run.step, {f"pass@{k}": v for k, v in result.pass_at_k.items()})
+    shares = {f"pass@{k}": v for k, v in result.pass_at_k.items()}
+    run.metrics.add(f"eval/{name}", run.step, shares | result.metrics)
     if name == HELD_OUT:
         run.evaluated_step = run.step
         run.monitor.evaluation(result.pass_at_k.get(1, 0.0), completions=result.tasks * result.samples)
@@ -242,7 +245,7 @@ def _keeping_finished_steps(run: Run) -> Iterator[None]:
     """
     try:
         yield
-    except (SamplerError, SandboxOutageError, TaskError, RateError, NonFiniteError) as error:
+    except (SamplerError, SandboxOutageError, TaskError, ConfigError, RateError, NonFiniteError) as error:
         half_learned = isinstance(error, NonFiniteError) and error.half_learned
         if run.saved_step < run.step and not half_learned:
             save_checkpoint(run)

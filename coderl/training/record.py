@@ -9,7 +9,7 @@ from coderl.learning.learner import Update
 from coderl.learning.probe import Probe
 from coderl.rollouts.batch import Batch
 from coderl.rollouts.choosing import Posterior
-from coderl.training.evaluate import compile_rate, entropy, pass_rate, truncated_rate
+from coderl.training.evaluate import compile_rate, entropy, metric_means, pass_rate, truncated_rate
 from coderl.training.run import Run
 
 
@@ -18,6 +18,7 @@ def measured(batch: Batch, probe: Probe, update: Update) -> dict[str, Any]:
     return {
         **_rewards(batch),
         **_held_back(batch),
+        **metric_means(batch),
         "entropy": entropy(batch),
         "entropy_probe": probe.entropy,
         "kl_warm": probe.kl_warm,

@@ -155,9 +155,9 @@ def test_training_sets_are_read_by_name_and_hold_no_task_twice(tmp_path: Path) -
         ("{}", "one training set is its name, several are"),
         ("3", "one training set is its name, several are"),
         ('["mbpp"]', "one training set is its name, several are"),
-        ("{mbpp = 0}", "the weight of mbpp is to be a number above 0"),
-        ("{mbpp = 1, humaneval = inf}", "the weight of humaneval is to be a number above 0"),
-        ('{mbpp = "2"}', "the weight of mbpp is to be a number above 0"),
+        ("{mbpp = 0}", "the weight of mbpp is to be a finite number above 0"),
+        ("{mbpp = 1, humaneval = inf}", "the weight of humaneval is to be a finite number above 0"),
+        ('{mbpp = "2"}', "the weight of mbpp is to be a finite number above 0"),
     ],
 )
 def test_a_wrong_weight_is_one_clear_error(train: str, message: str) -> None:

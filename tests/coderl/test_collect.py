@@ -98,7 +98,7 @@ def test_the_same_program_of_a_task_is_run_once_a_batch() -> None:
         SimpleNamespace(prompt=lambda task: Prompt("", [1]), text=lambda tokens: texts[tokens[0]]),
         SimpleNamespace(sample=sample, policy_version=0),
         SimpleNamespace(submit=submit),
-        lambda verdict: verdict.score,
+        lambda graded: graded.verdict.score,
     ]
     collector = collect.Collector(run_config(), *parts)
     batch = collector.collect(tasks, 4, step=1, stream="train")
@@ -120,7 +120,7 @@ def test_a_completion_is_graded_while_others_are_sampled() -> None:
 
     policy = SimpleNamespace(prompt=lambda task: Prompt("", [1]), text=lambda tokens: f"x = {tokens[0]}\n")
     sampler = SimpleNamespace(sample=sample, policy_version=0)
-    parts: list[Any] = [policy, sampler, SimpleNamespace(submit=submit), lambda verdict: verdict.score]
+    parts: list[Any] = [policy, sampler, SimpleNamespace(submit=submit), lambda graded: graded.verdict.score]
     collect.Collector(run_config(), *parts).collect([task("a")], 3, step=1, stream="train")
     assert len(submitted) == 3
 
@@ -150,7 +150,7 @@ def test_long_and_truncated_completions_are_rewarded_as_configured(
     policy = SimpleNamespace(prompt=lambda task: Prompt("", [1]), text=lambda tokens: f"x = {tokens[0]}\n")
     sampler = SimpleNamespace(sample=sample, policy_version=0)
     grader = SimpleNamespace(submit=lambda task, program: graded(task, 1.0))
-    parts: list[Any] = [policy, sampler, grader, lambda verdict: verdict.score]
+    parts: list[Any] = [policy, sampler, grader, lambda graded: graded.verdict.score]
     config = run_config(
         sampler__max_tokens=10, **{f"reward__{key}": value for key, value in settings.items()}
     )

@@ -72,7 +72,7 @@ def collector(grader: FakeGrader, texts: list[str]) -> collect.Collector:
         SimpleNamespace(prompt=lambda task: Prompt("", [1]), text=lambda tokens: texts[tokens[0]]),
         SimpleNamespace(sample=sample, policy_version=0),
         grader,
-        lambda verdict: verdict.score,
+        lambda graded: graded.verdict.score,
     ]
     return collect.Collector(run_config(), *parts)
 
