@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -38,8 +37,18 @@ def train(
         str | None, typer.Option(help="evaluation tasks (default: those of --dataset)")
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="run folder to continue from its last checkpoint")
+        Path | None,
+        typer.Option(
+            help="run folder to continue from its last checkpoint, with its own configuration and overrides"
+        ),
     ] = None,
+    allow_changes: Annotated[
+        bool,
+        typer.Option(
+            "--allow-changes",
+            help="with --resume: overrides may change what the run's earlier steps were made with; it is recorded",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -52,13 +61,14 @@ def train(
     Under torchrun (`torchrun --nproc-per-node 8 -m coderl train ...`) the learner is sharded: docs/multi-node.md.
     """
     from coderl.config.load import load
+    from coderl.config.resuming import resumed
 
-    extra = list(overrides or [])
-    if resume is not None:
-        config, resume = _resumable(resume), Path(os.path.abspath(resume))
-        extra += [f'runs="{resume.parent}"', f'name="{resume.name}"']
-    extra += _choices(model, dataset, evaluation)
-    resolved = load(config, extra)
+    if config is not None and resume is not None:
+        raise typer.BadParameter("--resume has the run's own configuration: give overrides, not --config")
+    if allow_changes and resume is None:
+        raise typer.BadParameter("--allow-changes goes with --resume")
+    extra = [*(overrides or []), *_choices(model, dataset, evaluation)]
+    resolved = resumed(resume, extra, allow_changes=allow_changes) if resume else load(config, extra)
     from coderl.training import commands
 
     if dry_run:
@@ -88,17 +98,6 @@ def _datasets(names: list[str], evaluation: str | None) -> list[str]:
     if len(names) > 1:
         raise ConfigError("several --dataset: name the tasks to evaluate on with --evaluation")
     return [train, f'data.evaluation="{names[0]}"', "data.allow_overlap=true"]  # asked for: the same tasks
-
-
-def _resumable(folder: Path) -> Path:
-    from coderl.errors import RunFolderError
-
-    config = folder / "config.toml"
-    if not config.is_file():
-        raise RunFolderError(
-            f"{folder} is not a run folder (it has no config.toml); give one made by `coderl train`"
-        )
-    return config
 
 
 def warmup(

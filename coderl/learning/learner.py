@@ -219,7 +219,7 @@ class Learner:
             self.optimizer.zero_grad(set_to_none=True)
             raise NonFiniteError(
                 f"loss {loss} or gradient norm {norm} is not finite in batch {self.batches + 1}; no step was taken "
-                "with it. Resume from the last checkpoint with a lower learner.learning_rate"
+                "with it. Resume from the last checkpoint with a lower learner.learning_rate (--allow-changes)"
             )
         self.optimizer.step()
         self.masters.round()

@@ -80,11 +80,12 @@ def _stuck(factor: float, target: float, kl: float) -> str:
     if factor == LEAST:
         return evidence + (
             "The steps move it further than they should at any rate: learner.learning_rate is far too high, or the KL "
-            "is not the rate's doing. Resume with a lower learner.learning_rate, or learner.schedule=constant"
+            "is not the rate's doing. Resume with a lower learner.learning_rate, or learner.schedule=constant "
+            "(--allow-changes)"
         )
     return evidence + (
         "The steps hardly move it: learner.learning_rate is far too low, or there is hardly anything to learn from. "
-        "Resume with a higher learner.learning_rate, a lower target, or learner.schedule=constant"
+        "Resume with a higher learner.learning_rate, a lower target, or learner.schedule=constant (--allow-changes)"
     )
 
 

@@ -12,14 +12,17 @@ from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
+from coderl.config.load import load
+from coderl.config.resuming import changes
 from coderl.config.settings import RunConfig
 from coderl.learning.learner import TENSORS
+from coderl.learning.objectives import rehearse as rehearse_objective
 from coderl.learning.ranks import make_learner
 from coderl.model.named import model_folder
 from coderl.model.policy import load_policy
 from coderl.rollouts.choosing import Posterior
 from coderl.rollouts.lengths import with_lengths
-from coderl.rollouts.opening import open_collector, open_sandbox
+from coderl.rollouts.opening import open_collector, open_sandbox, rehearse_measures
 from coderl.rollouts.prompts import Data, fitting, load_data, passable
 from coderl.runfolder import checkpoint
 from coderl.runfolder.dashboards import Metrics, require_wandb
@@ -36,7 +39,6 @@ from coderl.training.warm import warm_up
 from tasks.grading.grader import Grader
 from tasks.grading.hold_back import HoldBack
 from tasks.grading.modes import Found, check
-from tasks.grading.rewards import load_reward
 
 ONE_SIGNAL_SECONDS = 1.0  # torchrun passes on what its terminal has sent to all processes already
 
@@ -45,16 +47,19 @@ ONE_SIGNAL_SECONDS = 1.0  # torchrun passes on what its terminal has sent to all
 def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[Run]:
     """Build (or reload) everything a run needs; closes the sandbox at the end.
 
-    What can be wrong is tried first: vLLM, data, sandbox and model folder, before a run folder is made.
+    What can be wrong is tried first: vLLM, data, the user's own functions, sandbox and model folder, before a run
+    folder is made.
     """
     require_sampler(config.sampler)
     data = load_data(config)
+    rehearse_measures(config, data)
+    for objective in (config.objective, *config.stages.objectives(config.objective).values()):
+        rehearse_objective(objective)
     if config.model.path is not None:
         model = model_folder(config.model.path)
         config = with_lengths(config.with_model(model), model, [*data.train, *data.evaluation])
     with open_sandbox(config, [*data.train, *data.evaluation]) as runner:
         require_wandb(config)
-        load_reward(config.reward.kind)
         folder = RunFolder(config.folder) if resume else RunFolder.create(config, sys.argv)
         last = checkpoint.latest(folder.path / "checkpoints") if resume else None
         step = int(last.name.rpartition("-")[2]) if last else None
@@ -80,6 +85,8 @@ def open_run(config: RunConfig, *, resume: bool, display: Display) -> Iterator[R
                     _begin(run)
                 else:
                     _reload(run, last)
+                if resume:
+                    _record_changes(run)
                 yield run
 
 
@@ -144,6 +151,16 @@ def _reload(run: Run, last: Path) -> None:
     run.sampler.publish(run.learner.named_weights(), version=run.step)
     run.folder.rewind(run.step)
     run.folder.log("event", run.step, event="resume", detail=last.name)
+
+
+def _record_changes(run: Run) -> None:
+    """Say, log and keep what the run does otherwise from here on."""
+    changed = changes(load(run.folder.path / "config.toml"), run.config)
+    for change in changed:
+        run.display.note(f"from step {run.step} on, {change}")
+        run.folder.log("event", run.step, event="changed", detail=str(change))
+    if changed:
+        run.folder.write_text("config.toml", run.config.to_toml())
 
 
 @contextlib.contextmanager

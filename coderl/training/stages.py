@@ -144,9 +144,11 @@ class ObjectiveSchedule:
         return {"current": self.current.name, "row": self._row[-self._patience :]}
 
     def load_state(self, state: dict[str, Any]) -> None:
+        """An objective that the configuration does not name any more gives its place to the start's."""
         current = state["current"]
         name = current["name"] if isinstance(current, dict) else current  # older checkpoints hold all options
-        self.current = self._start.renamed(name)
+        known = {each.name: each for each in self._by_stage.values()} | {self._start.name: self._start}
+        self.current = known.get(name, self._start)
         self._row = list(state["row"])
 
 

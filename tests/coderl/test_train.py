@@ -22,6 +22,7 @@ import pytest
 from coderl.cli import main
 from tasks import native
 from tasks.types import CallTest, StdioTest, Task
+from tests.coderl.test_own import examples
 from tests.coderl.tiny import save_tiny_qwen2
 
 pytestmark = pytest.mark.timeout(900)  # whole runs, two of them in one test
@@ -163,9 +164,16 @@ def test_a_killed_and_resumed_run_ends_as_if_it_had_not_been_killed(finished: Pa
     time.sleep(random.uniform(0, 3))
     process.send_signal(signal.SIGKILL)
     process.wait()
-    resumed = coderl("train", "--resume", str(run), cwd=tmp_path)
+    refused = coderl("train", "--resume", str(run), "objective.name=grpo", cwd=tmp_path)
+    assert refused.returncode == 2 and "objective.name: grpo_n -> grpo" in refused.stderr
+    resumed = coderl("train", "--resume", str(run), "train.show_samples_every=0", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
+    assert "train.show_samples_every: 2 -> 0" in resumed.stderr
     assert metrics(run) == metrics(finished)
+    logged = [json.loads(line) for line in (run / "steps.jsonl").read_text().splitlines()]
+    changed = [line["detail"] for line in logged if line.get("event") == "changed"]
+    assert changed == ["train.show_samples_every: 2 -> 0"]
+    assert "show_samples_every = 0" in (run / "config.toml").read_text()
 
 
 def test_a_dry_run_measures_a_step_and_leaves_nothing(tmp_path: Path) -> None:
@@ -202,7 +210,8 @@ def test_interrupting_leaves_a_resumable_run(tmp_path: Path) -> None:
 
 
 def test_someone_elses_model_and_tasks(tmp_path: Path) -> None:
-    """A Qwen2 with a chat template, and native tasks with call and stdin tests."""
+    """A Qwen2 with a chat template, native tasks with call and stdin tests, and reward, metric and objective of
+    docs/own.md."""
     model = save_tiny_qwen2(tmp_path / "qwen2")
     calls = (CallTest(function="f", args=(1,), expected=1), CallTest(function="f", args=(2,), expected=2))
     tasks = [
@@ -210,6 +219,7 @@ def test_someone_elses_model_and_tasks(tmp_path: Path) -> None:
         for i in range(4)
     ]
     native.dump(tasks, tmp_path / "mine.jsonl")
+    (tmp_path / "mine.py").write_text(examples())
     done = coderl(
         "train",
         "--model",
@@ -221,12 +231,16 @@ def test_someone_elses_model_and_tasks(tmp_path: Path) -> None:
             "eval.final_samples=2",
             "sampler.max_tokens=16",
             "train.stop_on_collapse=false",
-            "objective.name=grpo",
+            "objective.name=mine:Median",
+            'reward.kind={fraction = 1, "mine:fenced" = 0.2}',
+            'metrics.own=["mine:fenced"]',
         ),
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    assert [line["kind"] for line in metrics(tmp_path / "runs" / "mine")] == ["eval", "step", "step", "eval"]
+    lines = metrics(tmp_path / "runs" / "mine")
+    assert [line["kind"] for line in lines] == ["eval", "step", "step", "eval"]
+    assert all(0 <= line["metric_fenced"] <= 1 for line in lines)
 
 
 @pytest.mark.parametrize(
