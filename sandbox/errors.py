@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 
 class SandboxError(Exception):
-    pass
+    """Base of them all."""
 
 
 class BackendError(SandboxError):
@@ -30,7 +30,7 @@ class BackendError(SandboxError):
 
 
 class ImageError(BackendError):
-    pass
+    """A docker image cannot be built."""
 
 
 class NoBackendError(SandboxError):
@@ -48,7 +48,7 @@ class NoBackendError(SandboxError):
 
 
 class CapacityError(SandboxError):
-    pass
+    """More slots than this machine can hold."""
 
 
 class CellLost(SandboxError):
@@ -62,12 +62,12 @@ class CellLost(SandboxError):
 
 
 class InputError(SandboxError):
-    pass
+    """A file or option that a user gave cannot be used."""
 
 
 class PoolClosedError(SandboxError):
-    pass
+    """The pool was closed before the job was done."""
 
 
 class JobCancelledError(SandboxError):
-    pass
+    """The job was stopped because its caller gave up."""

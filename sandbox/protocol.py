@@ -160,6 +160,11 @@ class Dialogues:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
+    """One program and what is done with it. `prelude`, `limits`, `language` and `image` have defaults that fit Python.
+
+    The classes of `work` say what a program is given; `Limits`, in seconds and bytes, what it may use.
+    """
+
     id: str
     program: str
     work: Calls | Stdio | Judge | Checks | Dialogues
@@ -239,12 +244,18 @@ class Runner(Protocol):
     """Anything that executes jobs: the in-process pool here, or the client of a daemon."""
 
     @property
-    def backend(self) -> str: ...
+    def backend(self) -> str:
+        """Its name: docker, bubblewrap or confined."""
+        ...
 
     def submit(self, job: Job) -> Future[Outcome]:
         """Queue `job`; the future never raises for a program's failure, only for misuse."""
         ...
 
-    def run(self, job: Job) -> Outcome: ...
+    def run(self, job: Job) -> Outcome:
+        """`submit`, and wait."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Give back what it holds; jobs that are not done fail with `PoolClosedError`."""
+        ...

@@ -157,6 +157,7 @@ class TestResult:
     expected: str = ""
 
     def to_json(self) -> dict[str, Any]:
+        """Its fields, as in a verdict's."""
         return {
             "name": self.name,
             "passed": self.passed,

@@ -51,7 +51,9 @@ DOORS = {
     "sandbox.tools": (
         "sandbox sandbox.errors sandbox.protocol sandbox.pool sandbox.backends sandbox.image sandbox.inside.candidate"
     ),
-    "tasks": "sandbox.parsing sandbox.protocol sandbox.inside.values",
+    "tasks": (  # its front door, `import tasks`, too
+        "sandbox.parsing sandbox.protocol sandbox.inside.values tasks.datasets tasks.extraction tasks.grading"
+    ),
     "tasks.files": "",
     "tasks.extraction": "sandbox.parsing tasks",
     "tasks.builtin": "tasks",
@@ -64,7 +66,7 @@ DOORS = {
         "sandbox.daemon"
     ),
     "coderl.errors": "",
-    "coderl.config": "coderl.errors",
+    "coderl.config": "coderl.errors tasks",
     "coderl.model": "coderl.errors coderl.config tasks",
     "coderl.sampling": "coderl.errors coderl.config coderl.model",
     "coderl.rollouts": (
@@ -72,7 +74,7 @@ DOORS = {
         "tasks.extraction tasks.grading tasks.runner tasks.validation"
     ),
     "coderl.rollouts.batch": "tasks tasks.extraction",
-    "coderl.learning": "coderl.errors coderl.config coderl.model coderl.rollouts.batch",
+    "coderl.learning": "coderl.errors coderl.config coderl.model coderl.rollouts.batch tasks",
     "coderl.runfolder": "coderl.errors coderl.config coderl.runfolder.layout coderl.rollouts.batch tasks.files",
     "coderl.runfolder.layout": "",
     "coderl.training": (
@@ -88,8 +90,8 @@ DOORS = {
         "tasks.grading"
     ),
     "coderl.cli": (
-        "coderl.errors coderl.config coderl.model coderl.runfolder coderl.training coderl.dynamics coderl.study analysis analysis.report "
-        "tasks tasks.commands tasks.datasets tasks.grading tasks.validation sandbox sandbox.errors sandbox.protocol "
+        "coderl coderl.errors coderl.config coderl.model coderl.runfolder coderl.training coderl.dynamics coderl.study analysis "
+        "analysis.report tasks tasks.commands tasks.datasets tasks.grading tasks.validation sandbox sandbox.errors sandbox.protocol "
         "sandbox.backends sandbox.image sandbox.daemon sandbox.tools"
     ),
     "coderl.__main__": "coderl.cli",

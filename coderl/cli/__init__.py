@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+import coderl
 from coderl.cli import data, grade, models, report, sandbox_commands, train
 
 app = typer.Typer(
@@ -16,6 +20,24 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"coderl {coderl.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
 train.register(app)
 grade.register(app)
 report.register(app)
@@ -28,6 +50,8 @@ def main() -> None:
     """Run the command line; errors meant for the user become one line and an exit code."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if hidden := _hidden_room():
+        sys.exit(f"error: {hidden}")
     try:
         app()
     except KeyboardInterrupt:
@@ -51,3 +75,17 @@ def _user_error(error: Exception) -> int | None:
     if isinstance(error, CoderlError):
         return error.exit_code
     return 2 if isinstance(error, (SandboxError, TaskError, AnalysisError)) else None
+
+
+def _hidden_room() -> str | None:
+    """What is wrong where another package of the same name is found before one of ours."""
+    ours = Path(__file__).resolve().parents[2]
+    for room in ("sandbox", "tasks", "analysis"):
+        found = find_spec(room)
+        place = Path(found.origin).resolve() if found and found.origin else None
+        if place != ours / room / "__init__.py":
+            return (
+                f"`import {room}` finds {place or 'nothing'} before coderl's own {ours / room}; rename that, take its "
+                "folder off PYTHONPATH, or install coderl in an environment of its own"
+            )
+    return None

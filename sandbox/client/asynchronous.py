@@ -87,6 +87,7 @@ class AsyncClient:
             )
 
     async def close(self) -> None:
+        """What is not answered yet is dropped."""
         await self._dispatcher.close()
 
     def submit(self, job: Job) -> asyncio.Future[Outcome]:
@@ -97,11 +98,12 @@ class AsyncClient:
         return future
 
     async def run(self, job: Job) -> Outcome:
+        """`submit`, and wait. Raises `ValueError` for a job that the daemon cannot take."""
         return await self.submit(job)
 
     async def grade(self, tasks: Iterable[Row], completions: Iterable[Mapping[str, str]]) -> list[Row]:
-        """Verdicts, in order. `tasks`: rows of the native format (tasks/README.md). A completion has `task_id`, and
-        `completion` (a model's text) or `program`. Raises `ValueError` for what the daemon cannot read."""
+        """Verdicts, in order. `tasks`: rows of the native format (docs/native-format.md). A completion has `task_id`,
+        and `completion` (a model's text) or `program`. Raises `ValueError` for what the daemon cannot read."""
         loop = asyncio.get_running_loop()
         items = self.grade_items(tasks, completions, loop.create_future)
         self.put(items)
@@ -110,6 +112,7 @@ class AsyncClient:
     # What the synchronous client uses: it makes items in any thread, and puts them on the loop.
 
     def put(self, items: Iterable[PendingItem]) -> None:
+        """Queue `items`; each has the future of its answer."""
         self._dispatcher.put(items)
 
     def job_item(self, job: Job, future: AnyFuture) -> PendingItem:

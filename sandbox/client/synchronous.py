@@ -41,6 +41,7 @@ class Client:
 
     @property
     def backend(self) -> str:
+        """The backend of the daemons: docker, bubblewrap or confined."""
         return self._client.backend
 
     def submit(self, job: Job) -> Future[Outcome]:
@@ -51,6 +52,7 @@ class Client:
         return future
 
     def run(self, job: Job) -> Outcome:
+        """`submit`, and wait."""
         return self.submit(job).result()
 
     def grade(self, tasks: Iterable[Row], completions: Iterable[Mapping[str, str]]) -> list[Row]:
