@@ -1,4 +1,4 @@
-"""coderl's own format: one problem a line, as documented in tasks/README.md and `task.schema.json`.
+"""coderl's own format: one problem a line, as documented in docs/native-format.md and `task.schema.json`.
 
 Values of call tests and reference inputs are JSON. What JSON cannot express is an object of one key, a tag
 of the sandbox's codec: `{"t": [1, 2]}` is a tuple. Any other object is a dict with string keys.
@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
+from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from keyword import iskeyword
+from os import PathLike
 from pathlib import Path
 from typing import Any, NoReturn
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
 
 from sandbox.inside.values.codec import CodecError, Decoder, Encoder
+from sandbox.parsing import parse as parse_module
 from sandbox.protocol import CEILING
 from tasks.errors import TaskError
 from tasks.rows import Row, collect, read_rows
@@ -36,6 +38,7 @@ from tasks.types import (
 )
 
 TAGS = frozenset("t d set frozenset int float complex str bytes bytearray range ellipsis type ref".split())
+MOST_TOLD = 5  # errors of a row
 _PLAIN_FIELDS = (
     "style",
     "entry_point",
@@ -54,24 +57,30 @@ _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)".*$', re.MULTILINE
 _DEFAULTS = {field.name: field.default for field in fields(Task)}
 
 
-def load(path: Path, *, limit: int | None = None) -> list[Task]:
-    """The problems of a file in this format, at most `limit`. Raises `TaskError`."""
-    return collect(str(path), read_rows(path, "native"), parse, limit)
+def load(path: str | PathLike[str], *, limit: int | None = None, strict: bool = False) -> list[Task]:
+    """The problems of a file in this format, at most `limit`.
+
+    Raises `TaskError`: the file cannot be read, no row of it can be; with `strict`, any cannot, or repeats an id.
+    """
+    return collect(str(path), read_rows(Path(path), "native"), parse, limit, strict=strict)
 
 
-def dump(tasks: Iterable[Task], path: Path) -> None:
+def dump(tasks: Iterable[Task], path: str | PathLike[str]) -> None:
     """Write `tasks` to `path`, so that `load` gives the same ones. Raises `TaskError` for odd values."""
-    with path.open("w", encoding="ascii") as file:
+    with Path(path).open("w", encoding="ascii") as file:
         for task in tasks:
             file.write(json.dumps(to_row(task)) + "\n")
 
 
 def parse(row: Row) -> Task:
-    """The task of one row."""
-    if problem := best_match(_validator().iter_errors(row.data)):
-        field = problem.json_path.removeprefix("$").removeprefix(".") or "(row)"
-        row.fail(field, problem.message[:300], "See the native format in tasks/README.md.")
+    """The task of one row. Raises `TaskError`, with all that the schema finds wrong in it."""
+    problems = sorted(_validator().iter_errors(row.data), key=lambda problem: problem.json_path)
+    if told := list(dict.fromkeys(text for problem in problems for text in _told(problem))):
+        more = f"; and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
+        raise TaskError(f"{row.where}: {'; '.join(told[:MOST_TOLD])}{more}. See docs/native-format.md.")
     data = row.data
+    if isinstance(data["tests"], list):
+        data["tests"] = {"judge": [{"kind": "script", "source": _asserts(row, data["tests"])}]}
     if data.get("entry_point"):
         data["entry_point"] = _named(data["entry_point"])
     kinds = sorted(set(data["tests"]) - set(_DECIDERS))
@@ -91,6 +100,32 @@ def parse(row: Row) -> Task:
         metadata=data.get("metadata", {}),
         **{field: data[field] for field in _PLAIN_FIELDS if field in data},
     )
+
+
+def _told(problem: Any) -> Iterator[str]:
+    """One of jsonschema's errors as sentences, one for each field in error."""
+    field = problem.json_path.removeprefix("$").removeprefix(".")
+    if problem.validator == "additionalProperties":
+        known = problem.schema["properties"]
+        for name in sorted(set(problem.instance) - set(known)):
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+            yield f"field {f'{field}.{name}'.removeprefix('.')!r}: unknown; {hint}"
+        return
+    hint = ""
+    if problem.validator == "enum":
+        near = get_close_matches(str(problem.instance), problem.validator_value, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+    yield f"field {field or '(row)'!r}: {problem.message[:300]}{hint}"
+
+
+def _asserts(row: Row, lines: list[str]) -> str:
+    for number, line in enumerate(lines):
+        try:
+            parse_module(line)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            row.fail(f"tests[{number}]", f"not Python ({error})", "Give lines such as `assert f(1) == 2`.")
+    return "\n".join(lines) + "\n"
 
 
 def to_row(task: Task) -> dict[str, Any]:
@@ -232,7 +267,7 @@ def _decode(row: Row, nodes: list[Any], field: str) -> list[Any]:
     try:
         return [decoder.value(_tagged(node)) for node in nodes]
     except (CodecError, RecursionError) as error:
-        row.fail(field, f"not a value ({error})", "See the tags of values in tasks/README.md.")
+        row.fail(field, f"not a value ({error})", "See the tags of values in docs/native-format.md.")
 
 
 def _tagged(node: Any) -> Any:

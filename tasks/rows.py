@@ -12,7 +12,7 @@ import re
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,7 +21,7 @@ from tasks.errors import TaskError
 from tasks.parsing import integer, json_value, literal
 from tasks.types import Task
 
-MAX_NAMED = 20  # rows that cannot be read, of one file; the rest are counted
+MAX_NAMED = 20  # rows in error, of one file; the rest are counted
 
 _SEPARATORS = re.compile(r"[\s,]*")
 _DECODER = json.JSONDecoder()
@@ -234,36 +234,48 @@ def collect(
     rows: Iterable[Row | TaskError],
     parse: Callable[[Row], Task | Skip],
     limit: int | None = None,
+    *,
+    strict: bool = False,
 ) -> list[Task]:
     """The tasks of `rows`, at most `limit`, ids unique.
 
-    Rows left out are counted on standard error; those that cannot be read are named there, the first few.
-    Raises `TaskError` where no task is left.
+    Rows left out are counted on standard error; those that cannot be read or repeat an id are named there, the first
+    few. Raises `TaskError`, which names them, where no task is left, and with `strict` where there is one.
     """
     tasks: dict[str, Task] = {}
+    places: dict[str, str] = {}
     left_out: Counter[str] = Counter()
-    unreadable: list[str] = []
+    problems: list[str] = []
     for row in rows:
         if limit is not None and len(tasks) >= limit:
             break
         task = _read(row, parse)
         if isinstance(task, TaskError):
-            unreadable.append(str(task))
+            left_out["cannot be read"] += 1
+            problems.append(str(task))
         elif isinstance(task, Skip):
             left_out[task.reason] += 1
         elif task.id in tasks:
             left_out["an earlier row has the same id"] += 1
+            where = getattr(row, "where", name)
+            problems.append(f"{where}: the id {task.id!r} is that of {places[task.id]}. Give each its own.")
         else:
-            tasks[task.id] = task
-    left_out["cannot be read"] += len(unreadable)
-    for reason, count in (+left_out).items():
+            tasks[task.id], places[task.id] = task, getattr(row, "where", name)
+    if strict and problems:
+        raise TaskError(f"{name}: {len(problems)} rows in error:{_listed(problems)}")
+    for reason, count in left_out.items():
         print(f"{name}: left out {count} row{'s' * (count > 1)}: {reason}", file=sys.stderr)
     if not tasks:
-        reason = unreadable[0] if unreadable else "Check the file, the split and the limit."
-        raise TaskError(f"{name}: no problems found. {reason}")
-    for problem in unreadable[:MAX_NAMED]:
-        print(f"  {problem}", file=sys.stderr)
+        reason = _listed(problems) if problems else " Check the file, the split and the limit."
+        raise TaskError(f"{name}: no problems found.{reason}")
+    if problems:
+        print(_listed(problems)[1:], file=sys.stderr)
     return list(tasks.values())
+
+
+def _listed(problems: Sequence[str]) -> str:
+    """The first few, each on a line of its own."""
+    return "".join(f"\n  {problem}" for problem in problems[:MAX_NAMED])
 
 
 def _read(row: Row | TaskError, parse: Callable[[Row], Task | Skip]) -> Task | Skip | TaskError:

@@ -1,4 +1,4 @@
-"""`coderl tasks list|show|validate|audit`."""
+"""`coderl tasks list|show|new|validate|audit`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from tasks.types import Task
 
 app = typer.Typer(
-    help="Problems: list the known datasets, show one task, validate references against mutants, audit tests.",
+    help="Problems: list the known datasets, show one task, begin a file of one's own, validate references against "
+    "mutants, audit tests.",
     no_args_is_help=True,
 )
 
@@ -68,6 +69,23 @@ def _sent(task: Task, model: str, overrides: list[str]) -> None:
 
 
 @app.command()
+def new(path: Annotated[Path, typer.Argument(help="file to write, such as mine.jsonl")]) -> None:
+    """Write a file with one problem for each kind of test, to begin one's own with (docs/native-format.md)."""
+    from importlib.resources import files
+
+    from tasks.errors import TaskError
+
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write((files("tasks") / "examples.jsonl").read_text("utf-8"))
+    except FileExistsError:
+        raise TaskError(f"{path} exists already; name another file") from None
+    except OSError as error:
+        raise TaskError(f"{path} cannot be written ({error.strerror}); name another file") from error
+    typer.echo(f"{path}: change it, then coderl tasks validate {path}")
+
+
+@app.command()
 def validate(
     spec: Spec,
     backend: Annotated[str, typer.Option(help="auto, docker, bubblewrap, confined")] = "auto",
@@ -83,12 +101,13 @@ def validate(
     from tasks.grading.grader import Grader
     from tasks.validation.validate import validate as check
 
-    found = load(spec, limit=limit)
+    found = load(spec, limit=limit, strict=True)
     if all(task.reference is None for task in found):
         raise TaskError(f"{spec}: no task has a reference, so there is nothing to validate; add references")
     with sandbox.open_pool(slots=slots, backend=backend) as pool:
         result = check(found, Grader(pool), mutants=mutants, seed=seed)
     typer.echo(str(result))
+    typer.echo(result.next_step(spec))
     raise typer.Exit(0 if result.ok else 1)
 
 

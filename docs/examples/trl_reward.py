@@ -1,6 +1,6 @@
 """TRL: tests passed as the reward of `GRPOTrainer(reward_funcs=[tests_passed], ...)`.
 
-The dataset has a column `task`: the problem as a row of coderl's native format, as JSON text (tasks/README.md).
+The dataset has a column `task`: the problem as a row of coderl's native format, as JSON text (docs/native-format.md).
 CODERL_SANDBOX names the daemons, separated by commas; CODERL_TOKEN the token, where they ask for one.
 """
 

@@ -3,8 +3,8 @@
     custom_reward_function.path=docs/examples/verl_reward.py
     custom_reward_function.name=compute_score          # or compute_scores, with reward_model.reward_manager=batch
 
-`ground_truth` is the problem as a row of coderl's native format, as JSON text (tasks/README.md). CODERL_SANDBOX names
-the daemons, separated by commas; CODERL_TOKEN the token, where they ask for one.
+`ground_truth` is the problem as a row of coderl's native format, as JSON text (docs/native-format.md). CODERL_SANDBOX
+names the daemons, separated by commas; CODERL_TOKEN the token, where they ask for one.
 """
 
 from __future__ import annotations

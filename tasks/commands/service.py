@@ -67,7 +67,7 @@ Grading = Annotated[CompletionModel | RequestError, Each(CompletionModel)]
 
 class GradeRequest(Ordering):
     tasks: list[dict[str, Any]] = Field(
-        min_length=1, max_length=MAX_ITEMS, description="Rows of the native format, see tasks/README.md."
+        min_length=1, max_length=MAX_ITEMS, description="Rows in the form of docs/native-format.md."
     )
     completions: list[Grading] = Field(min_length=1, max_length=MAX_ITEMS)
     in_process: Literal["never", "needed"] = Field(

@@ -2,7 +2,7 @@
 
 load("humaneval")                      from the hub, by the `datasets` package
 load("humaneval=HumanEval.jsonl.gz")   from a local file in that dataset's shape
-load("problems.jsonl")                 from a file in the native format (tasks/README.md)
+load("problems.jsonl")                 from a file in the native format (docs/native-format.md)
 load("builtin:lists")                  from the built-in generator
 """
 
@@ -42,7 +42,12 @@ class Description:
 
 
 def load(
-    name_or_spec: str, *, split: str | None = None, limit: int | None = None, several: Several = "keep"
+    name_or_spec: str,
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    several: Several = "keep",
+    strict: bool = False,
 ) -> list[Task]:
     """The problems of `NAME`, `NAME=FILE`, `FILE.jsonl` (native format) or `builtin:LEVEL`.
 
@@ -52,7 +57,8 @@ def load(
 
     Rows that give no problem (no tests, another language) or cannot be read are left out, and their number and
     why is printed to standard error; so are, with `several="leave out"`, the tasks of named data sets of which
-    several answers are right and only one is known (tasks/datasets/several.py). Raises `TaskError`.
+    several answers are right and only one is known (tasks/datasets/several.py). With `strict` a row of a native file
+    that cannot be read is an error. Raises `TaskError`.
     """
     name, equals, file = name_or_spec.partition("=")
     if name in DATASETS and equals and not file:
@@ -70,7 +76,7 @@ def load(
     is_dataset = bool(equals) and name.isidentifier()  # that nobody knows
     if path.is_file() or (path.suffix in (".jsonl", ".json", ".gz") and not is_dataset):
         _refuse_split(name_or_spec, split)
-        return native.load(path, limit=limit)
+        return native.load(path, limit=limit, strict=strict)
     close = difflib.get_close_matches(name, DATASETS, n=1)
     hint = f"Did you mean {close[0]!r}? " if close else ""
     raise TaskError(

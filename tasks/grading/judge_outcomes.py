@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from sandbox.protocol import ErrorInfo, Outcome, Phase, Status, TestOutcome
 from tasks.grading.compare import matches, same_output
+from tasks.grading.hints import hint
 from tasks.grading.shorten import encodable, short, shortened
 from tasks.types import CallTest, InteractiveTest, StdioTest, TestResult, Verdict
 
@@ -56,7 +57,8 @@ def why(verdict: Verdict) -> str:
     if failed is None:
         return verdict.detail
     if failed.expected:
-        return f"{failed.name}: {failed.actual} instead of {failed.expected}"
+        told = f" ({verdict.detail})" if verdict.detail else ""
+        return f"{failed.name}: {failed.actual} instead of {failed.expected}{told}"
     return ": ".join(filter(None, (failed.name, failed.actual)))
 
 
@@ -66,7 +68,18 @@ def call_verdict(task_id: str, tests: Sequence[CallTest], outcome: Outcome) -> V
         _graded_call(test, test.name or f"call {number}", got)
         for number, (test, got) in enumerate(zip(tests, _padded(outcome, len(tests)), strict=True), start=1)
     ]
-    return _verdict(task_id, list(_units(graded)), [outcome])
+    verdict = _verdict(task_id, list(_units(graded)), [outcome])
+    if verdict.phase != "wrong" or verdict.detail:
+        return verdict
+    return replace(verdict, detail=_hint(tests, graded, outcome))
+
+
+def _hint(tests: Sequence[CallTest], graded: Sequence[_Graded], outcome: Outcome) -> str:
+    """What the first wrong value has otherwise than the expected one, where that is little."""
+    for test, part, got in zip(tests, graded, outcome.tests, strict=False):
+        if not part.result.passed:
+            return hint(got.value, test.expected) if test.compare.kind in ("equal", "close") else ""
+    return ""
 
 
 def stdio_verdict(task_id: str, tests: Sequence[StdioTest], outcome: Outcome) -> Verdict:

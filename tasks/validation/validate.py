@@ -54,7 +54,8 @@ class ValidationReport:
     def ok(self) -> bool:
         rate = self.kill_rate
         return (
-            not self.failed
+            bool(self.references)
+            and not self.failed
             and not self.wrong_passed
             and not self.infra
             and (rate is None or rate >= KILL_RATE)
@@ -78,6 +79,18 @@ class ValidationReport:
         if self.infra:
             lines.append(f"not graded, the sandbox failed: {self.infra}; see `coderl sandbox doctor`")
         return "\n".join(lines)
+
+    def next_step(self, spec: str) -> str:
+        """What to do now, as commands on the tasks of `spec`."""
+        if self.infra:
+            return "next: coderl sandbox doctor, then validate again"
+        if not self.references:
+            return "next: give the tasks references, whole programs that pass"
+        if broken := [v.task_id for v in self.failed] or list(self.wrong_passed):
+            return f"next: mend tests or programs of the tasks above; coderl tasks show {spec} {broken[0]}"
+        if not self.ok:
+            return "next: add tests that tell the surviving mutants from their references, unless these do the same"
+        return f"next: coderl tasks audit {spec} (do programs that solve nothing pass?), then coderl train"
 
 
 def validate(

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from typer.testing import CliRunner
 
+from coderl.cli import app
 from sandbox.daemon.schema import JobModel
 from sandbox.inside.candidate.languages import LANGUAGES
 from sandbox.protocol import CEILING
@@ -213,13 +215,18 @@ def test_the_entry_point_is_the_function_by_default(tmp_path: Path) -> None:
     [
         ({"id": 7}, "id", "not of type 'string'"),
         ({"id": ""}, "id", "non-empty"),
-        ({"promt": "x"}, "(row)", "'promt' was unexpected"),
+        ({"promt": "x"}, "promt", "unknown; did you mean 'prompt'"),
+        ({"colour": "x"}, "colour", "unknown; known are id, prompt, style"),
+        ({"tests": ["assert add(1, 2) == 3", "assert add("]}, "tests[1]", "not Python"),
+        ({"tests": []}, "tests", "non-empty|too short"),
+        ({"tests": ["assert True", 3]}, "tests[1]", "not of type 'string'"),
         ({"tests": {}}, "tests", "enough properties|non-empty"),
         ({"tests": {"call": []}}, "tests.call", "non-empty|too short"),
-        ({"tests": {"calls": [1]}}, "tests", "'calls' was unexpected"),
+        ({"tests": {"calls": [1]}}, "tests.calls", "unknown; did you mean 'call'"),
         ({"tests": {"call": [{"args": []}]}}, "tests.call[0]", "'expected' is a required property"),
         ({"tests": {"stdio": [{"stdin": ""}]}}, "tests.stdio[0]", "'stdout' is a required property"),
         ({"tests": {"judge": [{"kind": "x", "source": "y"}]}}, "tests.judge[0].kind", "not one of"),
+        ({"tests": {"judge": [{"kind": "pytst", "source": "y"}]}}, "tests.judge[0].kind", "mean 'pytest'"),
         ({"cpu_seconds": 0}, "cpu_seconds", "exclusive minimum|less than or equal"),
         ({"metadata": {"a": 1}}, "metadata.a", "not of type 'string'"),
         ({"tests": {"call": [{"expected": {"set": [[]]}}]}}, "tests.call[0].expected", "not a value"),
@@ -366,15 +373,65 @@ def test_the_schema_follows_the_types() -> None:
     Draft202012Validator.check_schema(SCHEMA)
 
 
-def test_the_example_in_the_readme_is_right(tmp_path: Path) -> None:
-    readme = (Path(native.__file__).parent / "README.md").read_text()
-    lines = readme.partition('    {"id": "add"')[2].partition("\n\n")[0]
-    (tmp_path / "t.jsonl").write_text('{"id": "add"' + " ".join(lines.split("\n")) + "\n")
-    (task,) = native.load(tmp_path / "t.jsonl")
-    namespace: dict[str, Any] = {}
-    exec(task.reference or "", namespace)  # our own text
-    assert isinstance(task.tests, tuple) and isinstance(task.tests[0], CallTest)
-    assert namespace["add"](*task.tests[0].args) == task.tests[0].expected
+EXAMPLES_FILE = Path(native.__file__).parent / "examples.jsonl"
+EXAMPLES = [json.loads(line) for line in EXAMPLES_FILE.read_text().splitlines()]
+PAGE = (Path(__file__).parents[2] / "docs" / "native-format.md").read_text()
+
+
+def test_the_page_shows_every_example_and_these_every_kind_of_test() -> None:
+    shown = [json.loads(block) for block in re.findall(r"```json\n(.*?)\n```", PAGE, re.DOTALL)]
+    found = {each["id"] for block in shown for each in EXAMPLES if block.items() <= each.items()}
+    assert found == {each["id"] for each in EXAMPLES} and len(shown) == len(EXAMPLES)
+    tests = [each["tests"] for each in EXAMPLES if isinstance(each["tests"], dict)]
+    assert {kind for each in tests for kind in each} == set(SCHEMA["properties"]["tests"]["properties"])
+    judged = [test["kind"] for each in tests for test in each.get("judge", [])]
+    assert sorted(judged) == sorted(SCHEMA["$defs"]["judge"]["properties"]["kind"]["enum"])
+
+
+def test_a_file_to_begin_with_is_written_and_validates_with_what_to_do_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    new, again, right = (
+        CliRunner().invoke(app, ["tasks", *arguments])
+        for arguments in (["new", "mine.jsonl"], ["new", "mine.jsonl"], ["validate", "mine.jsonl"])
+    )
+    assert new.output == "mine.jsonl: change it, then coderl tasks validate mine.jsonl\n"
+    assert isinstance(again.exception, TaskError) and "exists already" in str(again.exception)
+    assert right.exit_code == 0, right.output
+    assert f"references: {len(EXAMPLES)}/{len(EXAMPLES)} pass" in right.output
+    assert "next: coderl tasks audit mine.jsonl" in right.output
+
+
+def test_asserts_are_a_script(tmp_path: Path) -> None:
+    task = load_one(tmp_path, tests=["xs = [1]", "assert add(xs, xs) == [1, 1]"])
+    assert task.tests == (JudgeTest(kind="script", source="xs = [1]\nassert add(xs, xs) == [1, 1]\n"),)
+
+
+def test_all_errors_of_a_file_are_told_at_once_with_their_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        row(),
+        row(id="b", promt="x", tests={"call": [{"arg": [1]}], "colour": 1}),
+        {"id": "c", "entrypoint": "f"},
+        row(),
+    ]
+    path = write(tmp_path / "t.jsonl", *rows)
+    said = [
+        f"{path}, line 2: field 'promt': unknown; did you mean 'prompt'?; field 'tests.colour': unknown; known are ",
+        "field 'tests.call[0]': 'expected' is a required property; field 'tests.call[0].arg': unknown; did you mean 'args'?",
+        f"{path}, line 3: field '(row)': 'prompt' is a required property; field '(row)': 'tests' is a required",
+        "field 'entrypoint': unknown; did you mean 'entry_point'?",
+        f"{path}, line 4: the id 'add' is that of {path}, line 1",
+    ]
+    assert [task.id for task in native.load(path)] == ["add"]
+    printed = capsys.readouterr().err
+    with pytest.raises(TaskError) as strict:
+        native.load(path, strict=True)
+    for part in said:
+        assert part in printed and part in str(strict.value)
+    assert "3 rows in error" in str(strict.value)
 
 
 def test_real_tasks_survive(tmp_path: Path, data: Path) -> None:
