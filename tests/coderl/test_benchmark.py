@@ -80,7 +80,7 @@ def sampled(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[Sampler]]:
             config: RunConfig, model: Path, policy: Policy, grader: Grader, *_: Any
         ) -> Collector:
             made.append(Sampler(policy, samples))
-            return Collector(config, policy, made[0], grader, lambda verdict: verdict.score)  # type: ignore[arg-type]
+            return Collector(config, policy, made[0], grader, lambda graded: graded.verdict.score)  # type: ignore[arg-type]
 
         monkeypatch.setattr(benchmark, "open_collector", open_collector)
         monkeypatch.setattr(benchmark, "require_sampler", lambda config: None)
