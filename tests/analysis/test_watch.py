@@ -38,7 +38,7 @@ def test_it_ends_with_the_run_and_follows_it_until_then(run: Path, monkeypatch: 
         waited.append(seconds)
         log.write_text(whole)
 
-    monkeypatch.setattr(watch.time, "sleep", sleep)
+    monkeypatch.setattr("analysis.watch.time.sleep", sleep)
     console = Console(file=io.StringIO(), force_terminal=True)
     watch.watch(run, console)
     assert waited == [watch.PERIOD]
