@@ -126,7 +126,7 @@ def _environment(folder: Path) -> Path:
         pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-qq"]
         subprocess.run([*pip, "--no-deps", f"evalplus=={EVALPLUS}"], check=True)
         packages = ["numpy", "psutil"]  # what evalplus.eval imports, and evalplus.sanitize
-        packages += ["appdirs", "tempdir", "tqdm", "tree_sitter", "tree_sitter_python", "wget"]
+        packages += ["termcolor", "tqdm", "tree_sitter", "tree_sitter_python"]
         subprocess.run([*pip, *packages], check=True)
         (folder / "installed").touch()
     return folder.resolve()
