@@ -204,7 +204,7 @@ def test_the_new_places_of_moved_keys_exist() -> None:
         ("name=../escape", "name"),
         (
             "model.colour=x",
-            "keys of model are: model.dtype, model.path, model.prompt_style, "
+            "keys of model are: model.answer_opening, model.dtype, model.path, model.prompt_style, "
             "model.prompt_template, model.system_prompt",
         ),
         ("nowhere=1", "sections and keys are: data, eval, grading"),
