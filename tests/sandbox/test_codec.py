@@ -260,12 +260,15 @@ HOSTILE = {
 }
 
 
+SOON = 10.0  # seconds of CPU: many times what a slow machine takes, and little of what time that is not linear would
+
+
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_text_is_refused_soon(text):
     started = time.process_time()
     with pytest.raises(CodecError):
         decode(text)
-    assert time.process_time() - started < 2.0
+    assert time.process_time() - started < SOON
 
 
 @pytest.mark.parametrize(
@@ -281,7 +284,7 @@ def test_hostile_text_is_refused_soon(text):
 def test_costly_but_valid_text_takes_linear_time(text):
     started = time.process_time()
     decode(text)
-    assert time.process_time() - started < 2.0
+    assert time.process_time() - started < SOON
 
 
 JSON = st.recursive(
