@@ -102,9 +102,7 @@ def main(
         for row in rows:
             write(line_of(next(numbers), row) if isinstance(row, Item) else _line(_unreadable_row(row)))
         verdicts = [graded[number][0] for number in range(len(items))]
-        summary = summarize(verdicts)
-        summary["invalid"] = len(rows) - len(items)
-        summary["tasks_without_completion"] = len(tasks) - len({item.task.id for item in items})
+        summary = _summary(rows, items, tasks, verdicts)
         summary["seconds"] = round(time.monotonic() - started, 3)
         if audits:
             solved = [item.task for item, verdict in zip(items, verdicts, strict=True) if verdict.passed]
@@ -119,6 +117,19 @@ def main(
     else:
         _print(summary)
     return EXIT_NOT_GRADED if summary["infra"] or summary["invalid"] else 0
+
+
+def _summary(
+    rows: Sequence[Item | Unreadable],
+    items: Sequence[Item],
+    tasks: Sequence[Task],
+    verdicts: Sequence[Verdict],
+) -> dict[str, Any]:
+    """Of the verdicts, with what got none."""
+    return summarize(verdicts) | {
+        "invalid": len(rows) - len(items),
+        "tasks_without_completion": len(tasks) - len({item.task.id for item in items}),
+    }
 
 
 def default_out(completions: str) -> Path:
