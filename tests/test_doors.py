@@ -75,7 +75,9 @@ DOORS = {
     ),
     "coderl.rollouts.batch": "tasks tasks.extraction",
     "coderl.learning": "coderl.errors coderl.config coderl.model coderl.rollouts.batch tasks",
-    "coderl.runfolder": "coderl.errors coderl.config coderl.runfolder.layout coderl.rollouts.batch tasks.files",
+    "coderl.runfolder": (
+        "coderl.errors coderl.config coderl.model coderl.runfolder.layout coderl.rollouts.batch tasks.files"
+    ),
     "coderl.runfolder.layout": "",
     "coderl.training": (
         "coderl.errors coderl.config coderl.model coderl.sampling coderl.rollouts coderl.rollouts.batch "

@@ -55,15 +55,13 @@ def show(
 @app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="run folder (its newest checkpoint), or a checkpoint")],
-    out: Annotated[str, typer.Option(help="new folder; of the hub: OWNER/NAME")],
+    out: Annotated[str, typer.Option(help="new folder or file; of the hub: OWNER/NAME")],
     to: Annotated[
-        Literal["folder", "lora", "hub"], typer.Option(help="transformers folder, adapter alone, or hub")
+        Literal["folder", "gguf", "lora", "hub"],
+        typer.Option(help="transformers folder, GGUF file, adapter alone, or hub"),
     ] = "folder",
 ) -> None:
-    """Get a trained model out of its run, without what only training needs; prints the command that serves it.
-
-    GGUF is made of the folder by llama.cpp's convert_hf_to_gguf.py.
-    """
+    """Get a trained model out of its run, without what only training needs; prints the command that serves it."""
     from coderl.runfolder.export import TARGETS, newest
 
     typer.echo(TARGETS[to](newest(run), out))

