@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -12,9 +15,13 @@ from types import ModuleType
 from typing import Any
 
 import httpx
+import pandas as pd
 import pytest
 
 import sandbox
+import tasks
+from coderl.config.settings import ModelConfig
+from coderl.model.policy import load_policy
 from sandbox.daemon.routes import create_app
 from sandbox.errors import NoBackendError, PoolClosedError
 from tasks.commands import service
@@ -253,6 +260,21 @@ def test_trl_takes_it_as_a_reward_function(trl_reward: ModuleType, tmp_path: Pat
     assert seen == [[1.0, 0.5, 0.0, 1.0]]
     assert trainer.state.log_history[0]["reward"] == pytest.approx(0.625)
     assert trainer.state.log_history[0]["grad_norm"] > 0
+
+
+@pytest.mark.slow
+def test_the_whole_trl_script_trains_on_our_problems(url: str, tmp_path: Path) -> None:
+    model, out = save_tiny_qwen2(tmp_path / "model"), tmp_path / "out"
+    script = REPOSITORY / "docs" / "examples" / "trl_train.py"
+    sizes = "--tasks builtin:easy --steps 2 --prompts 2 --samples 2 --max-tokens 8".split()
+    command = [sys.executable, "-W", "ignore", str(script), str(model), str(out), *sizes]
+    ran = subprocess.run(command, env=os.environ | {"CODERL_SANDBOX": url}, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    logged = pd.concat(map(pd.read_parquet, (out / "completions").iterdir()))
+    assert list(logged["tests_passed"]) == [0.0] * 8  # graded, and not None; the model is random
+    prompts = {task.prompt for task in tasks.load("builtin:easy", split="train")}
+    assert {prompt[0]["content"] for prompt in logged["prompt"]} <= prompts
+    assert load_policy(out, ModelConfig()).model.num_parameters() > 0
 
 
 def test_trl_leaves_out_what_could_not_be_graded(
