@@ -96,7 +96,12 @@ def _evalplus(data_set: str, chat: bool) -> Settings:
         asked = {"model.prompt_style": "completion", "model.prompt_template": _LINE}
         humaneval = ["\ndef ", "\nclass ", "\nimport ", "\nfrom ", "\nassert "]
         stop = humaneval if data_set in _HUMANEVAL else ['\n"""', "\nassert"]
-    return {**asked, "sampler.stop": [*_EVALPLUS_STOP, *stop], **_decoding(0.0, 768)}
+    return {
+        **asked,
+        "sampler.stop": [*_EVALPLUS_STOP, *stop],
+        "grading.extraction": "evalplus",
+        **_decoding(0.0, 768),
+    }
 
 
 def _bigcode(data_set: str, chat: bool) -> Settings:

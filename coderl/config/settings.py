@@ -172,6 +172,10 @@ class GradingConfig(Section):
         description="packages that programs and tests may import beyond numpy, pandas and sortedcontainers, as pip "
         'names them: ["scipy", "networkx==3.6"]; fetched once',
     )
+    extraction: Literal["coderl", "evalplus"] = Field(
+        "coderl",
+        description="how a program is taken from a completion: as docs/grading.md says, or by evalplus's sanitizer",
+    )
     hold_back: float = Field(
         0.0,
         ge=0,

@@ -25,11 +25,15 @@ _GOES_ON = "-[[the model goes on here]]-"  # in no text
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """`text` is what `tokens` stand for; it ends with `opening`, the part of the answer that the model is given."""
+    """`text` is what `tokens` stand for; it ends with `opening`, the part of the answer that the model is given.
+
+    `given`, which it ends with too, is the part of the program: by completion all of the text.
+    """
 
     text: str
     tokens: list[int]
     opening: str = ""
+    given: str = ""
 
 
 def prompt_of(task: Task, tokenizer: Any, config: ModelConfig) -> Prompt:
@@ -45,12 +49,14 @@ def prompt_of(task: Task, tokenizer: Any, config: ModelConfig) -> Prompt:
                 raise ModelError(
                     f"model.{key} has no effect: the model is asked by completion, without turns"
                 )
-        text, opening = _asked(task, config) or task.prompt, ""
+        text = given = _asked(task, config) or task.prompt
+        opening = ""
     else:
         opening = _opening(task) if style == "prefilled" else config.answer_opening or ""
         text = _chat(task, tokenizer, config, opening)
+        given = opening.partition(f"```{task.language}\n")[2]
     tokens = tokenizer.encode(text, add_special_tokens=style == "completion")
-    return Prompt(text, list(tokens), opening)
+    return Prompt(text, list(tokens), opening, given)
 
 
 def solution_of(program: str, task: Task, tokenizer: Any, config: ModelConfig) -> str | None:

@@ -100,7 +100,9 @@ class Collector:
     def _rollout(
         self, task: Task, prompt: Prompt, completion: Completion, sample: int, stop: Sequence[str]
     ) -> Rollout:
-        text = prompt.opening + before(stop, self.policy.text(completion.tokens))
+        written = before(stop, self.policy.text(completion.tokens))
+        text = prompt.opening + written
+        sanitized = self.config.grading.extraction == "evalplus"
         return Rollout(
             task=task,
             sample=sample,
@@ -111,7 +113,7 @@ class Collector:
             truncated=completion.truncated,
             policy_version=self.sampler.policy_version,
             prompt=prompt.text,
-            answer=Answer.of(text, task),
+            answer=Answer.sanitized(prompt.given, written, task) if sanitized else Answer.of(text, task),
         )
 
     def _finish(self, rollout: Rollout, verdicts: list[Verdict]) -> None:

@@ -227,6 +227,7 @@ def _evaluate(
         "asked": {
             "style": style_of(policy.tokenizer, model),
             **model.model_dump(include={"system_prompt", "prompt_template", "answer_opening"}),
+            "extraction": part.config.grading.extraction,
         },
         "changed": {key: value for key, value in changed.items() if value != part.preset[key]},
         "left_out": part.left_out,
@@ -234,9 +235,9 @@ def _evaluate(
 
 
 def _sample_lines(batch: Batch) -> list[str]:
-    """As evalplus reads them; `completion` is what the model wrote."""
+    """As evalplus reads them; `raw` is what the model wrote."""
     return [
-        json.dumps({"task_id": r.task.id, "solution": r.program, "completion": r.text}) + "\n"
+        json.dumps({"task_id": r.task.id, "solution": r.program or "", "raw": r.text}) + "\n"
         for r in batch.rollouts
     ]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.extraction.extract import extract, is_whole, program_of
+from tasks.extraction.sanitize import sanitize
 from tasks.types import Task, Verdict
 
 
@@ -25,6 +26,11 @@ class Answer:
     def of(completion: str, task: Task) -> Answer:
         found = extract(completion, task)
         return Answer(found.program if found.found else None, found.blocks if len(found.blocks) > 1 else ())
+
+    @staticmethod
+    def sanitized(given: str, written: str, task: Task) -> Answer:
+        """As evalplus reads what a model has `written`, behind the part of the program that it was `given`."""
+        return Answer(sanitize(given + written.replace("\t", "    "), task.entry_point) or None)
 
     @staticmethod
     def whole(program: str, task: Task) -> Answer:

@@ -50,7 +50,8 @@ RIGHT, WRONG = "def add(a, b):\n    return a + b\n", "def add(a, b):\n    return
 
 
 class Sampler:
-    """Of each task's completions the first is right; what follows a stop string is not the answer."""
+    """Of each task's completions the first is right; what follows a stop string is not the answer, and a cut function
+    before it is none that evalplus keeps."""
 
     policy_version = 0
 
@@ -65,7 +66,8 @@ class Sampler:
         for request in requests:
             self.prompts.append(self.policy.tokenizer.decode(request.prompt_tokens))
             program = RIGHT if request.key % self.samples == 0 else WRONG
-            tokens = self.policy.tokenizer.encode(f"{program}\n```\nassert False", add_special_tokens=False)
+            text = f"{program}\ndef more(\n```\nassert False"
+            tokens = self.policy.tokenizer.encode(text, add_special_tokens=False)
             yield Completion(request.key, tokens, [-1.0] * len(tokens), False)
 
 
@@ -127,9 +129,10 @@ def test_several_data_sets_by_a_preset(
     assert [row["passed"] for row in rows] == [True, False, False, False]
     samples = tmp_path / "out/samples/humaneval.jsonl"
     first = json.loads(samples.read_text().splitlines()[0])
-    assert first["task_id"] == "HumanEval/0" and first["solution"] == RIGHT
+    assert first["task_id"] == "HumanEval/0" and first["solution"] == RIGHT.strip()
+    assert first["raw"].endswith("def more(")
     again = read_completions(str(samples), load(sets[0]))
-    assert [item.answer.program for item in again.items] == [RIGHT, WRONG, WRONG, WRONG] * 2
+    assert [item.answer.program for item in again.items] == [RIGHT.strip(), *[WRONG.strip()] * 3] * 2
 
 
 def test_the_figures_go_to_standard_output_and_nothing_is_replaced_unless_asked(

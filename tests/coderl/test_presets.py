@@ -68,7 +68,10 @@ def test_what_a_preset_sends(
     tokenizer: Any, preset: str, data_set: str, chat: bool, task: Task, sent: str
 ) -> None:
     config = configured(preset, data_set, chat)
-    assert prompt_of(task, tokenizer, config.model).text == sent
+    prompt = prompt_of(task, tokenizer, config.model)
+    assert prompt.text == sent
+    assert prompt.given == ("" if config.model.prompt_style == "chat" else sent)
+    assert (config.grading.extraction == "evalplus") is (preset == "evalplus")
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 """Do our HumanEval+ verdicts agree with evalplus's own, on the outputs of a real model?
 
-    python -m tests.conformance.agree_evalplus --work FOLDER [--samples 20] [--backend NAME] [--slots N]
+    python -m tests.conformance.agree_evalplus --work FOLDER [--samples 20] [--sanitized] [--backend NAME] [--slots N]
     python -m tests.conformance.agree_evalplus --work FOLDER --evaluation OUT     OUT: of coderl eval --preset evalplus
 
 With --evaluation it takes what a model wrote in `coderl eval --preset evalplus --tasks humanevalplus=FILE --out OUT`, all of the data
 set, and holds the whole way against evalplus's: our extraction and grading, its sanitizer and grading. Else it takes the first samples of each task from CodeT's CodeGen-16B completions (`$CODERL_DATA/codet_samples`) and grades each
-twice: by our grader, after our extraction, and by `evalplus.eval.untrusted_check`, as prompt + completion. evalplus runs programs in its own process, so
+twice: by our grader, after our extraction, and by `evalplus.eval.untrusted_check`, as prompt + completion; with --sanitized both
+as evalplus's codegen would have kept them, by our sanitizer and by its own. evalplus runs programs in its own process, so
 it is given a virtual environment of its own (FOLDER/venv, made by pip) and a bubblewrap jail without network that sees only
 that environment, the data and FOLDER/out. What was done is kept in FOLDER and not done again.
 
@@ -31,6 +32,7 @@ from typing import Any
 import sandbox
 from sandbox.protocol import Limits
 from tasks.datasets import load
+from tasks.extraction.answers import Answer
 from tasks.extraction.extract import extract
 from tasks.grading.grader import Grader
 from tasks.types import Task
@@ -46,7 +48,7 @@ EXPLAINED = {
 }
 
 
-def programs(tasks: list[Task], samples: int) -> Iterator[dict[str, Any]]:
+def programs(tasks: list[Task], samples: int, *, sanitized: bool) -> Iterator[dict[str, Any]]:
     """The programs to grade. CodeT's file has its own order, and prompts without their examples."""
     left = {task.id: task for task in tasks}
     with gzip.open(SAMPLES, "rt", encoding="utf-8") as stream:
@@ -56,12 +58,14 @@ def programs(tasks: list[Task], samples: int) -> Iterator[dict[str, Any]]:
             task = max(alike, key=lambda t: difflib.SequenceMatcher(None, t.prompt, row["prompt"]).ratio())
             del left[task.id]
             for number, completion in enumerate(row["samples"][:samples]):
-                yield {
-                    "task_id": task.id,
-                    "sample": number,
-                    "program": task.prompt + completion,
-                    "extracted": extract(completion, task).program,
-                }
+                identity = {"task_id": task.id, "sample": number}
+                if sanitized:
+                    head = f"{task.prompt.strip()}\n"
+                    program = Answer.sanitized(head, completion, task).program
+                    yield identity | {"raw": head + completion, "extracted": program}
+                else:
+                    program = extract(completion, task).program
+                    yield identity | {"program": task.prompt + completion, "extracted": program}
 
 
 def evaluated(tasks: list[Task], folder: Path) -> Iterator[dict[str, Any]]:
@@ -72,7 +76,7 @@ def evaluated(tasks: list[Task], folder: Path) -> Iterator[dict[str, Any]]:
     for row in map(json.loads, (folder / f"samples/{line['name']}.jsonl").read_text().splitlines()):
         task = by_id[row["task_id"]]
         head = f"{task.prompt.strip()}\n" if line["asked"]["style"] == "completion" else ""
-        written = row["completion"].removeprefix(line["asked"]["answer_opening"] or "")
+        written = row["raw"].removeprefix(line["asked"]["answer_opening"] or "")
         yield {
             "task_id": task.id,
             "sample": samples[task.id],
@@ -163,13 +167,16 @@ def main() -> int:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--samples", type=int, default=20)
     parser.add_argument("--evaluation", type=Path)
+    parser.add_argument("--sanitized", action="store_true")
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--slots", type=int, default=2)
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     tasks = load(f"humanevalplus={DATA / SETS['humanevalplus'].file}")
-    given = evaluated(tasks, options.evaluation) if options.evaluation else programs(tasks, options.samples)
-    rows = list(given)
+    if options.evaluation:
+        rows = list(evaluated(tasks, options.evaluation))
+    else:
+        rows = list(programs(tasks, options.samples, sanitized=options.sanitized))
     theirs = evalplus_verdicts(options.work, "evalplus", rows, seconds=1)
     ours = our_verdicts(options.work, tasks, rows, options.backend, options.slots)
     differing = [
