@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from importlib.util import find_spec
@@ -48,8 +49,7 @@ app.add_typer(sandbox_commands.app, name="sandbox")
 
 def main() -> None:
     """Run the command line; errors meant for the user become one line and an exit code."""
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    _quiet()
     if hidden := _hidden_room():
         sys.exit(f"error: {hidden}")
     try:
@@ -63,6 +63,15 @@ def main() -> None:
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(code)
+
+
+def _quiet() -> None:
+    """Libraries speak of errors only: not of Triton that is missing, NUMA, or the hub's retries. What is set stays."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
 
 
 def _user_error(error: Exception) -> int | None:
