@@ -50,7 +50,7 @@ def _lead(config: RunConfig, *, resume: bool) -> None:
     from analysis import report  # loads plotting and statistics libraries: not before they are needed
 
     path = report.write(config.folder)
-    print(outcome(run.folder))
+    print(outcome(run.folder, warmed_up=config.model.path is None))
     print(f"report: {path}")
 
 
@@ -89,11 +89,11 @@ def run_dry(config: RunConfig, *, resume: bool) -> None:
     print(textwrap.indent(str(estimate), "# "))
 
 
-def outcome(folder: RunFolder) -> str:
+def outcome(folder: RunFolder, *, warmed_up: bool) -> str:
     """Held-out pass@1 before and after training, and the control's, as a few lines of text."""
     evaluations = [line for line in folder.read_log() if line["kind"] == "eval"]
     held_out = [e for e in evaluations if e["name"] == HELD_OUT]
-    rows = [("warm model", held_out[0]), ("trained", held_out[-1])]
+    rows = [("warm model" if warmed_up else "before training", held_out[0]), ("trained", held_out[-1])]
     rows += [("control: warm-up continued", e) for e in evaluations if e["name"] == CONTROL]
     lines = [f"held-out tasks: {held_out[0]['tasks']}, samples a task: {held_out[0]['samples']}"]
     for name, e in rows:

@@ -36,6 +36,7 @@ class Display:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.console = Console(stderr=True, quiet=quiet, highlight=False)
+        self.console.soft_wrap = not self.console.is_terminal  # a line of a log stays one
         self._progress = Progress(self.console)
 
     def start(self, config: RunConfig, data: Data, drawing: Drawing, backend: str) -> None:
