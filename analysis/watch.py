@@ -72,7 +72,8 @@ def _steps(run: Run) -> int:
 
 def _steps_table(run: Run) -> Table:
     done = run.steps[-1]["step"] if run.steps else 0
-    table = Table("step", *COLUMNS, title=f"{run.name}: step {done} of {_steps(run)}")
+    title = f"{run.name}: step {done} of {_steps(run)}"
+    table = Table("step", *COLUMNS, title=title, box=None, padding=(0, 1, 0, 0))  # fits 80 columns
     for line in run.steps[-STEPS:]:
         table.add_row(str(line["step"]), *(_number(line.get(key)) for key in COLUMNS.values()))
     return table

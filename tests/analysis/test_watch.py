@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from analysis import watch
 from analysis.errors import RunError
+from analysis.reading.reader import Run
 from coderl.cli import app
 from tests.analysis.conftest import make_run
 
@@ -47,3 +48,15 @@ def test_it_ends_with_the_run_and_follows_it_until_then(run: Path, monkeypatch: 
 def test_no_run_is_one_error(tmp_path: Path) -> None:
     with pytest.raises(RunError):
         watch.watch(tmp_path / "none", Console(file=io.StringIO()))
+
+
+def test_nothing_is_cut_in_eighty_columns() -> None:
+    line = dict.fromkeys(watch.COLUMNS.values(), 0.1234) | {
+        "step": 1000,
+        "kl_warm": 1.234e-4,
+        "learning_rate": 1.234e-5,
+    }
+    console = Console(file=io.StringIO(), width=80)
+    console.print(watch._steps_table(Run(Path("run"), "run", steps=[line])))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "…" not in shown and all(name in shown for name in watch.COLUMNS)
