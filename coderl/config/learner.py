@@ -28,15 +28,10 @@ class LearnerConfig(Section):
     tokens_per_microbatch: int | None = Field(
         None,
         ge=1,
-        description="padded tokens a forward pass; none: 16384 on a GPU, 2048 on a CPU, for its caches",
+        description="tokens a forward pass, at most; none: 16384 on a GPU, 2048 on a CPU, for its caches",
     )
     gradient_checkpointing: bool = Field(
         False, description="keep each layer's input only and run it again in the backward pass: less memory"
-    )
-    share_prompts: bool = Field(
-        False,
-        description="run a prompt once for all its completions: faster where prompts are not much shorter than "
-        "completions, and equal up to rounding; needs a model with PyTorch's attention (sdpa)",
     )
     probe_rows: int = Field(
         32, ge=1, description="random completions scored each step for entropy, KL, mismatch"

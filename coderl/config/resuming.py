@@ -22,7 +22,7 @@ FREE = (
     *("train.stop_on_collapse", "eval.every", "sandbox.*", "metrics.*"),
     *("sampler.max_sequences", "sampler.kv_cache_gib", "sampler.processes", "sampler.share_prefixes"),
     *("sampler.gpu_memory_fraction", "sampler.urls", "sampler.transfer"),
-    *("learner.tokens_per_microbatch", "learner.gradient_checkpointing", "learner.share_prompts"),
+    *("learner.tokens_per_microbatch", "learner.gradient_checkpointing"),
     *("learner.probe_rows", "learner.max_logprob_difference"),
 )
 PLACE = ("runs", "name")  # of the run folder, which may have moved

@@ -45,13 +45,20 @@ def whole(tree: Any) -> Any:
     return pytree.tree_map(lambda x: x.full_tensor() if isinstance(x, DTensor) else x, tree)
 
 
-def largest(count: int) -> int:
-    """The largest `count` of all ranks."""
+def largest(value: float) -> float:
+    """The largest `value` of all ranks."""
     if world_size() == 1:
-        return count
-    value = torch.tensor(count)
-    dist.all_reduce(value, dist.ReduceOp.MAX)
-    return int(value)
+        return value
+    box = torch.tensor(value)
+    dist.all_reduce(box, dist.ReduceOp.MAX)
+    return float(box)
+
+
+def added(values: torch.Tensor) -> torch.Tensor:
+    """The sum over all ranks of `values`, which are on the CPU."""
+    if world_size() > 1:
+        dist.all_reduce(values)
+    return values
 
 
 def united(share: dict[_K, _V]) -> dict[_K, _V]:

@@ -2,7 +2,7 @@
 
 A completion whose weight is zero is never run (`credit.needs_row`): for the -N variants
 that is every completion with a positive advantage. Equal completions are run once. Sums are normalised
-over the whole minibatch, so how it is cut into micro-batches changes nothing.
+over the whole minibatch, so how it is cut into passes changes nothing.
 """
 
 from __future__ import annotations
@@ -29,11 +29,10 @@ from coderl.learning.rate import RateController, learning_rate
 from coderl.learning.references import References
 from coderl.learning.rounding import last_bits_flipped
 from coderl.learning.rows import Row, Rows, Tokens, distinct, padded, split
+from coderl.model.packing import Deal, TokenRow, deal, pass_tokens
 from coderl.model.policy import Policy
-from coderl.model.scoring import Scores, TokenRow, check_scoring, microbatches, score
+from coderl.model.scoring import Scores, check_scoring, score
 
-GPU_MICROBATCH_TOKENS = 16384
-CPU_MICROBATCH_TOKENS = 2048  # what they make fits its caches
 TENSORS = "learner"  # folder of a checkpoint
 TRIFLE = 1e-3  # share of the weights whose last bits change nothing that matters
 
@@ -75,7 +74,7 @@ class Learner:
             self.references.previous = self.adapter.earlier()
         self.model.train()
         learner = config.learner
-        check_scoring(self.model, share_prompts=learner.share_prompts)
+        check_scoring(self.model)
         if learner.gradient_checkpointing:
             self.model.gradient_checkpointing_enable({"use_reentrant": False})
         if collectives.world_size() > 1:
@@ -149,7 +148,7 @@ class Learner:
             self.references.previous,
             sampled_by_previous=rows.policy_version < self.batches,
             score=self._score,
-            microbatches=self._microbatches,
+            deal=self._deal,
         )
 
     def _kl_floor(self, rows: Rows) -> float:
@@ -243,20 +242,17 @@ class Learner:
         used = [(r, w) for r, w in zip(part, weights, strict=True) if self._needed(r)]
         ranks = collectives.world_size()
         merged = distinct(used)
-        mine = merged[collectives.rank() :: ranks]
-        groups = list(self._microbatches([row for row, _, _ in mine]))
-        passes = collectives.largest(len(groups))  # all ranks must take part in each
-        total, stats = 0.0, LossStats()
+        dealt = self._deal([row for row, _, _ in merged])
+        total, stats = 0.0, LossStats(work_slowest=dealt.slowest, work_mean=dealt.mean)
         self.optimizer.zero_grad(set_to_none=True)
-        for group in groups:
-            loss, logp_BT, group_stats = self._loss([mine[i] for i in group], old)
+        for pack, counts in dealt.passes(collectives.rank()):
+            group = [merged[i] if counts else (merged[i][0], 0.0, 0) for i in pack]
+            loss, logp_BT, group_stats = self._loss(group, old)
             (loss * ranks).backward()  # FSDP takes the mean over ranks; ours is a sum
-            total += float(loss.detach())
-            stats += group_stats
-            stats += _gradient_stats(logp_BT, [mine[i][0] for i in group], ranks)
-        for _ in range(passes - len(groups)):
-            loss, _, _ = self._loss([(used[0][0], 0.0, 0)], old)
-            loss.backward()
+            if counts:
+                total += float(loss.detach())
+                stats += group_stats
+                stats += _gradient_stats(logp_BT, [row for row, _, _ in group], ranks)
         total, stats = collectives.summed(total, stats)
         return total, len(used), stats
 
@@ -265,15 +261,16 @@ class Learner:
             model,
             rows,
             temperature=self.config.sampler.temperature,
-            share_prompts=self.config.learner.share_prompts,
             **options,
         )
 
-    def _microbatches(self, rows: Sequence[TokenRow]) -> Iterator[list[int]]:
-        config = self.config.learner
-        usual = CPU_MICROBATCH_TOKENS if self.model.device.type == "cpu" else GPU_MICROBATCH_TOKENS
-        tokens = config.tokens_per_microbatch or usual
-        return microbatches(rows, tokens, share_prompts=config.share_prompts)
+    def _deal(self, rows: Sequence[TokenRow]) -> Deal:
+        return deal(
+            rows,
+            self.config.learner.tokens_per_microbatch or pass_tokens(self.model.device),
+            ranks=collectives.world_size(),
+            width=self.model.config.get_text_config().hidden_size,
+        )
 
     def _needed(self, row: Row) -> bool:
         """Whether a completion has to run through the model at all."""
@@ -323,19 +320,13 @@ class Learner:
 
     def _old_logprobs(self, batch: Rows) -> dict[Tokens, list[float]]:
         """Log-probabilities under the weights at the start of the batch; each rank scores its share."""
-        needed = {row.tokens: row for row in batch if self._needed(row)}
-        mine = list(needed.items())[collectives.rank() :: collectives.world_size()]
-        rows = [row for _, row in mine]
-        groups = list(self._microbatches(rows))
-        passes = collectives.largest(len(groups))  # before the first, in which all ranks take part
+        rows = list({row.tokens: row for row in batch if self._needed(row)}.values())
         old: dict[Tokens, list[float]] = {}
         with torch.no_grad():
-            for group in groups:
-                logp = self._score(self.model, [rows[i] for i in group]).logp_BT.tolist()
-                for i, values in zip(group, logp, strict=True):
-                    old[mine[i][0]] = values[: len(rows[i].completion)]
-            for _ in range(passes - len(groups)):
-                self._score(self.model, [next(iter(needed.values()))])  # all ranks must take part in each
+            for pack, _ in self._deal(rows).passes(collectives.rank()):
+                logp = self._score(self.model, [rows[i] for i in pack]).logp_BT.tolist()
+                for i, values in zip(pack, logp, strict=True):
+                    old[rows[i].tokens] = values[: len(rows[i].completion)]
         return collectives.united(old)
 
     def _set_learning_rate(self) -> float:

@@ -57,6 +57,8 @@ class LossStats:
     sampler_weight_truncated: float = 0.0
     gradient_positive: float = 0.0  # sum of |dL / d log pi|, filled in after the backward pass
     gradient_negative: float = 0.0
+    work_slowest: float = 0.0  # of packing.Deal
+    work_mean: float = 0.0
 
     def __add__(self, other: LossStats) -> LossStats:
         total = LossStats()
@@ -78,6 +80,8 @@ class LossStats:
             "sampler_weight_mean": self.sampler_weight_sum / tokens,
             "sampler_weight_truncated": self.sampler_weight_truncated / tokens,
         }
+        if self.work_mean:
+            summary["imbalance"] = self.work_slowest / self.work_mean
         if self.count_positive:
             summary["ratio_mean_positive"] = self.ratio_sum_positive / self.count_positive
             summary["ratio_max_positive"] = self.ratio_max_positive

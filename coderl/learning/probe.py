@@ -6,14 +6,16 @@ Shape suffixes: B completions, T their tokens, right-padded.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from transformers import PreTrainedModel
 
+from coderl.learning import collectives
 from coderl.learning.rows import Row, padded
-from coderl.model.scoring import Scores, TokenRow
+from coderl.model.packing import Deal, TokenRow
+from coderl.model.scoring import Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +45,13 @@ def measure(
     *,
     sampled_by_previous: bool,
     score: Callable[..., Scores],
-    microbatches: Callable[[Sequence[TokenRow]], Iterator[list[int]]],
+    deal: Callable[[Sequence[TokenRow]], Deal],
 ) -> Probe:
-    """Score `rows`, which have tokens, under `model` and what it is compared with."""
-    sums = torch.zeros(6, dtype=torch.float64)
-    count, largest = 0, 0.0
+    """Score `rows`, which have tokens, under `model` and what it is compared with; each rank its share of them."""
+    sums = torch.zeros(7, dtype=torch.float64)
+    largest = 0.0
     with torch.no_grad():
-        for group in microbatches(rows):
+        for group, counts in deal(rows).passes(collectives.rank()):
             scores = score(model, [rows[i] for i in group], entropy=True, references=[warm, previous])
             assert scores.entropy_BT is not None
             sampler_BT = padded([rows[i].logprobs for i in group], scores.logp_BT)
@@ -60,11 +62,15 @@ def measure(
                 off_BT = previous_off_BT
             else:
                 nearer_BT = off_BT - previous_off_BT
-            columns = (scores.entropy_BT, off_BT, nearer_BT, nearer_BT**2, *scores.kls_BT)
+            if not counts:
+                continue
+            ones_BT = torch.ones_like(off_BT)
+            columns = (ones_BT, scores.entropy_BT, off_BT, nearer_BT, nearer_BT**2, *scores.kls_BT)
             sums += torch.stack([(x * scores.mask_BT).sum() for x in columns]).double().cpu()
             largest = max(largest, float((off_BT * scores.mask_BT).max()))
-            count += int(scores.mask_BT.sum())
-    entropy, mismatch, nearer, squares, kl_warm, kl_step = (sums / count).tolist()
+    sums, largest = collectives.added(sums), collectives.largest(largest)
+    count = float(sums[0])
+    entropy, mismatch, nearer, squares, kl_warm, kl_step = (sums[1:] / count).tolist()
     error = math.sqrt(max(0.0, squares - nearer**2) / count)
     return Probe(
         entropy=entropy,

@@ -13,7 +13,7 @@ import torch
 
 from coderl.config.objective import ObjectiveConfig
 from coderl.learning.credit import advantages
-from coderl.model.scoring import TokenRow
+from coderl.model.packing import TokenRow
 from coderl.rollouts.batch import Batch
 
 Tokens = tuple[tuple[int, ...], tuple[int, ...]]  # a prompt's and a completion's

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 from transformers import PreTrainedModel
 
 from coderl.errors import NonFiniteError
 from coderl.learning.masters import Masters
-from coderl.model.scoring import TokenRow
+from coderl.model.packing import TokenRow
+from coderl.model.scoring import score
 
 GRADIENT_NORM = 1.0  # gradients are clipped to it
 Passes = Sequence[Sequence[TokenRow]]  # rows that go through the model together
 
 
 class Trainer:
-    """Trains `model` in place. `logprobs`: of all completion tokens of one pass's rows, in any shape, else zero.
+    """Trains `model` in place.
 
     The rate ramps up linearly in `ramp` steps, falls along a cosine to a tenth at `steps`, and stays there.
     """
@@ -26,14 +26,12 @@ class Trainer:
     def __init__(
         self,
         model: PreTrainedModel,
-        logprobs: Callable[[PreTrainedModel, Sequence[TokenRow]], Tensor],
         *,
         learning_rate: float,
         steps: int,
         ramp: int,
     ) -> None:
         self.model = model
-        self._logprobs = logprobs
         self._learning_rate, self._steps, self._ramp = learning_rate, steps, ramp
         self.steps = 0  # taken
         self._masters = Masters(p for p in model.parameters() if p.requires_grad)
@@ -51,7 +49,7 @@ class Trainer:
         self._optimizer.zero_grad(set_to_none=True)
         tokens, total = _tokens(passes), 0.0
         for rows in passes:
-            loss = -self._logprobs(self.model, rows).sum() / tokens
+            loss = -score(self.model, rows).logp_BT.sum() / tokens
             loss.backward()
             total += float(loss.detach())
         norm = float(torch.nn.utils.clip_grad_norm_(self._masters.tensors, GRADIENT_NORM))
@@ -69,7 +67,7 @@ class Trainer:
     def loss(self, passes: Passes) -> float:
         """Nats a completion token, without a step."""
         self.model.eval()
-        return -sum(float(self._logprobs(self.model, rows).sum()) for rows in passes) / _tokens(passes)
+        return -sum(float(score(self.model, rows).logp_BT.sum()) for rows in passes) / _tokens(passes)
 
     def _schedule(self) -> float:
         ramp = min(1.0, (self.steps + 1) / self._ramp)

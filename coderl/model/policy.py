@@ -11,10 +11,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 
 from coderl.config.settings import ModelConfig
 from coderl.errors import ModelError
-from coderl.model import attention
 from coderl.model.named import require_model
+from coderl.model.packing import TokenRow
 from coderl.model.prompts import Prompt, prompt_of, solution_of
-from coderl.model.scoring import TokenRow
 from tasks.types import Task
 
 
@@ -72,8 +71,6 @@ def load_policy(folder: Path, config: ModelConfig) -> Policy:
         raise _unloadable(folder, error) from error
     require_fitting_tokenizer(tokenizer, model.config.vocab_size, folder)
     torch.nn.Module.to(model, "cuda" if gpu else "cpu")
-    if dtype == torch.bfloat16 and not gpu:
-        attention.in_float32(model)
     return Policy(model, tokenizer, _stop_token_ids(model, tokenizer), config)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from coderl.model.packing import TokenRow
 from coderl.model.policy import Policy
-from coderl.model.scoring import TokenRow
 from coderl.rollouts.batch import Batch
 from tasks.types import Task
 

@@ -16,9 +16,9 @@ from coderl.config.settings import RunConfig
 from coderl.errors import ConfigError, RunFolderError
 from coderl.learning.supervised import Trainer
 from coderl.model.named import model_folder
-from coderl.model.packing import check_packing, packed, score_packed
+from coderl.model.packing import TokenRow, packs, pass_tokens
 from coderl.model.policy import Policy, load_policy
-from coderl.model.scoring import TokenRow
+from coderl.model.scoring import check_scoring
 from coderl.rollouts.lengths import with_lengths
 from coderl.rollouts.opening import open_collector, open_sandbox
 from coderl.rollouts.prompts import fitting, load_data
@@ -32,8 +32,6 @@ from tasks.types import Task
 
 LOG = "warmup.jsonl"
 HELD_OUT = 0.1  # share of the tasks whose solutions are not learned
-PASS_TOKENS = {"cpu": 512, "cuda": 4096}  # attention's cost grows with the square
-
 
 Source = Literal["references", "samples", "both"]
 
@@ -70,7 +68,7 @@ def fine_tune(
     folder = model_folder(str(config.model.path))
     config = with_lengths(config, folder, [*data.train, *data.evaluation])
     policy = load_policy(folder, config.model)
-    check_packing(policy.model)
+    check_scoring(policy.model)
     display.data(config, data)
     solutions: Solutions = {}
     if source != "samples":
@@ -150,24 +148,27 @@ def _train(
 ) -> Iterator[Loss]:
     """The loss before the first epoch and after each; the last may be cut."""
     options = config.supervised
-    size = PASS_TOKENS[policy.device.type]
+    size = pass_tokens(policy.device)
     an_epoch = math.ceil(len(rows) / options.batch_size)
     total = steps or an_epoch * options.epochs
     trainer = Trainer(
         policy.model,
-        score_packed,
         learning_rate=options.learning_rate,
         steps=total,
         ramp=math.ceil(total / 10),
     )
-    measured = packed(held_out, size)
+
+    def passes(rows: Sequence[TokenRow]) -> list[list[TokenRow]]:
+        return [[rows[i] for i in pack] for pack in packs(rows, size)]
+
+    measured = passes(held_out)
     yield Loss(0, 0, None, trainer.loss(measured))
     with display.warming(total, "supervised") as on_step:
         for epoch in range(math.ceil(total / an_epoch)):
             random.Random(f"{config.seed}/{epoch}").shuffle(rows)
             losses = []
             for first in range(0, len(rows), options.batch_size)[: total - trainer.steps]:
-                losses.append(trainer.step(packed(rows[first : first + options.batch_size], size)))
+                losses.append(trainer.step(passes(rows[first : first + options.batch_size])))
                 on_step(trainer.steps, losses[-1])
             yield Loss(epoch + 1, trainer.steps, sum(losses) / len(losses), trainer.loss(measured))
 

@@ -7,16 +7,13 @@ right some of the time, which is where reinforcement learning has something to l
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-
-from torch import Tensor
-from transformers import PreTrainedModel
 
 from coderl.config.settings import RunConfig, WarmupConfig
 from coderl.learning.supervised import Trainer
+from coderl.model.packing import TokenRow
 from coderl.model.policy import Policy
-from coderl.model.scoring import TokenRow, score
 from coderl.model.toy import build_policy
 from coderl.training.display import Display
 from tasks.builtin import Demonstration, demonstrations, vocabulary
@@ -30,7 +27,7 @@ def warm_up(config: RunConfig, display: Display, warm: Path, control: Path | Non
     policy = cold_policy(config)
     demonstrated = _forever(config.warmup, config.seed)
     steps, rate = config.warmup.steps, config.warmup.learning_rate
-    trainer = Trainer(policy.model, _padded, learning_rate=rate, steps=steps, ramp=RAMP)
+    trainer = Trainer(policy.model, learning_rate=rate, steps=steps, ramp=RAMP)
 
     def train(steps: int, what: str) -> None:
         with display.warming(steps, what) as on_step:
@@ -49,10 +46,6 @@ def warm_up(config: RunConfig, display: Display, warm: Path, control: Path | Non
 def cold_policy(config: RunConfig) -> Policy:
     """The built-in model before its warm-up."""
     return build_policy(config.warmup, vocabulary(), config.seed)
-
-
-def _padded(model: PreTrainedModel, rows: Sequence[TokenRow]) -> Tensor:
-    return score(model, rows).logp_BT
 
 
 def _row(policy: Policy, demonstration: Demonstration) -> TokenRow:

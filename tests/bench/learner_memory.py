@@ -85,7 +85,8 @@ def _ours(model: Any, prompt: Any, completion: Any) -> Any:
 
     from coderl.config.objective import ObjectiveConfig
     from coderl.learning import objectives
-    from coderl.model.scoring import TokenRow, score
+    from coderl.model.packing import TokenRow
+    from coderl.model.scoring import score
 
     objective = ObjectiveConfig(name="grpo")
 
@@ -110,7 +111,8 @@ def _ours_with_kl(model: Any, prompt: Any, completion: Any) -> Any:
 
     from coderl.config.objective import ObjectiveConfig
     from coderl.learning import objectives
-    from coderl.model.scoring import TokenRow, score
+    from coderl.model.packing import TokenRow
+    from coderl.model.scoring import score
 
     objective = ObjectiveConfig(name="grpo", kl_coef=0.1, kl_kind="full")
     warm, previous = (copy.deepcopy(model).requires_grad_(False) for _ in range(2))

@@ -2,8 +2,7 @@
 
     python -m tests.bench.learner_speed [rounds]
 
-Each round takes one update of each arm, in turn; with and without `learner.share_prompts`, and GRPO-N with the KL term
-that training adds to it. The demo's model and batch: 32 prompts x 16 completions, 10 of which pass. Ratios are of CPU
+Each round takes one update of each arm, in turn; GRPO-N also with the KL term that training adds to it. The demo's model and batch: 32 prompts x 16 completions, 10 of which pass. Ratios are of CPU
 seconds, on one thread, which other work on the machine does not change much; wall-clock seconds stand beside them.
 """
 
@@ -31,9 +30,7 @@ GRPO, GRPO_N = (
 )
 ARMS = {
     "grpo": GRPO,
-    "grpo_shared": (*GRPO, "learner.share_prompts=true"),
     "grpo_n": GRPO_N,
-    "grpo_n_shared": (*GRPO_N, "learner.share_prompts=true"),
     "grpo_n_kl": ("objective.name=grpo_n",),
 }
 
@@ -74,10 +71,7 @@ def main(rounds: int) -> None:
         "cpu_seconds": medians,
         "seconds": wall,
         "grpo_n_over_grpo": medians["grpo_n"] / medians["grpo"],
-        "grpo_n_over_grpo_shared": medians["grpo_n_shared"] / medians["grpo_shared"],
         "kl_cost": medians["grpo_n_kl"] / medians["grpo_n"],
-        "shared_speedup_grpo": medians["grpo"] / medians["grpo_shared"],
-        "shared_speedup_grpo_n": medians["grpo_n"] / medians["grpo_n_shared"],
     }
     print(json.dumps(figures))
 

@@ -5,7 +5,6 @@
 The demo's warm model, but with fewer wrong demonstrations for a pass rate near 0.6 (made anew, a minute or so,
 unless a folder is given), and its batch: 32 prompts x 16 completions of at most 64 tokens. In each round TRL takes a
 step, then we take one with GRPO and one with GRPO-N, on the same policy; learning rates are so small that the pass rate
-stays where it is. We sample in two processes; `sampler.share_prefixes` and `learner.share_prompts` are on, which compute
 what a group has in common once, so the ratio depends on how much that is. TRL samples with transformers' `generate`:
 its colocated vLLM loads weights with `model.load_weights`, which vLLM's CPU build cannot after start. So the learner's
 part (everything after sampling and grading) is also held apart. Both may use all cores: leave OMP_NUM_THREADS alone.
@@ -44,7 +43,6 @@ def main(rounds: int, dtype: str, model: Path | None) -> None:
             f'model.path="{model}"',
             f"model.dtype={dtype}",
             f"learner.learning_rate={RATE}",
-            "learner.share_prompts=true",
             "sampler.processes=2",
             "sampler.share_prefixes=true",
             f"train.steps={10 * rounds}",

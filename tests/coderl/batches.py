@@ -15,8 +15,9 @@ from coderl.config.objective import ObjectiveConfig
 from coderl.config.settings import RunConfig
 from coderl.learning import credit
 from coderl.learning.learner import TENSORS, Learner
+from coderl.model.packing import TokenRow
 from coderl.model.policy import Policy
-from coderl.model.scoring import TokenRow, score
+from coderl.model.scoring import score
 from coderl.rollouts.batch import Batch, Group, Rollout
 from tasks.types import StdioTest, Task
 

@@ -24,11 +24,10 @@ def updated(**options: Any) -> tuple[Learner, float]:
 @pytest.mark.parametrize(
     "options",
     [
-        {"learner__share_prompts": True},
         {"learner__tokens_per_microbatch": 30},
         {"learner__gradient_checkpointing": True},
     ],
-    ids=["shared prompts", "micro-batches", "checkpointing"],
+    ids=["passes", "checkpointing"],
 )
 @pytest.mark.parametrize("minibatches", [1, 3])
 def test_how_a_batch_is_cut_changes_no_gradient(options: dict[str, Any], minibatches: int) -> None:

@@ -13,7 +13,8 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from coderl.errors import ModelError
 from coderl.learning.learner import Learner
 from coderl.learning.rows import rows_of
-from coderl.model.scoring import TokenRow, score
+from coderl.model.packing import TokenRow
+from coderl.model.scoring import score
 from coderl.rollouts.batch import Batch
 from tests.coderl.batches import go_on, run_config, sampled_batch, tiny_policy
 

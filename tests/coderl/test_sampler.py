@@ -13,8 +13,9 @@ from safetensors.torch import load_file, save_file
 
 from coderl.config.settings import EvalConfig, ModelConfig, RunConfig, SamplerConfig
 from coderl.errors import ModelError, SamplerError
+from coderl.model.packing import TokenRow
 from coderl.model.policy import Policy, load_policy
-from coderl.model.scoring import TokenRow, score
+from coderl.model.scoring import score
 from coderl.rollouts.collect import before
 from coderl.sampling.branching import BranchingSampler
 from coderl.sampling.engine import EngineSampler

@@ -1,4 +1,4 @@
-"""Chunked log-probabilities agree with the model's own logits, and padding changes nothing."""
+"""Chunked log-probabilities agree with the model's own logits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
 from coderl.model import scoring
-from coderl.model.scoring import TokenRow, microbatches, packs, score
+from coderl.model.packing import TokenRow
+from coderl.model.scoring import score
 
 SIZE = {
     "vocab_size": 50,
@@ -58,37 +59,6 @@ def test_scores_and_gradients_are_the_models_own(
     assert scores.kls_BT[0].abs().max() < 1e-6
 
 
-GROUP = [
-    TokenRow([1, 2, 3], [4, 5]),
-    TokenRow([1, 2, 3], [6]),
-    TokenRow([1, 2, 3], [4, 8, 9, 10]),
-    TokenRow([11, 12], [13, 14]),
-    TokenRow([1, 2, 3], [7]),
-]
-
-
-def gradients(model: PreTrainedModel, share: bool) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    model.zero_grad()
-    scores = score(model, GROUP, entropy=True, share_prompts=share)
-    assert scores.entropy_BT is not None
-    (scores.logp_BT.sum() + scores.entropy_BT.square().sum()).backward()
-    return scores.logp_BT.detach(), [p.grad.clone() for p in model.parameters() if p.grad is not None]
-
-
-@pytest.mark.parametrize("limit", [3, 1024])
-def test_a_shared_prompt_changes_no_score_and_no_gradient(
-    model: PreTrainedModel, limit: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scoring, "PACK_TOKENS", limit)
-    expected = [[0, 1], [2], [3], [4]] if limit == 3 else [[0, 1, 2], [3], [4]]
-    assert packs(GROUP, True) == expected
-    assert packs(GROUP, False) == [[0], [1], [2], [3], [4]]
-    apart, together = gradients(model, False), gradients(model, True)
-    torch.testing.assert_close(together[0], apart[0], atol=1e-6, rtol=1e-5)
-    for a, b in zip(together[1], apart[1], strict=True):
-        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
-
-
 def test_logits_are_bounded_by_their_number_too(
     model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,17 +86,3 @@ def test_entropy_and_full_kl_match_their_definitions(model: PreTrainedModel) -> 
     assert float(scores.kls_BT[0].detach()[0, 0]) == pytest.approx(
         float((p.exp() * (p - q)).sum().detach()), abs=1e-5
     )
-
-
-def test_microbatches_keep_a_shared_prompt_together_within_the_budget() -> None:
-    rows = [TokenRow([n] * 4, [0] * 3) for n in (1, 1, 1, 2, 3, 3)]
-    groups = list(microbatches(rows, 20, share_prompts=True))
-    assert groups == [[3, 4, 5], [0, 1, 2]]
-
-
-def test_microbatches_cover_every_row_once_within_the_budget() -> None:
-    rows = [TokenRow([0] * n, [0]) for n in (5, 1, 9, 3, 3, 30)]
-    groups = list(microbatches(rows, 20))
-    assert sorted(i for g in groups for i in g) == list(range(len(rows)))
-    for group in groups:
-        assert len(group) == 1 or len(group) * max(len(rows[i]) for i in group) <= 20

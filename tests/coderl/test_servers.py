@@ -21,8 +21,9 @@ import torch
 
 from coderl.config.settings import ModelConfig, RunConfig, SamplerConfig
 from coderl.errors import MismatchError, ModelError, SamplerError
+from coderl.model.packing import TokenRow
 from coderl.model.policy import Policy, load_policy
-from coderl.model.scoring import TokenRow, score
+from coderl.model.scoring import score
 from coderl.sampling.publish import FolderTransfer, NcclTransfer, Servers
 from coderl.sampling.servers import ServerSampler, _Work
 from coderl.sampling.types import Completion, Drawing, Request, completion_seed

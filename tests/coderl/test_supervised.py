@@ -14,9 +14,8 @@ from coderl.cli import app
 from coderl.config.settings import ModelConfig, RunConfig
 from coderl.errors import ConfigError, ModelError, RunFolderError
 from coderl.learning.supervised import Trainer
-from coderl.model.packing import check_packing, packed, score_packed
+from coderl.model.packing import TokenRow
 from coderl.model.policy import Policy, load_policy
-from coderl.model.scoring import TokenRow, score
 from coderl.rollouts.batch import Batch, Group, Rollout
 from coderl.rollouts.solutions import passing
 from coderl.training import supervised
@@ -35,37 +34,10 @@ def qwen2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_qwen2(tmp_path_factory.mktemp("qwen2") / "model")
 
 
-@pytest.mark.parametrize("shape", ["llama", "qwen2"])
-def test_packed_rows_score_and_learn_as_padded_ones(shape: str, qwen2: Path) -> None:
-    model = (
-        tiny_policy().model if shape == "llama" else load_policy(qwen2, ModelConfig(dtype="float32")).model
-    )
-    check_packing(model)
-    results = []
-    for logprobs in (score_packed, lambda model, rows: (s := score(model, rows)).logp_BT[s.mask_BT]):
-        model.zero_grad()
-        logp_K = logprobs(model, ROWS)
-        logp_K.sum().backward()
-        results.append([logp_K.detach(), *(p.grad.clone() for p in model.parameters() if p.grad is not None)])
-    for one, other in zip(*results, strict=True):
-        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
-
-
-def test_a_model_whose_rows_see_each_other_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("coderl.model.packing.score_packed", lambda model, rows: torch.zeros(5))
-    with pytest.raises(ModelError, match="does not keep rows apart"):
-        check_packing(tiny_policy().model)
-
-
-def test_packs_stay_within_the_budget_in_order() -> None:
-    assert packed(ROWS, 10) == [ROWS[:2], ROWS[2:]]
-    assert packed(ROWS, 1) == [[row] for row in ROWS]
-
-
 def test_a_step_does_not_depend_on_how_rows_are_packed() -> None:
     def trained(passes: list[list[TokenRow]]) -> tuple[float, torch.Tensor]:
         model = tiny_policy().model
-        trainer = Trainer(model, score_packed, learning_rate=1e-2, steps=2, ramp=1)
+        trainer = Trainer(model, learning_rate=1e-2, steps=2, ramp=1)
         before = trainer.loss(passes)
         assert trainer.step(passes) == pytest.approx(before, abs=1e-6)
         assert trainer.loss(passes) < before
