@@ -52,7 +52,7 @@ STEP_CHARTS: list[tuple[str, list[tuple[str, str]]]] = [
 ]
 # Recorded, but no curve of their own.
 _UNDRAWN = {"step", "policy_version", "loss", "infra_count", "learner_rows", "rows"}
-_UNDRAWN |= {"logprob_diff_max", "seconds_total", "held_back_count", "known_tasks"}
+_UNDRAWN |= {"logprob_diff_max", "seconds_total", "held_back_count", "known_tasks", "imbalance"}
 COMPOSITION_PARTS = 7
 
 

@@ -73,16 +73,17 @@ def _attend(
 ) -> tuple[Tensor, None]:
     if extra := [name for name in UNKNOWN if options.get(name) is not None]:
         raise ModelError(f"{type(module).__name__} attends with {extra[0]}, which cannot be trained here")
-    tensors, dtype = (query_BHND, key_BHND, value_BHND), query_BHND.dtype
-    on_cpu = query_BHND.device.type == "cpu"
+    query, key, value, dtype = query_BHND, key_BHND, value_BHND, query_BHND.dtype
+    on_cpu = query.device.type == "cpu"
     if on_cpu:
-        tensors = tuple(tensor.float() for tensor in tensors)  # type: ignore[assignment]
+        query, key, value = query.float(), key.float(), value.float()
     if segments is None:
         if on_cpu and attention_mask is not None and attention_mask.is_floating_point():
             attention_mask = attention_mask.float()
-        out_BNHD, _ = sdpa_attention_forward(module, *tensors, attention_mask, scaling=scaling, **options)
+        out_BNHD, _ = sdpa_attention_forward(
+            module, query, key, value, attention_mask, scaling=scaling, **options
+        )
         return out_BNHD.to(dtype), None
-    query, key, value = tensors
     if segments.key_M is not None:
         key, value = key.index_select(2, segments.key_M), value.index_select(2, segments.key_M)
     attend = _flash if dtype in (torch.bfloat16, torch.float16) and not on_cpu else _by_segment
@@ -97,20 +98,23 @@ def _flash(
     scale: float | None,
     window: int | None,
 ) -> Tensor:
-    starts = [
-        torch.tensor([0, *lengths], device=query_BHND.device).cumsum(0).int()
-        for lengths in (segments.queries, segments.keys)
-    ]
+    def starts(lengths: list[int]) -> Tensor:
+        return torch.tensor([0, *lengths], device=query_BHND.device).cumsum(0).int()
+
     out_NHD = varlen_attn(
-        *(tensor[0].transpose(0, 1) for tensor in (query_BHND, key_BHMD, value_BHMD)),
-        *starts,
+        query_BHND[0].transpose(0, 1),
+        key_BHMD[0].transpose(0, 1),
+        value_BHMD[0].transpose(0, 1),
+        starts(segments.queries),
+        starts(segments.keys),
         max(segments.queries),
         max(segments.keys),
         scale=scale,
         window_size=(-1 if window is None else window - 1, 0),
         enable_gqa=True,
     )
-    return out_NHD[None]  # type: ignore[index]
+    assert isinstance(out_NHD, Tensor)  # a pair where more is asked for
+    return out_NHD[None]
 
 
 def _by_segment(

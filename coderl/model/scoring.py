@@ -62,7 +62,7 @@ def score(
         attention.install(each)
     device = model.device
     layout = lay_out(rows)
-    inputs = {name: tensor.to(device) for name, tensor in layout.inputs.items()}
+    inputs: dict[str, Any] = {name: tensor.to(device) for name, tensor in layout.inputs.items()}
     # Of four dimensions, so that transformers makes no mask of its own; with segments none is looked at.
     inputs["attention_mask"] = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device)
     inputs["segments"] = layout.segments.to(device)
@@ -126,9 +126,9 @@ def token_columns(
     size = max(1, min(CHUNK_TOKENS, CHUNK_LOGITS // model.get_output_embeddings().weight.shape[0]))
     for start in range(0, len(target_K), size):
         piece = slice(start, start + size)
-        inputs = (hidden_KD[piece], target_K[piece], *(states[piece] for states in reference_KD))
+        states = (hidden_KD[piece], target_K[piece], *(reference[piece] for reference in reference_KD))
         one = len(target_K) <= size or not torch.is_grad_enabled()
-        parts.append(chunk(*inputs) if one else checkpoint(chunk, *inputs, use_reentrant=False))
+        parts.append(chunk(*states) if one else checkpoint(chunk, *states, use_reentrant=False))
     return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
 

@@ -5,6 +5,7 @@
 The demo's warm model, but with fewer wrong demonstrations for a pass rate near 0.6 (made anew, a minute or so,
 unless a folder is given), and its batch: 32 prompts x 16 completions of at most 64 tokens. In each round TRL takes a
 step, then we take one with GRPO and one with GRPO-N, on the same policy; learning rates are so small that the pass rate
+stays where it is. We sample in two processes with `sampler.share_prefixes`, and run prompts once, which computes
 what a group has in common once, so the ratio depends on how much that is. TRL samples with transformers' `generate`:
 its colocated vLLM loads weights with `model.load_weights`, which vLLM's CPU build cannot after start. So the learner's
 part (everything after sampling and grading) is also held apart. Both may use all cores: leave OMP_NUM_THREADS alone.

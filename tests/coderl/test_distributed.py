@@ -158,8 +158,10 @@ def folder(path: Path, one: dict[str, Any]) -> Path:
 
 
 def assert_same(records: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
+    """All but `imbalance`, which is of the ranks."""
     for got, want in itertools.zip_longest(records, expected):
-        assert got == pytest.approx(want, rel=2e-3, abs=1e-6)
+        assert got["imbalance"] >= 1 - 1e-9 and want["imbalance"] >= 1 - 1e-9
+        assert got | {"imbalance": 1.0} == pytest.approx(want | {"imbalance": 1.0}, rel=2e-3, abs=1e-6)
 
 
 def test_two_processes_measure_and_learn_what_one_does(folder: Path, one: dict[str, Any]) -> None:
